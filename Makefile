@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Copyright the dma-buf project authors
+#
+# The targets; each does its work in a script of the same or a telling name under scripts/.
+# Everything built lands in $(O), which is build/ unless said otherwise.
+
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+export O := $(abspath $(or $(O),build))
+export KERNEL J ACCEL V FULL TREE LINK
+
+GUEST := scripts/run-guest --kernel $(O)/kernel-demo/arch/x86/boot/bzImage
+
+.PHONY: all help deps prepare demo test kunit selftests suites check consumers shell install-tree patch clean
+
+all: deps
+	@scripts/build-kernel objs W=1 drivers/dma-buf/
+
+help:
+	@echo 'make              compile our objects in the prepared tree, W=1, warnings fatal'
+	@echo 'make demo         from nothing to a picture: camera to screen in QEMU, PNG in $(O)/demo'
+	@echo '                  (ARGS="--decode" puts the codec in front)'
+	@echo 'make test         KUnit, kselftests, and the suites of DRM and TTM, all in QEMU'
+	@echo 'make kunit        our KUnit suites        [SUITE=glob, such as dma_fence* or *.*timeout*]'
+	@echo 'make selftests    our kselftests          [T="name ..."]'
+	@echo 'make check        checkpatch, kernel-doc, sparse, layout of the user-space interface'
+	@echo 'make consumers    compile in-tree users of the API [FULL=1: all of them]'
+	@echo 'make shell        an interactive guest    [APPEND="kernel options"]'
+	@echo 'make install-tree TREE=dir [LINK=1]       put the subsystem into your own 6.12 tree'
+	@echo 'make patch [TREE=dir]                     the same as a series for git am, in $(O)/patches'
+	@echo 'make clean        remove $(O)'
+	@echo 'Variables: KERNEL=tree or tarball, O=dir (build), J=jobs, ACCEL=kvm, V=1 (show all)'
+
+deps:
+	@scripts/install-deps
+
+prepare: deps
+	@scripts/prepare-tree
+
+demo: deps
+	@scripts/demo $(ARGS)
+
+# Our suites are all that do not have the names of DRM's and TTM's: a kernel command line takes one glob.
+SUITE ?= ?[!rt]*
+kunit: deps
+	@scripts/build-kernel debug
+	@scripts/kunit '$(SUITE)'
+
+selftests: deps
+	@scripts/build-kernel debug
+	@scripts/selftests $(T)
+
+# The tree's own suites that lean on us.
+suites: deps
+	@scripts/build-kernel debug
+	@scripts/kunit --name drm 'drm*'
+	@scripts/kunit --name ttm 'ttm*'
+
+test: deps
+	@scripts/test
+
+check: deps
+	@scripts/check
+
+consumers: deps
+	@scripts/consumers
+
+shell: deps
+	@scripts/build-kernel demo
+	@$(GUEST) --append '$(APPEND)' --interactive
+
+install-tree:
+	@scripts/install-tree
+
+patch: deps
+	@scripts/install-tree --patch
+
+clean:
+	rm -rf $(O)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Copyright the dma-buf project authors
+#
+# lib.sh - what the scripts share: the directories, the list of mainline files that ours take the
+# place of, and running a long step with a progress line. Sourced by bash, never run by itself.
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+OUT=$(realpath -m "${O:-$TOP/build}")
+JOBS=${J:-$(nproc)}
+
+# Everything of mainline's subsystem, relative to the tree's root. A tree is prepared (and a
+# user's tree is installed into) by removing these paths and laying ours in.
+REPLACED=(
+	drivers/dma-buf
+	include/linux/dma-buf.h
+	'include/linux/dma-fence*.h'
+	include/linux/dma-resv.h
+	include/linux/dma-heap.h
+	include/linux/sync_file.h
+	include/uapi/linux/dma-buf.h
+	include/uapi/linux/dma-heap.h
+	include/uapi/linux/sync_file.h
+	include/uapi/linux/udmabuf.h
+	'include/trace/events/dma_*.h'
+	tools/testing/selftests/dmabuf-heaps
+	tools/testing/selftests/sync
+	tools/testing/selftests/drivers/dma-buf
+	'Documentation/driver-api/dma-buf*'
+	'Documentation/driver-api/sync_file*'
+	'Documentation/userspace-api/dma-buf*'
+)
+
+say() { printf '%s\n' "$*"; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+# ours_dirs, ours_files: what the project lays into a tree, as paths relative to the root.
+ours_dirs() { local d; for d in drivers/dma-buf samples/dma-buf tools/testing/selftests/dmabuf; do
+	[ -d "$TOP/$d" ] && printf '%s\n' "$d"; done; return 0; }
+ours_files() { (cd "$TOP" && find include Documentation -type f ! -name '.*' ! -name '*~' 2>/dev/null | sort) || true; }
+
+# ticker LABEL LOG TOTAL START: while the shell that called lives, say how far LOG has come.
+ticker() {
+	local label=$1 log=$2 total=$3 start=$4 pause=15 before='  ' after='\n' of='' n far
+	[ ! -t 1 ] || pause=2 before='\r  ' after=' '
+	[ "$total" -eq 0 ] || of=" of about $total"
+	while sleep "$pause" && kill -0 $$ 2>/dev/null; do
+		n=$(wc -l <"$log" 2>/dev/null || echo 0)
+		far=''
+		[ "$n" -eq 0 ] || far="$n$of steps, "
+		printf "$before%s: %s%d s$after" "$label" "$far" $((SECONDS - start))
+	done
+}
+
+# run_logged LABEL LOG TOTAL COMMAND...: COMMAND's output goes to LOG, progress to the screen; a
+# failure shows the log's path and end. TOTAL is the expected number of lines, 0 if unknown.
+run_logged() {
+	local label=$1 log=$2 total=$3 start=$SECONDS ret=0 tick
+	shift 3
+	mkdir -p "$(dirname "$log")"
+	if [ -n "${V:-}" ]; then
+		say "  $label: $*"
+		(set -o pipefail; "$@" 2>&1 </dev/null | tee "$log") || ret=$?
+	else
+		: >"$log"
+		say "  $label ..."
+		ticker "$label" "$log" "$total" "$start" 9>&- &
+		tick=$!
+		"$@" >"$log" 2>&1 </dev/null || ret=$?
+		kill "$tick" 2>/dev/null || true
+		wait "$tick" 2>/dev/null || true
+		[ -t 1 ] && printf '\r\033[K'
+	fi
+	if [ "$ret" -ne 0 ]; then
+		say "  $label: FAILED ($ret) after $((SECONDS - start)) s; the end of $log:"
+		tail -n 25 "$log" | sed 's/^/    /'
+		return "$ret"
+	fi
+	say "  $label: done in $((SECONDS - start)) s"
+}
+
+# kmake TREE OUTDIR ARGS...: the kernel's make, the same way everywhere. A fixed build identity keeps
+# ccache's hits and makes two builds of one source equal; ccache takes the dependencies from the compiler,
+# as a preprocessor run of its own costs a fifth of a first build.
+kmake() {
+	local tree=$1 out=$2 cache=''
+	shift 2
+	command -v ccache >/dev/null && cache='ccache '
+	CCACHE_DEPEND=1 CCACHE_SLOPPINESS=include_file_mtime,include_file_ctime,time_macros \
+		KBUILD_BUILD_TIMESTAMP='2024-11-17 00:00:00' KBUILD_BUILD_USER=build KBUILD_BUILD_HOST=build \
+		KBUILD_BUILD_VERSION=1 \
+		make -C "$tree" O="$out" -j"$JOBS" --no-print-directory ARCH=x86_64 \
+		CC="${cache}gcc" HOSTCC="${cache}gcc" ${V:+V=1} "$@"
+}
