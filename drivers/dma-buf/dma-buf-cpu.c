@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Access by the CPU: the brackets around it, mappings into the kernel, and
+ * mappings into processes that another driver redirects to the buffer.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-buf.h>
+#include <linux/dma-resv.h>
+#include <linux/export.h>
+#include <linux/iosys-map.h>
+#include <linux/mm.h>
+
+#include "dma-buf-internal.h"
+
+/**
+ * DOC: cpu access
+ *
+ * The CPU touches a buffer, by whatever mapping, between
+ * dma_buf_begin_cpu_access() and dma_buf_end_cpu_access(), which user space calls
+ * as DMA_BUF_IOCTL_SYNC. Begin waits until devices are done and has the exporter
+ * make their writes visible; end has it make the CPU's writes visible to devices.
+ *
+ * The kernel maps a buffer with dma_buf_vmap(). All callers share one mapping,
+ * which is counted: it goes with the last dma_buf_vunmap(). The count, and the
+ * mapping, are protected by the reservation lock.
+ */
+
+static int wait_for_devices(struct dma_buf *dmabuf, bool write)
+{
+	long ret = dma_resv_wait_timeout(dmabuf->resv, dma_resv_usage_rw(write),
+					 true, MAX_SCHEDULE_TIMEOUT);
+
+	return min(ret, 0L);
+}
+
+/**
+ * dma_buf_begin_cpu_access - the CPU is about to touch the buffer
+ * @dmabuf: the buffer
+ * @direction: DMA_FROM_DEVICE for reading, DMA_TO_DEVICE for writing, or both
+ *
+ * Context: Process, may sleep. Reservation lock not held.
+ * Return: 0; -EINVAL, with a warning, for no buffer; -ERESTARTSYS if a signal
+ * ended the wait; what the exporter says.
+ */
+int dma_buf_begin_cpu_access(struct dma_buf *dmabuf,
+			     enum dma_data_direction direction)
+{
+	bool write = direction == DMA_BIDIRECTIONAL ||
+		     direction == DMA_TO_DEVICE;
+	int ret;
+
+	if (WARN_ON_ONCE(!dmabuf))
+		return -EINVAL;
+	might_lock(&dmabuf->resv->lock.base);
+
+	/* Caches are cleaned of what devices have written, not yet may. */
+	ret = wait_for_devices(dmabuf, write);
+	if (ret || !dmabuf->ops->begin_cpu_access)
+		return ret;
+
+	ret = dmabuf->ops->begin_cpu_access(dmabuf, direction);
+	/* The exporter may have had to move the memory. */
+	return ret ?: wait_for_devices(dmabuf, write);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_begin_cpu_access, DMA_BUF);
+
+/**
+ * dma_buf_end_cpu_access - the CPU is done for now
+ * @dmabuf: the buffer
+ * @direction: as in dma_buf_begin_cpu_access()
+ *
+ * Context: Process, may sleep. Reservation lock not held.
+ * Return: 0; -EINVAL, with a warning, for no buffer; what the exporter says.
+ */
+int dma_buf_end_cpu_access(struct dma_buf *dmabuf,
+			   enum dma_data_direction direction)
+{
+	if (WARN_ON_ONCE(!dmabuf))
+		return -EINVAL;
+	might_lock(&dmabuf->resv->lock.base);
+
+	if (!dmabuf->ops->end_cpu_access)
+		return 0;
+	return dmabuf->ops->end_cpu_access(dmabuf, direction);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_end_cpu_access, DMA_BUF);
+
+/**
+ * dma_buf_mmap - map a buffer instead of what a process asked for
+ * @dmabuf: the buffer
+ * @vma: the mapping; it gets the buffer's file for its own
+ * @pgoff: first page of the buffer
+ *
+ * For importers whose own memory object is backed by the buffer.
+ *
+ * Context: Process, mmap lock held for writing. Reservation lock not held.
+ * Return: 0; -EINVAL, with a warning, for no buffer or mapping; -EINVAL if the
+ * exporter cannot map, or for a range that does not lie in the buffer; -EOVERFLOW
+ * if it has no end; what the exporter says.
+ */
+int dma_buf_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
+		 unsigned long pgoff)
+{
+	int ret;
+
+	if (WARN_ON_ONCE(!dmabuf || !vma))
+		return -EINVAL;
+	ret = dma_buf_check_mmap(dmabuf, vma, pgoff);
+	if (ret)
+		return ret;
+
+	vma_set_file(vma, dmabuf->file);
+	vma->vm_pgoff = pgoff;
+	return dmabuf->ops->mmap(dmabuf, vma);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_mmap, DMA_BUF);
+
+/**
+ * dma_buf_vmap - map a buffer into the kernel
+ * @dmabuf: the buffer
+ * @map: returned: the mapping, which all users share; cleared on failure
+ *
+ * Context: Process, may sleep, reservation lock held.
+ * Return: 0; -EINVAL, with a warning, for no buffer; -EINVAL if the exporter
+ * cannot; what the exporter says.
+ */
+int dma_buf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	struct iosys_map new = {};
+	int ret;
+
+	iosys_map_clear(map);
+	if (WARN_ON_ONCE(!dmabuf))
+		return -EINVAL;
+	dma_resv_assert_held(dmabuf->resv);
+	if (!dmabuf->ops->vmap)
+		return -EINVAL;
+
+	if (!dmabuf->vmap_count) {
+		ret = dmabuf->ops->vmap(dmabuf, &new);
+		if (ret)
+			return ret;
+		dmabuf->vmap_map = new;
+	}
+	dmabuf->vmap_count++;
+	*map = dmabuf->vmap_map;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_vmap, DMA_BUF);
+
+/**
+ * dma_buf_vmap_unlocked - map a buffer into the kernel
+ * @dmabuf: the buffer
+ * @map: returned: the mapping, which all users share; cleared on failure
+ *
+ * Context: Process, may sleep. Takes the reservation lock.
+ * Return: As dma_buf_vmap().
+ */
+int dma_buf_vmap_unlocked(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	int ret;
+
+	iosys_map_clear(map);
+	if (WARN_ON_ONCE(!dmabuf))
+		return -EINVAL;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	ret = dma_buf_vmap(dmabuf, map);
+	dma_resv_unlock(dmabuf->resv);
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_vmap_unlocked, DMA_BUF);
+
+/**
+ * dma_buf_vunmap - the kernel is done with a mapping
+ * @dmabuf: the buffer
+ * @map: equal to what dma_buf_vmap() returned; else nothing is done, with a
+ *	warning
+ *
+ * Context: Process, may sleep, reservation lock held.
+ */
+void dma_buf_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	if (WARN_ON_ONCE(!dmabuf))
+		return;
+	dma_resv_assert_held(dmabuf->resv);
+	if (WARN_ON_ONCE(!dmabuf->vmap_count ||
+			 !iosys_map_is_equal(&dmabuf->vmap_map, map)))
+		return;
+
+	if (--dmabuf->vmap_count)
+		return;
+	if (dmabuf->ops->vunmap)
+		dmabuf->ops->vunmap(dmabuf, map);
+	iosys_map_clear(&dmabuf->vmap_map);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_vunmap, DMA_BUF);
+
+/**
+ * dma_buf_vunmap_unlocked - the kernel is done with a mapping
+ * @dmabuf: the buffer
+ * @map: equal to what dma_buf_vmap_unlocked() returned
+ *
+ * Context: Process, may sleep. Takes the reservation lock.
+ */
+void dma_buf_vunmap_unlocked(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	if (WARN_ON_ONCE(!dmabuf))
+		return;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	dma_buf_vunmap(dmabuf, map);
+	dma_resv_unlock(dmabuf->resv);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_vunmap_unlocked, DMA_BUF);

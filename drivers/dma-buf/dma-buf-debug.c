@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Checks of the contract between exporters and importers that cost too much to
+ * make always.
+ *
+ * An importer gets a table of its own with DMA addresses and no pages: pages
+ * need not exist, and are the exporter's business where they do. So it cannot
+ * use them, nor change what the exporter relies on.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/container_of.h>
+#include <linux/device.h>
+#include <linux/dma-buf.h>
+#include <linux/err.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+
+#include "dma-buf-internal.h"
+
+struct wrapper {
+	/* What the importer sees. */
+	struct sg_table table;
+	/* What the exporter gave. */
+	struct sg_table *real;
+};
+
+static void copy_entry(struct scatterlist *to, struct scatterlist *from)
+{
+	sg_dma_address(to) = sg_dma_address(from);
+	sg_dma_len(to) = sg_dma_len(from);
+#ifdef CONFIG_NEED_SG_DMA_FLAGS
+	to->dma_flags = from->dma_flags;
+#endif
+}
+
+/**
+ * dma_buf_debug_wrap - make the table that an importer gets
+ * @sgt: the table that the exporter returned
+ *
+ * Context: Process, may sleep.
+ * Return: The table, for dma_buf_debug_unwrap(); or ERR_PTR(-ENOMEM).
+ */
+struct sg_table *dma_buf_debug_wrap(struct sg_table *sgt)
+{
+	struct wrapper *wrapper = kzalloc(sizeof(*wrapper), GFP_KERNEL);
+	struct scatterlist *from, *to;
+	int i;
+
+	if (!wrapper)
+		return ERR_PTR(-ENOMEM);
+	wrapper->real = sgt;
+	/* Memory that is reached in another way has an empty table. */
+	if (!sgt->nents)
+		return &wrapper->table;
+
+	if (sg_alloc_table(&wrapper->table, sgt->nents, GFP_KERNEL)) {
+		kfree(wrapper);
+		return ERR_PTR(-ENOMEM);
+	}
+	to = wrapper->table.sgl;
+	for_each_sgtable_dma_sg(sgt, from, i) {
+		copy_entry(to, from);
+		to = sg_next(to);
+	}
+	return &wrapper->table;
+}
+
+/**
+ * dma_buf_debug_unwrap - get the exporter's table back
+ * @sgt: from dma_buf_debug_wrap(); it is freed
+ *
+ * Context: Process, may sleep.
+ * Return: The table that the exporter returned.
+ */
+struct sg_table *dma_buf_debug_unwrap(struct sg_table *sgt)
+{
+	struct wrapper *wrapper = container_of(sgt, struct wrapper, table);
+	struct sg_table *real = wrapper->real;
+
+	sg_free_table(&wrapper->table);
+	kfree(wrapper);
+	return real;
+}
+
+/**
+ * dma_buf_debug_detach - check an attachment that is going
+ * @attach: the attachment
+ *
+ * Context: Process, reservation lock held.
+ */
+void dma_buf_debug_detach(struct dma_buf_attachment *attach)
+{
+	WARN_ONCE(attach->map_count && !attach->sgt,
+		  "dma_buf: %s detaches with %u mappings\n",
+		  dev_name(attach->dev), attach->map_count);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the subsystem share with each other and with nobody else.
+ * A part that is configured out has a stub here, so that callers need no #if.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#ifndef _DMA_BUF_INTERNAL_H
+#define _DMA_BUF_INTERNAL_H
+
+#include <linux/dma-buf.h>
+#include <linux/types.h>
+
+struct dma_fence;
+struct dma_resv;
+struct poll_table_struct;
+struct seq_file;
+
+/* dma-buf.c */
+void dma_buf_release_object(struct dma_buf *dmabuf);
+long dma_buf_set_name(struct dma_buf *dmabuf, const char __user *user);
+bool dma_buf_copy_name(struct dma_buf *dmabuf, char name[DMA_BUF_NAME_LEN],
+		       const char *unnamed);
+
+/* dma-buf-file.c */
+struct dma_buf *dma_buf_file_alloc(size_t size, struct dma_resv *resv);
+int dma_buf_file_open(struct dma_buf *dmabuf, int flags);
+void dma_buf_file_discard(struct dma_buf *dmabuf);
+void dma_buf_file_release(struct dma_buf *dmabuf);
+bool dma_buf_file_is_ours(const struct file *file);
+int dma_buf_check_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
+		       unsigned long pgoff);
+long dma_buf_count_users(struct dma_buf *dmabuf);
+int dma_buf_file_init(void);
+
+/* dma-buf-ioctl.c */
+long dma_buf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* dma-buf-poll.c */
+void dma_buf_poll_init(struct dma_buf *dmabuf);
+__poll_t dma_buf_poll(struct file *file, struct poll_table_struct *wait);
+
+/* dma-buf-registry.c */
+void dma_buf_registry_add(struct dma_buf *dmabuf);
+void dma_buf_registry_del(struct dma_buf *dmabuf);
+struct dma_buf *dma_buf_registry_next(struct dma_buf *prev);
+int dma_buf_registry_init(void);
+
+/* dma-buf-debug.c */
+#ifdef CONFIG_DMABUF_DEBUG
+struct sg_table *dma_buf_debug_wrap(struct sg_table *sgt);
+struct sg_table *dma_buf_debug_unwrap(struct sg_table *sgt);
+void dma_buf_debug_detach(struct dma_buf_attachment *attach);
+#else
+static inline struct sg_table *dma_buf_debug_wrap(struct sg_table *sgt)
+{
+	return sgt;
+}
+
+static inline struct sg_table *dma_buf_debug_unwrap(struct sg_table *sgt)
+{
+	return sgt;
+}
+
+static inline void dma_buf_debug_detach(struct dma_buf_attachment *attach)
+{
+}
+#endif
+
+/* dma-resv-query.c */
+void dma_resv_describe_unlocked(struct dma_resv *obj, struct seq_file *seq);
+
+/* dma-fence.c */
+void dma_fence_destroy_begin(struct dma_fence *fence);
+
+/* dma-fence-stub.c */
+void dma_fence_init_broken(struct dma_fence *fence);
+
+/**
+ * struct dma_fence_reaper - containers that lost their last reference
+ * @todo: linked through &dma_fence.rcu, which nothing else uses by then
+ */
+struct dma_fence_reaper {
+	struct callback_head *todo;
+};
+
+/* dma-fence-container.c */
+void dma_fence_reap(struct dma_fence_reaper *reaper, struct dma_fence *fence);
+void dma_fence_container_release(struct dma_fence *fence);
+
+/* dma-fence-array.c, dma-fence-chain.c */
+void dma_fence_array_fini(struct dma_fence *fence,
+			  struct dma_fence_reaper *reaper);
+void dma_fence_chain_fini(struct dma_fence *fence,
+			  struct dma_fence_reaper *reaper);
+
+#endif /* _DMA_BUF_INTERNAL_H */

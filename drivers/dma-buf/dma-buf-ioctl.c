@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ioctls of a buffer's descriptor; include/uapi/linux/dma-buf.h tells user
+ * space what they do and how they fail.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/build_bug.h>
+#include <linux/cleanup.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-fence-unwrap.h>
+#include <linux/dma-resv.h>
+#include <linux/file.h>
+#include <linux/sync_file.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/dma-buf.h>
+
+#include "dma-buf-internal.h"
+
+/* User space is compiled against these: they never change. */
+static_assert(sizeof(struct dma_buf_sync) == 8);
+static_assert(sizeof(struct dma_buf_export_sync_file) == 8);
+static_assert(offsetof(struct dma_buf_export_sync_file, fd) == 4);
+static_assert(sizeof(struct dma_buf_import_sync_file) == 8);
+static_assert(offsetof(struct dma_buf_import_sync_file, fd) == 4);
+static_assert(DMA_BUF_IOCTL_SYNC == 0x40086200);
+static_assert(DMA_BUF_SET_NAME_A == 0x40046201);
+static_assert(DMA_BUF_SET_NAME_B == 0x40086201);
+static_assert(DMA_BUF_IOCTL_EXPORT_SYNC_FILE == 0xc0086202);
+static_assert(DMA_BUF_IOCTL_IMPORT_SYNC_FILE == 0x40086203);
+
+static long ioctl_sync(struct dma_buf *dmabuf,
+		       const struct dma_buf_sync __user *user)
+{
+	enum dma_data_direction dir;
+	struct dma_buf_sync sync;
+
+	if (copy_from_user(&sync, user, sizeof(sync)))
+		return -EFAULT;
+	if (sync.flags & ~DMA_BUF_SYNC_VALID_FLAGS_MASK)
+		return -EINVAL;
+
+	/* Named after what the CPU does, directions after what devices do. */
+	switch (sync.flags & DMA_BUF_SYNC_RW) {
+	case DMA_BUF_SYNC_READ:
+		dir = DMA_FROM_DEVICE;
+		break;
+	case DMA_BUF_SYNC_WRITE:
+		dir = DMA_TO_DEVICE;
+		break;
+	case DMA_BUF_SYNC_RW:
+		dir = DMA_BIDIRECTIONAL;
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (sync.flags & DMA_BUF_SYNC_END)
+		return dma_buf_end_cpu_access(dmabuf, dir);
+	return dma_buf_begin_cpu_access(dmabuf, dir);
+}
+
+#if IS_ENABLED(CONFIG_SYNC_FILE)
+
+DEFINE_FREE(put_fence, struct dma_fence *, dma_fence_put(_T))
+
+static bool is_access(u32 flags)
+{
+	return flags && !(flags & ~DMA_BUF_SYNC_RW);
+}
+
+static long ioctl_export_sync_file(struct dma_buf *dmabuf,
+				   struct dma_buf_export_sync_file __user *user)
+{
+	struct dma_fence *fence __free(put_fence) = NULL;
+	struct dma_buf_export_sync_file arg;
+	struct sync_file *sync_file;
+	enum dma_resv_usage usage;
+	int ret;
+
+	if (copy_from_user(&arg, user, sizeof(arg)))
+		return -EFAULT;
+	if (!is_access(arg.flags))
+		return -EINVAL;
+
+	CLASS(get_unused_fd, fd)(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+
+	usage = dma_resv_usage_rw(arg.flags & DMA_BUF_SYNC_WRITE);
+	ret = dma_resv_get_singleton(dmabuf->resv, usage, &fence);
+	if (ret)
+		return ret;
+	if (!fence)
+		fence = dma_fence_get_stub();
+
+	sync_file = sync_file_create(fence);
+	if (!sync_file)
+		return -ENOMEM;
+
+	arg.fd = fd;
+	if (copy_to_user(user, &arg, sizeof(arg))) {
+		fput(sync_file->file);
+		return -EFAULT;
+	}
+	fd_install(take_fd(fd), sync_file->file);
+	return 0;
+}
+
+static unsigned int count_fences(struct dma_fence *fence)
+{
+	struct dma_fence_unwrap cursor;
+	struct dma_fence *leaf;
+	unsigned int num = 0;
+
+	dma_fence_unwrap_for_each(leaf, &cursor, fence)
+		num++;
+	return num;
+}
+
+static long add_fences(struct dma_buf *dmabuf, struct dma_fence *fence,
+		       enum dma_resv_usage usage)
+{
+	unsigned int num = count_fences(fence);
+	struct dma_fence_unwrap cursor;
+	struct dma_fence *leaf;
+	int ret;
+
+	if (!num)
+		return 0;
+	/* On behalf of user space, who may have to be killed meanwhile. */
+	ret = dma_resv_lock_interruptible(dmabuf->resv, NULL);
+	if (ret)
+		return ret;
+	ret = dma_resv_reserve_fences(dmabuf->resv, num);
+	if (!ret) {
+		/* Chains may have lost links since they were counted. */
+		dma_fence_unwrap_for_each(leaf, &cursor, fence) {
+			if (!dma_fence_is_signaled(leaf))
+				dma_resv_add_fence(dmabuf->resv, leaf, usage);
+		}
+	}
+	dma_resv_unlock(dmabuf->resv);
+	return ret;
+}
+
+static long
+ioctl_import_sync_file(struct dma_buf *dmabuf,
+		       const struct dma_buf_import_sync_file __user *user)
+{
+	struct dma_fence *fence __free(put_fence) = NULL;
+	struct dma_buf_import_sync_file arg;
+
+	if (copy_from_user(&arg, user, sizeof(arg)))
+		return -EFAULT;
+	if (!is_access(arg.flags))
+		return -EINVAL;
+
+	fence = sync_file_get_fence(arg.fd);
+	if (!fence)
+		return -EINVAL;
+	return add_fences(dmabuf, fence, arg.flags & DMA_BUF_SYNC_WRITE ?
+					 DMA_RESV_USAGE_WRITE :
+					 DMA_RESV_USAGE_READ);
+}
+
+#else
+
+static long ioctl_export_sync_file(struct dma_buf *dmabuf,
+				   struct dma_buf_export_sync_file __user *user)
+{
+	return -ENOTTY;
+}
+
+static long
+ioctl_import_sync_file(struct dma_buf *dmabuf,
+		       const struct dma_buf_import_sync_file __user *user)
+{
+	return -ENOTTY;
+}
+
+#endif /* CONFIG_SYNC_FILE */
+
+/**
+ * dma_buf_ioctl - &file_operations.unlocked_ioctl of buffers
+ * @file: of a buffer
+ * @cmd: the command
+ * @arg: its argument, a pointer to user space
+ *
+ * Context: Process, may sleep.
+ * Return: As include/uapi/linux/dma-buf.h tells; -ENOTTY for others.
+ */
+long dma_buf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct dma_buf *dmabuf = file->private_data;
+	void __user *user = (void __user *)arg;
+
+	switch (cmd) {
+	case DMA_BUF_IOCTL_SYNC:
+		return ioctl_sync(dmabuf, user);
+	case DMA_BUF_SET_NAME_A:
+	case DMA_BUF_SET_NAME_B:
+		return dma_buf_set_name(dmabuf, user);
+	case DMA_BUF_IOCTL_EXPORT_SYNC_FILE:
+		return ioctl_export_sync_file(dmabuf, user);
+	case DMA_BUF_IOCTL_IMPORT_SYNC_FILE:
+		return ioctl_import_sync_file(dmabuf, user);
+	default:
+		return -ENOTTY;
+	}
+}

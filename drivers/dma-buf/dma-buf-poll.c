@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * poll() on a buffer waits for the fences in its reservation object.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-buf.h>
+#include <linux/dma-resv.h>
+#include <linux/poll.h>
+
+#include "dma-buf-internal.h"
+
+/**
+ * DOC: implicit fence polling
+ *
+ * A buffer polls readable when all work that writes it is done, and writable
+ * when all work that uses it is: EPOLLIN stands for what a reader has to wait
+ * for and EPOLLOUT for what a writer has to, kernel fences included and
+ * bookkeeping fences left out.
+ *
+ * For each of the two the buffer has one callback, which all pollers share. The
+ * first poller who finds work pending arms it: it goes onto a pending fence, and
+ * from there, as fences signal, on to the next, in an irq_work, as the callback
+ * itself runs under the lock of a fence. When none is left it wakes all
+ * pollers, once. An armed callback holds a reference to the file, so the buffer
+ * stays although all descriptors may be closed.
+ *
+ * *Locking.* The lock of the wait queue &dma_buf.poll protects
+ * &dma_buf_poll_wait.armed; who has set it owns the rest of the structure until
+ * it is cleared. The reservation lock is not needed.
+ */
+
+static void wait_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
+{
+	irq_work_queue(&container_of(cb, struct dma_buf_poll_wait, cb)->work);
+}
+
+/* A pending fence, with a reference; NULL if there is none. */
+static struct dma_fence *get_pending(struct dma_buf_poll_wait *wait)
+{
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+
+	dma_resv_iter_begin(&cursor, wait->dmabuf->resv, wait->usage);
+	fence = dma_fence_get(dma_resv_iter_first_unlocked(&cursor));
+	dma_resv_iter_end(&cursor);
+	return fence;
+}
+
+/* Put the callback on a pending fence; false if there is none. */
+static bool wait_for_next(struct dma_buf_poll_wait *wait)
+{
+	while ((wait->fence = get_pending(wait))) {
+		/* From here on the irq_work may be the owner. */
+		if (!dma_fence_add_callback(wait->fence, &wait->cb,
+					    wait_callback))
+			return true;
+		dma_fence_put(wait->fence);
+	}
+	return false;
+}
+
+static void disarm(struct dma_buf_poll_wait *wait)
+{
+	struct dma_buf *dmabuf = wait->dmabuf;
+
+	scoped_guard(spinlock_irqsave, &dmabuf->poll.lock)
+		wait->armed = false;
+	/*
+	 * After that: who has seen it armed sleeps already or, having been put
+	 * into the queue before, will not.
+	 */
+	wake_up_poll(&dmabuf->poll, wait->events);
+	dma_buf_put(dmabuf);
+}
+
+static void wait_work(struct irq_work *work)
+{
+	struct dma_buf_poll_wait *wait =
+		container_of(work, struct dma_buf_poll_wait, work);
+
+	dma_fence_put(wait->fence);
+	if (!wait_for_next(wait))
+		disarm(wait);
+}
+
+/* Is there something to wait for? If so, a wake-up will come. */
+static bool is_pending(struct dma_buf_poll_wait *wait)
+{
+	struct dma_buf *dmabuf = wait->dmabuf;
+
+	if (dma_resv_test_signaled(dmabuf->resv, wait->usage))
+		return false;
+
+	scoped_guard(spinlock_irqsave, &dmabuf->poll.lock) {
+		if (wait->armed)
+			return true;
+		wait->armed = true;
+	}
+	get_dma_buf(dmabuf);
+	if (wait_for_next(wait))
+		return true;
+	disarm(wait);
+	return false;
+}
+
+/**
+ * dma_buf_poll - &file_operations.poll of buffers
+ * @file: of a buffer
+ * @table: the poller
+ *
+ * Context: Process.
+ * Return: Those of EPOLLIN and EPOLLOUT that are asked for and true.
+ */
+__poll_t dma_buf_poll(struct file *file, poll_table *table)
+{
+	struct dma_buf *dmabuf = file->private_data;
+	__poll_t events = poll_requested_events(table) & (EPOLLIN | EPOLLOUT);
+
+	if (!events)
+		return 0;
+
+	poll_wait(file, &dmabuf->poll, table);
+	if ((events & EPOLLIN) && is_pending(&dmabuf->poll_in))
+		events &= ~EPOLLIN;
+	if ((events & EPOLLOUT) && is_pending(&dmabuf->poll_out))
+		events &= ~EPOLLOUT;
+	return events;
+}
+
+static void init_wait_for(struct dma_buf *dmabuf,
+			  struct dma_buf_poll_wait *wait,
+			  enum dma_resv_usage usage, __poll_t events)
+{
+	wait->dmabuf = dmabuf;
+	wait->usage = usage;
+	wait->events = events;
+	init_irq_work(&wait->work, wait_work);
+}
+
+/**
+ * dma_buf_poll_init - make a new buffer ready for poll()
+ * @dmabuf: the buffer
+ *
+ * Context: Any.
+ */
+void dma_buf_poll_init(struct dma_buf *dmabuf)
+{
+	init_waitqueue_head(&dmabuf->poll);
+	init_wait_for(dmabuf, &dmabuf->poll_in, dma_resv_usage_rw(false),
+		      EPOLLIN);
+	init_wait_for(dmabuf, &dmabuf->poll_out, dma_resv_usage_rw(true),
+		      EPOLLOUT);
+}

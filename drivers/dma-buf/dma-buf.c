@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The buffer as an object: export, descriptors, references, name and end. What
+ * can be done with one is in the other dma-buf-*.c.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-buf.h>
+#include <linux/dma-resv.h>
+#include <linux/export.h>
+#include <linux/file.h>
+#include <linux/init.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "dma-buf-internal.h"
+
+/**
+ * DOC: dma buf device access
+ *
+ * An *exporter* owns memory and wraps it with dma_buf_export(). The buffer is a
+ * file: dma_buf_fd() gives it to user space, which passes the descriptor to
+ * other drivers and processes. An *importer* turns a descriptor into a buffer
+ * with dma_buf_get(), attaches its device with dma_buf_attach() or
+ * dma_buf_dynamic_attach(), maps it for DMA with dma_buf_map_attachment() and
+ * undoes all of this in the reverse order, to dma_buf_put().
+ *
+ * *Life cycle.* dma_buf_export() takes over &dma_buf_export_info.priv only if
+ * it succeeds; it returns the first reference. dma_buf_fd() moves that to a
+ * descriptor. The buffer ends when the last reference to its file is dropped:
+ * each descriptor, each mapping into a process, each importer and each
+ * attachment has one. The end comes later than the dma_buf_put(), which may be
+ * called anywhere: when the task returns to user space, or from a worker. It
+ * leaves the list of buffers, then &dma_buf_ops.release is called, then the
+ * exporter's module may go. The memory of &struct dma_buf stays for an RCU grace
+ * period.
+ *
+ * An export that fails leaves nothing behind, and publishes nothing before all
+ * that can fail has succeeded.
+ *
+ * *Locking.* &dma_buf.lock, a spinlock that nothing is taken under, protects the
+ * name. See dma-buf-attach.c for all other locks and their order.
+ */
+
+static bool is_exportable(const struct dma_buf_export_info *info)
+{
+	const struct dma_buf_ops *ops = info->ops;
+
+	if (!info->priv || !ops || !ops->map_dma_buf || !ops->unmap_dma_buf ||
+	    !ops->release)
+		return false;
+	if (!ops->pin != !ops->unpin)
+		return false;
+	/* A mapping that is kept cannot follow memory that moves. */
+	return !(ops->cache_sgt_mapping && ops->pin);
+}
+
+/**
+ * dma_buf_export - wrap memory as a buffer
+ * @exp_info: what describes it; not needed after the call
+ *
+ * Context: Process, may sleep. Reservation lock not held.
+ * Return: The buffer, with a reference for the caller, and the exporter's
+ * &dma_buf_export_info.priv belongs to it until &dma_buf_ops.release. Or
+ * ERR_PTR(), and nothing has changed: -EINVAL, with a warning, for operations
+ * that are missing or do not go together; -EINVAL for a size of zero; -ENOENT
+ * if the exporter's module is going; -ENOMEM; -ENFILE.
+ */
+struct dma_buf *dma_buf_export(const struct dma_buf_export_info *exp_info)
+{
+	struct dma_buf *dmabuf;
+	int ret;
+
+	if (WARN_ON_ONCE(!is_exportable(exp_info)) || !exp_info->size)
+		return ERR_PTR(-EINVAL);
+	if (!try_module_get(exp_info->owner))
+		return ERR_PTR(-ENOENT);
+
+	dmabuf = dma_buf_file_alloc(exp_info->size, exp_info->resv);
+	if (IS_ERR(dmabuf)) {
+		module_put(exp_info->owner);
+		return dmabuf;
+	}
+
+	dmabuf->priv = exp_info->priv;
+	dmabuf->ops = exp_info->ops;
+	dmabuf->owner = exp_info->owner;
+	dmabuf->exp_name = exp_info->exp_name ?: "";
+	spin_lock_init(&dmabuf->lock);
+	INIT_LIST_HEAD(&dmabuf->attachments);
+	dma_buf_poll_init(dmabuf);
+
+	ret = dma_buf_file_open(dmabuf, exp_info->flags);
+	if (ret) {
+		dma_buf_file_discard(dmabuf);
+		module_put(exp_info->owner);
+		return ERR_PTR(ret);
+	}
+
+	dma_buf_registry_add(dmabuf);
+	return dmabuf;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_export, DMA_BUF);
+
+/**
+ * dma_buf_release_object - the file is gone, end the buffer
+ * @dmabuf: the buffer
+ *
+ * Context: Process, may sleep.
+ */
+void dma_buf_release_object(struct dma_buf *dmabuf)
+{
+	struct module *owner = dmabuf->owner;
+
+	dma_buf_registry_del(dmabuf);
+	/* Attachments hold references; a mapping nobody is left to use. */
+	WARN_ON_ONCE(!list_empty(&dmabuf->attachments));
+	WARN_ON_ONCE(dmabuf->vmap_count);
+
+	dmabuf->ops->release(dmabuf);
+	dma_buf_file_release(dmabuf);
+	module_put(owner);
+}
+
+/**
+ * dma_buf_fd - give a buffer to user space
+ * @dmabuf: the buffer
+ * @flags: O_CLOEXEC or 0; the access mode is that of the export
+ *
+ * Context: Process, may sleep.
+ * Return: A new descriptor, to which the caller's reference now belongs; or a
+ * negative errno and the caller keeps it: -EINVAL for no buffer, -EMFILE.
+ */
+int dma_buf_fd(struct dma_buf *dmabuf, int flags)
+{
+	int fd;
+
+	if (!dmabuf || !dmabuf->file)
+		return -EINVAL;
+
+	fd = get_unused_fd_flags(flags);
+	if (fd >= 0)
+		fd_install(fd, dmabuf->file);
+	return fd;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_fd, DMA_BUF);
+
+/**
+ * dma_buf_get - get the buffer behind a descriptor
+ * @fd: the descriptor
+ *
+ * Context: Process.
+ * Return: The buffer, with a reference for the caller; ERR_PTR(): -EBADF if
+ * there is no such descriptor, -EINVAL if it is no buffer's.
+ */
+struct dma_buf *dma_buf_get(int fd)
+{
+	struct file *file = fget(fd);
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	if (!dma_buf_file_is_ours(file)) {
+		fput(file);
+		return ERR_PTR(-EINVAL);
+	}
+	return file->private_data;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_get, DMA_BUF);
+
+/**
+ * dma_buf_put - drop a reference
+ * @dmabuf: the buffer
+ *
+ * Context: Any. The end of a buffer comes later, from a task's own context.
+ */
+void dma_buf_put(struct dma_buf *dmabuf)
+{
+	if (WARN_ON_ONCE(!dmabuf || !dmabuf->file))
+		return;
+	fput(dmabuf->file);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_put, DMA_BUF);
+
+/**
+ * dma_buf_set_name - name a buffer
+ * @dmabuf: the buffer
+ * @user: the name, in user space
+ *
+ * Context: Process, may sleep.
+ * Return: 0; -EINVAL for a name of more than 31 characters; -EFAULT.
+ */
+long dma_buf_set_name(struct dma_buf *dmabuf, const char __user *user)
+{
+	char name[DMA_BUF_NAME_LEN] = {};
+	long len = strncpy_from_user(name, user, sizeof(name));
+
+	if (len < 0)
+		return len;
+	if (len == sizeof(name))
+		return -EINVAL;
+
+	guard(spinlock)(&dmabuf->lock);
+	memcpy(dmabuf->name, name, sizeof(name));
+	dmabuf->named = true;
+	return 0;
+}
+
+/**
+ * dma_buf_copy_name - the name that user space gave
+ * @dmabuf: the buffer
+ * @name: returned: the name
+ * @unnamed: what to return if there is none
+ *
+ * Context: Any but interrupts.
+ * Return: true if there is a name.
+ */
+bool dma_buf_copy_name(struct dma_buf *dmabuf, char name[DMA_BUF_NAME_LEN],
+		       const char *unnamed)
+{
+	guard(spinlock)(&dmabuf->lock);
+	strscpy(name, dmabuf->named ? dmabuf->name : unnamed,
+		DMA_BUF_NAME_LEN);
+	return dmabuf->named;
+}
+
+static int __init dma_buf_init(void)
+{
+	return dma_buf_file_init() ?: dma_buf_registry_init();
+}
+subsys_initcall(dma_buf_init);

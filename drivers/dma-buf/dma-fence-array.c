@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Arrays: one fence over many, which signals when all of its members have, or
+ * the first of them. Flattening is in dma-fence-unwrap.c.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-fence-array.h>
+#include <linux/export.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include "dma-buf-internal.h"
+
+/**
+ * DOC: Fence arrays
+ *
+ * An array is idle until somebody waits for it. Then it is *armed*: it puts a
+ * callback on each member and keeps itself alive, by one reference, until all
+ * callbacks have run: an array over any member outlives its own signal by that.
+ * Who polls an array that is not armed makes it look at its members.
+ *
+ * Callbacks count down and leave the rest to an irq_work, because they run
+ * under the lock of a member: signalling there would nest the locks of two
+ * fences, and dropping the last reference could take the member's lock again.
+ *
+ * A member may itself be a container. It is armed from the irq_work, so that
+ * arming, like release, takes the same stack for any depth; and polling does
+ * not look into it.
+ *
+ * *Locking*: &dma_fence_array.lock is that of the fence and protects nothing
+ * else. It is taken outside the lock of a member that is no container.
+ */
+
+/* In &dma_fence.flags. */
+enum {
+	/* The irq_work has containers to arm. */
+	ARM_CONTAINERS = DMA_FENCE_FLAG_USER_BITS,
+	/* All callbacks have run; the reference of the armed array is gone. */
+	DISARMED,
+};
+
+static const char *array_driver_name(struct dma_fence *fence)
+{
+	return "dma_fence_array";
+}
+
+static const char *array_timeline_name(struct dma_fence *fence)
+{
+	return "unbound";
+}
+
+/* Is that enough, with so many members still to come? */
+static bool is_complete(struct dma_fence_array *array, int pending)
+{
+	return !pending ||
+	       (array->signal_on_any && pending < array->num_fences);
+}
+
+/* Does going down to @pending call for the irq_work? */
+static bool is_event(struct dma_fence_array *array, int pending)
+{
+	return !pending ||
+	       (array->signal_on_any && pending == array->num_fences - 1);
+}
+
+/* Return: how many members are still to come. */
+static int member_done(struct dma_fence_array *array, struct dma_fence *member)
+{
+	/* Ordered by the decrement: the last one sees the error of all. */
+	if (member->error < 0)
+		cmpxchg(&array->member_error, 0, member->error);
+	return atomic_dec_return(&array->pending);
+}
+
+static void queue_work_on_array(struct dma_fence_array *array)
+{
+	/* Each run has a reference; not the last one, the array is armed. */
+	dma_fence_get(&array->base);
+	if (!irq_work_queue(&array->work))
+		dma_fence_put(&array->base);
+}
+
+static void array_callback(struct dma_fence *member, struct dma_fence_cb *cb)
+{
+	struct dma_fence_array *array =
+		container_of(cb, struct dma_fence_array_cb, cb)->array;
+
+	if (is_event(array, member_done(array, member)))
+		queue_work_on_array(array);
+}
+
+static void arm_member(struct dma_fence_array *array, unsigned int i)
+{
+	struct dma_fence_array_cb *cb = &array->callbacks[i];
+
+	cb->array = array;
+	if (dma_fence_add_callback(array->fences[i], &cb->cb, array_callback))
+		member_done(array, array->fences[i]);
+}
+
+static void arm_containers(struct dma_fence_array *array)
+{
+	for (unsigned int i = 0; i < array->num_fences; i++) {
+		if (dma_fence_is_container(array->fences[i]))
+			arm_member(array, i);
+	}
+}
+
+/* Drop the reference of the armed array, once; it is not the last one. */
+static void disarm(struct dma_fence_array *array)
+{
+	if (!test_and_set_bit(DISARMED, &array->base.flags))
+		dma_fence_put(&array->base);
+}
+
+/* May run on two processors at once, if a second event comes meanwhile. */
+static void array_work(struct irq_work *work)
+{
+	struct dma_fence_array *array =
+		container_of(work, struct dma_fence_array, work);
+	int pending;
+
+	if (test_and_clear_bit(ARM_CONTAINERS, &array->base.flags))
+		arm_containers(array);
+
+	pending = atomic_read_acquire(&array->pending);
+	if (is_complete(array, pending) &&
+	    !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &array->base.flags)) {
+		array->base.error = array->member_error;
+		dma_fence_signal(&array->base);
+	}
+	if (!pending)
+		disarm(array);
+	dma_fence_put(&array->base);
+}
+
+static bool array_enable_signaling(struct dma_fence *fence)
+{
+	struct dma_fence_array *array = to_dma_fence_array(fence);
+	bool containers = false;
+	int pending;
+
+	lockdep_assert_held(fence->lock);
+
+	if (!array->num_fences)
+		return false;
+
+	dma_fence_get(fence);
+	for (unsigned int i = 0; i < array->num_fences; i++) {
+		if (dma_fence_is_container(array->fences[i]))
+			containers = true;
+		else
+			arm_member(array, i);
+	}
+
+	/*
+	 * A callback may be bringing this about at the same time and have
+	 * queued the work; to signal and to disarm once is enough.
+	 */
+	pending = atomic_read_acquire(&array->pending);
+	if (!pending)
+		disarm(array);
+	if (is_complete(array, pending))
+		fence->error = array->member_error;
+	if (containers) {
+		set_bit(ARM_CONTAINERS, &fence->flags);
+		queue_work_on_array(array);
+	}
+	return !is_complete(array, pending);
+}
+
+/* Polling looks at what has happened, and for containers no further. */
+static bool member_is_signaled(struct dma_fence *member)
+{
+	if (dma_fence_is_container(member))
+		return test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
+					&member->flags);
+	return dma_fence_is_signaled(member);
+}
+
+/* Look at the members of an array that is not armed. */
+static bool poll_members(struct dma_fence_array *array, int *error)
+{
+	/* A hint: members never become pending again, so a stale one is fine. */
+	unsigned int i = array->signal_on_any ? 0 :
+			 READ_ONCE(array->first_unsignaled);
+
+	for (; i < array->num_fences; i++) {
+		if (member_is_signaled(array->fences[i]) ==
+		    array->signal_on_any)
+			break;
+	}
+	if (array->signal_on_any) {
+		if (i < array->num_fences)
+			*error = array->fences[i]->error;
+		return i < array->num_fences || !i;
+	}
+
+	WRITE_ONCE(array->first_unsignaled, i);
+	if (i < array->num_fences)
+		return false;
+	for (i = 0; i < array->num_fences && *error >= 0; i++)
+		*error = array->fences[i]->error;
+	return true;
+}
+
+static bool array_signaled(struct dma_fence *fence)
+{
+	struct dma_fence_array *array = to_dma_fence_array(fence);
+	int error = 0;
+
+	if (test_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &fence->flags)) {
+		if (!is_complete(array, atomic_read_acquire(&array->pending)))
+			return false;
+		error = READ_ONCE(array->member_error);
+	} else if (!poll_members(array, &error)) {
+		return false;
+	}
+	/* All who get here at once store the same; the core signals next. */
+	if (error < 0)
+		WRITE_ONCE(fence->error, error);
+	return true;
+}
+
+static void array_set_deadline(struct dma_fence *fence, ktime_t deadline)
+{
+	struct dma_fence_array *array = to_dma_fence_array(fence);
+
+	for (unsigned int i = 0; i < array->num_fences; i++) {
+		/* A hint need not go to any depth, the stack must not. */
+		if (!dma_fence_is_container(array->fences[i]))
+			dma_fence_set_deadline(array->fences[i], deadline);
+	}
+}
+
+/* Nobody keeps the data of this file but the array itself. */
+const struct dma_fence_ops dma_fence_array_ops = {
+	.names_persist = true,
+	.get_driver_name = array_driver_name,
+	.get_timeline_name = array_timeline_name,
+	.enable_signaling = array_enable_signaling,
+	.signaled = array_signaled,
+	.release = dma_fence_container_release,
+	.set_deadline = array_set_deadline,
+};
+EXPORT_SYMBOL(dma_fence_array_ops);
+
+/**
+ * dma_fence_array_fini - give back what a released array holds
+ * @fence: the array
+ * @reaper: for members that are containers
+ *
+ * Context: Any.
+ */
+void dma_fence_array_fini(struct dma_fence *fence,
+			  struct dma_fence_reaper *reaper)
+{
+	struct dma_fence_array *array = to_dma_fence_array(fence);
+
+	for (unsigned int i = 0; i < array->num_fences; i++)
+		dma_fence_reap(reaper, array->fences[i]);
+	kvfree(array->fences);
+}
+
+/**
+ * dma_fence_array_alloc - memory for an array
+ * @num_fences: room for so many members
+ *
+ * Context: Process, may sleep.
+ * Return: Memory for dma_fence_array_init(), which kfree() gives back if it is
+ * not used; NULL if there is none.
+ */
+struct dma_fence_array *dma_fence_array_alloc(int num_fences)
+{
+	struct dma_fence_array *array;
+
+	if (num_fences < 0)
+		return NULL;
+	return kmalloc(struct_size(array, callbacks, num_fences),
+		       GFP_KERNEL | __GFP_NOWARN);
+}
+EXPORT_SYMBOL(dma_fence_array_alloc);
+
+/**
+ * dma_fence_array_init - make a fence over many
+ * @array: from dma_fence_array_alloc() for at least @num_fences
+ * @num_fences: how many members; without any it counts as signalled
+ * @fences: the members, from kmalloc() or kvmalloc(); the array takes over the
+ *	memory and one reference to each
+ * @context: the timeline of the array
+ * @seqno: its position in it
+ * @signal_on_any: signal with the first member instead of with all
+ *
+ * Context: Any. Allocates nothing.
+ */
+void dma_fence_array_init(struct dma_fence_array *array, int num_fences,
+			  struct dma_fence **fences, u64 context,
+			  unsigned int seqno, bool signal_on_any)
+{
+	if (WARN_ON_ONCE(num_fences <= 0 || !fences))
+		num_fences = 0;
+
+	array->num_fences = num_fences;
+	array->fences = fences;
+	atomic_set(&array->pending, num_fences);
+	array->member_error = 0;
+	array->first_unsignaled = 0;
+	array->signal_on_any = signal_on_any;
+	init_irq_work(&array->work, array_work);
+	spin_lock_init(&array->lock);
+	dma_fence_init(&array->base, &dma_fence_array_ops, &array->lock,
+		       context, seqno);
+}
+EXPORT_SYMBOL(dma_fence_array_init);
+
+/**
+ * dma_fence_array_create - make a fence over many
+ * @num_fences: how many members
+ * @fences: the members, from kmalloc() or kvmalloc(); on success the array
+ *	takes over the memory and one reference to each
+ * @context: the timeline of the array
+ * @seqno: its position in it
+ * @signal_on_any: signal with the first member instead of with all
+ *
+ * Context: Process, may sleep.
+ * Return: The array, with a reference for the caller; NULL for no memory.
+ */
+struct dma_fence_array *dma_fence_array_create(int num_fences,
+					       struct dma_fence **fences,
+					       u64 context, unsigned int seqno,
+					       bool signal_on_any)
+{
+	struct dma_fence_array *array = dma_fence_array_alloc(num_fences);
+
+	if (array)
+		dma_fence_array_init(array, num_fences, fences, context, seqno,
+				     signal_on_any);
+	return array;
+}
+EXPORT_SYMBOL(dma_fence_array_create);
+
+/**
+ * dma_fence_match_context - is it all of one timeline?
+ * @fence: any fence
+ * @context: the timeline
+ *
+ * Context: Any.
+ * Return: true if the fence, or each member of an array, is of @context.
+ */
+bool dma_fence_match_context(struct dma_fence *fence, u64 context)
+{
+	struct dma_fence *member;
+	unsigned int i;
+
+	dma_fence_array_for_each(member, i, fence) {
+		if (member->context != context)
+			return false;
+	}
+	return true;
+}
+EXPORT_SYMBOL(dma_fence_match_context);
+
+/**
+ * dma_fence_array_first - first member
+ * @head: any fence, or NULL
+ *
+ * Context: Any.
+ * Return: The member, without a reference; @head if it is no array; NULL if
+ * there is none.
+ */
+struct dma_fence *dma_fence_array_first(struct dma_fence *head)
+{
+	if (!to_dma_fence_array(head))
+		return head;
+	return dma_fence_array_next(head, 0);
+}
+EXPORT_SYMBOL(dma_fence_array_first);
+
+/**
+ * dma_fence_array_next - another member
+ * @head: any fence, or NULL
+ * @index: position of the member
+ *
+ * Context: Any.
+ * Return: The member, without a reference; NULL if there is none, or @head is
+ * no array.
+ */
+struct dma_fence *dma_fence_array_next(struct dma_fence *head,
+				       unsigned int index)
+{
+	struct dma_fence_array *array = to_dma_fence_array(head);
+
+	return array && index < array->num_fences ? array->fences[index] : NULL;
+}
+EXPORT_SYMBOL(dma_fence_array_next);

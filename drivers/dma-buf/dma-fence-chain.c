@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Chains: a timeline of points, each a link that adds a fence to all before it.
+ * Flattening is in dma-fence-unwrap.c, release in dma-fence-container.c.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-fence-chain.h>
+#include <linux/export.h>
+#include <linux/rcupdate.h>
+
+#include "dma-buf-internal.h"
+
+/**
+ * DOC: Fence chains
+ *
+ * A link has signalled when its own fence and all links before it have. It
+ * holds references to its fence and to the link before, so the newest link
+ * holds the whole chain.
+ *
+ * *Garbage.* Who walks along a chain cuts out the links whose fence has
+ * signalled. &dma_fence_chain.prev thus moves on to ever older links, while
+ * &dma_fence_chain.prev_seqno keeps the number that was there first, which is
+ * what a search compares.
+ *
+ * *Search.* Besides the link before, each link knows one further back, chosen
+ * such that the way from any link to any older one takes a number of steps
+ * logarithmic in their distance (the skew-binary jump pointers of E. W. Myers,
+ * "An applicative random-access stack", 1983). It needs no allocation and no
+ * change to links that exist. A link holds a reference to that one too, and a
+ * walk drops it once its fence has signalled: a signalled fence is not kept
+ * longer than it takes until the next walk.
+ *
+ * *Waiting.* A link that is waited for is *armed*: it keeps itself alive by one
+ * reference and has one callback, on the fence of the link at
+ * &dma_fence_chain.cursor. When that signals, the cursor moves on from there to
+ * the next older link whose fence is pending. Fences do not become pending
+ * again, so each is looked at once, in whatever order they signal. It moves in
+ * an irq_work, because the callback runs under the lock of another fence.
+ *
+ * *Locking.* &dma_fence_chain.lock is that of the fence and protects nothing
+ * else. It is taken outside the lock of a contained fence. &dma_fence_chain.prev
+ * and &dma_fence_chain.skip change by compare and exchange and are read under
+ * RCU; both hold references, so what they point to is alive while the link is,
+ * and memory for as long as the read section in which the link was found.
+ */
+
+static const char *chain_driver_name(struct dma_fence *fence)
+{
+	return "dma_fence_chain";
+}
+
+static const char *chain_timeline_name(struct dma_fence *fence)
+{
+	return "unbound";
+}
+
+/* The link before, with a reference. */
+static struct dma_fence *get_prev(struct dma_fence_chain *chain)
+{
+	guard(rcu)();
+	return dma_fence_get_rcu_safe(&chain->prev);
+}
+
+/* Replace the link in @slot unless somebody has; consumes @new. */
+static void replace_link(struct dma_fence __rcu **slot, struct dma_fence *old,
+			 struct dma_fence *new)
+{
+	struct dma_fence *was;
+
+	was = unrcu_pointer(cmpxchg(slot, RCU_INITIALIZER(old),
+				    RCU_INITIALIZER(new)));
+	/* The slot's reference to the one, or ours to the other. */
+	dma_fence_put(was == old ? old : new);
+}
+
+/* Do not keep links alive for searches that nobody will make. */
+static void drop_idle_skip(struct dma_fence_chain *chain)
+{
+	struct dma_fence *skip;
+
+	guard(rcu)();
+	skip = rcu_dereference(chain->skip);
+	if (skip && test_bit(DMA_FENCE_FLAG_SIGNALED_BIT,
+			     &to_dma_fence_chain(skip)->fence->flags))
+		replace_link(&chain->skip, skip, NULL);
+}
+
+/**
+ * dma_fence_chain_walk - go on to the link before
+ * @fence: a link, or any fence, with a reference that is consumed; or NULL
+ *
+ * Cuts out the links in between whose own fence has signalled.
+ *
+ * Context: Any.
+ * Return: The next older fence that is pending, with a reference for the
+ * caller; NULL if there is none.
+ */
+struct dma_fence *dma_fence_chain_walk(struct dma_fence *fence)
+{
+	struct dma_fence_chain *chain = to_dma_fence_chain(fence);
+	struct dma_fence *prev = NULL;
+
+	if (chain)
+		drop_idle_skip(chain);
+
+	while (chain && (prev = get_prev(chain))) {
+		struct dma_fence_chain *link = to_dma_fence_chain(prev);
+
+		if (!dma_fence_is_signaled(dma_fence_chain_contained(prev)))
+			break;
+		replace_link(&chain->prev, prev, link ? get_prev(link) : NULL);
+		dma_fence_put(prev);
+	}
+	dma_fence_put(fence);
+	return prev;
+}
+EXPORT_SYMBOL(dma_fence_chain_walk);
+
+/* A link to jump to from @chain, else the one before it; under RCU. */
+static struct dma_fence_chain *skip_or_prev(struct dma_fence_chain *chain)
+{
+	struct dma_fence *skip = rcu_dereference(chain->skip);
+
+	return to_dma_fence_chain(skip ?: rcu_dereference(chain->prev));
+}
+
+/*
+ * Where a link after @prev should jump to; NULL if the link before is the right
+ * one. If the last two jumps went equally far it makes one of both, as a carry
+ * does, so that there is a jump of each power of two.
+ */
+static struct dma_fence *choose_skip(struct dma_fence_chain *prev)
+{
+	struct dma_fence_chain *one, *two;
+
+	guard(rcu)();
+	one = skip_or_prev(prev);
+	two = one ? skip_or_prev(one) : NULL;
+	if (!two || two->base.context != prev->base.context ||
+	    prev->depth - one->depth != one->depth - two->depth)
+		return NULL;
+	if (test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &two->fence->flags))
+		return NULL;
+	return dma_fence_get_rcu(&two->base);
+}
+
+/**
+ * dma_fence_chain_init - add a link
+ * @chain: from dma_fence_chain_alloc()
+ * @prev: the newest link so far, any other fence that comes before, or NULL
+ * @fence: what the link adds; not itself a link
+ * @seqno: number of the point; if @prev is a link and not older, the new one
+ *	begins a timeline of its own
+ *
+ * Consumes the references to @prev and @fence. The caller gets the first one
+ * to &dma_fence_chain.base.
+ *
+ * Context: Any. Allocates nothing.
+ */
+void dma_fence_chain_init(struct dma_fence_chain *chain,
+			  struct dma_fence *prev, struct dma_fence *fence,
+			  uint64_t seqno)
+{
+	struct dma_fence_chain *link = to_dma_fence_chain(prev);
+	struct dma_fence *skip = NULL;
+	u64 context;
+
+	WARN_ON_ONCE(dma_fence_is_chain(fence));
+
+	chain->prev_seqno = 0;
+	chain->depth = 0;
+	if (link && seqno > prev->seqno) {
+		context = prev->context;
+		chain->prev_seqno = prev->seqno;
+		chain->depth = link->depth + 1;
+		skip = choose_skip(link);
+	} else {
+		context = dma_fence_context_alloc(1);
+		if (link)
+			seqno = max(prev->seqno, seqno);
+	}
+	chain->fence = fence;
+	chain->cursor = NULL;
+	/* Not published yet. */
+	RCU_INIT_POINTER(chain->prev, prev);
+	RCU_INIT_POINTER(chain->skip, skip);
+	spin_lock_init(&chain->lock);
+	dma_fence_init(&chain->base, &dma_fence_chain_ops, &chain->lock,
+		       context, seqno);
+}
+EXPORT_SYMBOL(dma_fence_chain_init);
+
+/* Does the point @seqno of the timeline @context lie before @chain? */
+static bool is_before(struct dma_fence_chain *chain, u64 context, u64 seqno)
+{
+	return chain->base.context == context && chain->prev_seqno >= seqno;
+}
+
+/*
+ * The newest link that the point @seqno does not lie before. If the chain ends
+ * earlier, because the rest has signalled, its last link and @end set. Under
+ * RCU; a link that was found may be on its way out.
+ */
+static struct dma_fence_chain *find_link(struct dma_fence_chain *chain,
+					 u64 seqno, bool *end)
+{
+	u64 context = chain->base.context;
+	struct dma_fence_chain *next;
+
+	*end = false;
+	while (is_before(chain, context, seqno)) {
+		next = skip_or_prev(chain);
+		if (!next || !is_before(next, context, seqno))
+			next = to_dma_fence_chain(rcu_dereference(chain->prev));
+		if (!next) {
+			*end = true;
+			break;
+		}
+		chain = next;
+	}
+	return chain;
+}
+
+/**
+ * dma_fence_chain_find_seqno - find the link that completes a point
+ * @pfence: a link of the timeline; on success its reference is exchanged for
+ *	one to the link that signals when the point is reached, or for NULL
+ *	if it has been
+ * @seqno: the point; 0 is any
+ *
+ * Context: Any.
+ * Return: 0; -EINVAL, with @pfence unchanged, if that is no link or older than
+ * @seqno.
+ */
+int dma_fence_chain_find_seqno(struct dma_fence **pfence, uint64_t seqno)
+{
+	struct dma_fence_chain *head, *link;
+	struct dma_fence *fence;
+	bool end;
+
+	if (!seqno)
+		return 0;
+	head = to_dma_fence_chain(*pfence);
+	if (!head || head->base.seqno < seqno)
+		return -EINVAL;
+
+	scoped_guard(rcu) {
+		/* One that is gone has been cut out: look again. */
+		do {
+			link = find_link(head, seqno, &end);
+			fence = dma_fence_get_rcu(&link->base);
+		} while (!fence);
+	}
+	if (end || (link != head && dma_fence_is_signaled(link->fence)))
+		fence = dma_fence_chain_walk(fence);
+	dma_fence_put(*pfence);
+	*pfence = fence;
+	return 0;
+}
+EXPORT_SYMBOL(dma_fence_chain_find_seqno);
+
+static void chain_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
+{
+	irq_work_queue(&container_of(cb, struct dma_fence_chain, cb)->work);
+}
+
+/*
+ * Put the callback on the next pending fence, beginning at the cursor. The one
+ * who does is the one whose turn it is: enabling first, then each irq_work.
+ * Once the callback is added the next turn may begin, on another processor.
+ *
+ * Return: false if there is none left.
+ */
+static bool arm(struct dma_fence_chain *chain, bool locked)
+{
+	struct dma_fence *fence;
+
+	while (chain->cursor) {
+		fence = dma_fence_chain_contained(chain->cursor);
+		if (locked && dma_fence_is_chain(fence)) {
+			/* A chain in a chain: not below its own kind of lock. */
+			irq_work_queue(&chain->work);
+			return true;
+		}
+		if (!dma_fence_add_callback(fence, &chain->cb, chain_callback))
+			return true;
+		chain->cursor = dma_fence_chain_walk(chain->cursor);
+	}
+	return false;
+}
+
+static void chain_work(struct irq_work *work)
+{
+	struct dma_fence_chain *chain =
+		container_of(work, struct dma_fence_chain, work);
+
+	if (arm(chain, false))
+		return;
+	dma_fence_signal(&chain->base);
+	/* Of the armed link. */
+	dma_fence_put(&chain->base);
+}
+
+static bool chain_enable_signaling(struct dma_fence *fence)
+{
+	struct dma_fence_chain *chain = to_dma_fence_chain(fence);
+
+	lockdep_assert_held(fence->lock);
+
+	init_irq_work(&chain->work, chain_work);
+	dma_fence_get(fence);
+	chain->cursor = dma_fence_get(fence);
+	if (arm(chain, true))
+		return true;
+	/* Neither is the last one: who enables holds another. */
+	dma_fence_put(fence);
+	return false;
+}
+
+static bool chain_signaled(struct dma_fence *fence)
+{
+	struct dma_fence *link;
+
+	dma_fence_chain_for_each(link, fence) {
+		struct dma_fence *contained = dma_fence_chain_contained(link);
+
+		/* Do not recurse into a chain in a chain. */
+		if (dma_fence_is_chain(contained) ?
+		    !test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
+				      &contained->flags) :
+		    !dma_fence_is_signaled(contained)) {
+			dma_fence_put(link);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void chain_set_deadline(struct dma_fence *fence, ktime_t deadline)
+{
+	struct dma_fence *link;
+
+	dma_fence_chain_for_each(link, fence) {
+		struct dma_fence *contained = dma_fence_chain_contained(link);
+
+		if (!dma_fence_is_chain(contained))
+			dma_fence_set_deadline(contained, deadline);
+	}
+}
+
+const struct dma_fence_ops dma_fence_chain_ops = {
+	.use_64bit_seqno = true,
+	.names_persist = true,
+	.get_driver_name = chain_driver_name,
+	.get_timeline_name = chain_timeline_name,
+	.enable_signaling = chain_enable_signaling,
+	.signaled = chain_signaled,
+	.release = dma_fence_container_release,
+	.set_deadline = chain_set_deadline,
+};
+EXPORT_SYMBOL(dma_fence_chain_ops);
+
+/**
+ * dma_fence_chain_fini - give back what a released link holds
+ * @fence: the link
+ * @reaper: for fences that are containers
+ *
+ * The pointers stay: a search may still be passing through.
+ *
+ * Context: Any.
+ */
+void dma_fence_chain_fini(struct dma_fence *fence,
+			  struct dma_fence_reaper *reaper)
+{
+	struct dma_fence_chain *chain = to_dma_fence_chain(fence);
+
+	/* Nobody walks or arms without a reference. */
+	dma_fence_reap(reaper, rcu_dereference_protected(chain->prev, true));
+	dma_fence_reap(reaper, rcu_dereference_protected(chain->skip, true));
+	dma_fence_reap(reaper, chain->fence);
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Walks over the fences of a reservation object, with its lock and without.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-resv.h>
+#include <linux/export.h>
+
+#include "dma-resv-list.h"
+
+/**
+ * DOC: Walks over fences
+ *
+ * A *locked* walk sees each fence, those that have signalled too, and holds no
+ * references: the lock keeps the fences.
+ *
+ * An *unlocked* walk sees what is pending. It reads the list under RCU and leaves
+ * the read section with a reference to one fence, so the body may sleep. If the
+ * list was replaced meanwhile, positions mean nothing any more: the walk begins
+ * anew and says so by dma_resv_iter_is_restarted(). Lists are told apart by number:
+ * a new one may have the address of the old one.
+ */
+
+/* Point the walk at the first slot of @list, which may be NULL. */
+static void restart(struct dma_resv_iter *cursor, struct dma_resv_list *list)
+{
+	cursor->index = 0;
+	cursor->is_restarted = true;
+	cursor->list_id = list ? list->id : 0;
+	/* Pairs with the release in dma_resv_list_append(). */
+	cursor->num_fences = list ? smp_load_acquire(&list->num_fences) : 0;
+}
+
+/* Go on to the next pending fence, or to the first one. */
+static struct dma_fence *step_unlocked(struct dma_resv_iter *cursor, bool first)
+{
+	struct dma_resv *obj = cursor->obj;
+	struct dma_resv_list *list;
+	struct dma_fence *fence;
+
+	dma_fence_put(cursor->fence);
+	cursor->fence = NULL;
+	cursor->is_restarted = false;
+
+	guard(rcu)();
+	for (;;) {
+		list = rcu_dereference(obj->fences);
+		if (first || cursor->list_id != (list ? list->id : 0))
+			restart(cursor, list);
+		first = false;
+		if (cursor->index >= cursor->num_fences)
+			return NULL;
+
+		fence = dma_resv_list_get_rcu(list, cursor->index,
+					      cursor->usage,
+					      &cursor->fence_usage);
+		if (IS_ERR(fence))
+			continue;
+		/* Same section, same address: the same list. */
+		if (rcu_access_pointer(obj->fences) != list) {
+			dma_fence_put(fence);
+			continue;
+		}
+		cursor->index++;
+		if (fence) {
+			cursor->fence = fence;
+			return fence;
+		}
+	}
+}
+
+/**
+ * dma_resv_iter_first_unlocked - begin a walk without the lock
+ * @cursor: after dma_resv_iter_begin()
+ *
+ * Context: Any.
+ * Return: The first pending fence, valid until the next step; NULL if there is
+ * none.
+ */
+struct dma_fence *dma_resv_iter_first_unlocked(struct dma_resv_iter *cursor)
+{
+	return step_unlocked(cursor, true);
+}
+EXPORT_SYMBOL(dma_resv_iter_first_unlocked);
+
+/**
+ * dma_resv_iter_next_unlocked - go on without the lock
+ * @cursor: the walk
+ *
+ * Context: Any.
+ * Return: The next pending fence, valid until the next step, which may be the
+ * first one again; NULL if there is none.
+ */
+struct dma_fence *dma_resv_iter_next_unlocked(struct dma_resv_iter *cursor)
+{
+	return step_unlocked(cursor, false);
+}
+EXPORT_SYMBOL(dma_resv_iter_next_unlocked);
+
+/**
+ * dma_resv_iter_first - begin a walk under the lock
+ * @cursor: after dma_resv_iter_begin()
+ *
+ * Context: Any, reservation lock held.
+ * Return: The first fence, valid while locked; NULL if there is none.
+ */
+struct dma_fence *dma_resv_iter_first(struct dma_resv_iter *cursor)
+{
+	struct dma_fence *fence;
+
+	dma_resv_assert_held(cursor->obj);
+
+	cursor->index = 0;
+	fence = dma_resv_iter_next(cursor);
+	cursor->is_restarted = true;
+	return fence;
+}
+EXPORT_SYMBOL_GPL(dma_resv_iter_first);
+
+/**
+ * dma_resv_iter_next - go on under the lock
+ * @cursor: the walk
+ *
+ * Context: Any, reservation lock held.
+ * Return: The next fence, valid while locked; NULL if there is none.
+ */
+struct dma_fence *dma_resv_iter_next(struct dma_resv_iter *cursor)
+{
+	struct dma_resv_list *list;
+	struct dma_fence *fence;
+
+	dma_resv_assert_held(cursor->obj);
+
+	cursor->is_restarted = false;
+	list = rcu_dereference_protected(cursor->obj->fences,
+					 dma_resv_held(cursor->obj));
+	while (list && cursor->index < list->num_fences) {
+		fence = dma_resv_list_entry(list, cursor->index++,
+					    &cursor->fence_usage);
+		if (cursor->fence_usage <= cursor->usage)
+			return fence;
+	}
+	return NULL;
+}
+EXPORT_SYMBOL_GPL(dma_resv_iter_next);

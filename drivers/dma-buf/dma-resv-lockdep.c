@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Show lockdep once, at boot, in which order the locks around reservation
+ * objects are taken, so that the first driver that does otherwise is reported
+ * and not the second. Built with lockdep alone.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-fence.h>
+#include <linux/dma-resv.h>
+#include <linux/fs.h>
+#include <linux/init.h>
+#include <linux/mmu_notifier.h>
+#include <linux/sched/mm.h>
+
+/* What memory reclaim does, with fences waited for in a notifier. */
+static void __init reclaim(struct address_space *mapping)
+{
+	fs_reclaim_acquire(GFP_KERNEL);
+	/* Unmapping pages; the lock is dropped before notifiers wait. */
+	i_mmap_lock_write(mapping);
+	i_mmap_unlock_write(mapping);
+#ifdef CONFIG_MMU_NOTIFIER
+	lock_map_acquire(&__mmu_notifier_invalidate_range_start_map);
+	__dma_fence_might_wait();
+	lock_map_release(&__mmu_notifier_invalidate_range_start_map);
+#else
+	__dma_fence_might_wait();
+#endif
+	fs_reclaim_release(GFP_KERNEL);
+}
+
+/*
+ * User memory may be touched before, but not under, the lock of a reservation
+ * object; memory may be allocated, and fences waited for, under it.
+ */
+static int __init dma_resv_lockdep(void)
+{
+	struct address_space mapping;
+	struct ww_acquire_ctx ctx;
+	struct mm_struct *mm;
+	struct dma_resv obj;
+
+	mm = mm_alloc();
+	if (!mm)
+		return -ENOMEM;
+	dma_resv_init(&obj);
+	address_space_init_once(&mapping);
+
+	mmap_read_lock(mm);
+	ww_acquire_init(&ctx, &reservation_ww_class);
+	/* -EDEADLK is injected by CONFIG_DEBUG_WW_MUTEX_SLOWPATH. */
+	if (dma_resv_lock(&obj, &ctx) == -EDEADLK)
+		dma_resv_lock_slow(&obj, &ctx);
+	reclaim(&mapping);
+	dma_resv_unlock(&obj);
+	ww_acquire_fini(&ctx);
+	mmap_read_unlock(mm);
+
+	dma_resv_fini(&obj);
+	mmput(mm);
+	return 0;
+}
+subsys_initcall(dma_resv_lockdep);

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reservation objects: making room for fences and adding them. Questions about
+ * them are answered in dma-resv-query.c, walks are in dma-resv-iter.c, and the
+ * list that holds them is in dma-resv-list.c.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-resv.h>
+#include <linux/export.h>
+#include <linux/minmax.h>
+#include <linux/overflow.h>
+#include <linux/sched/mm.h>
+
+#include "dma-resv-list.h"
+
+/**
+ * DOC: Reservation Object Overview
+ *
+ * A &struct dma_resv collects the fences of the work that uses a buffer, each
+ * with a usage that tells who has to wait for it: see &enum dma_resv_usage.
+ *
+ * *Adding.* Under the lock, dma_resv_reserve_fences() makes room, which may fail;
+ * then the work is submitted, and dma_resv_add_fence() adds its fence, which may
+ * not. Within one timeline a fence takes the place of earlier ones, unless that
+ * made fewer wait. Signalled fences go as their slots are needed.
+ *
+ * *Asking* needs no lock: readers see each fence that was there when they began,
+ * and maybe some that were added since.
+ *
+ * *Locking.* &dma_resv.lock is a wait/die mutex: dma_resv_lock() with an acquire
+ * context takes many in any order. It protects the list against other writers,
+ * and whatever the exporter and the importers agree it does; dma-buf-attach.c has
+ * the order of the locks of the whole subsystem. The list is replaced and read by
+ * RCU.
+ */
+
+DEFINE_WD_CLASS(reservation_ww_class);
+EXPORT_SYMBOL(reservation_ww_class);
+
+/* What the first reservation makes room for. */
+#define MIN_CAPACITY 4
+
+static struct dma_resv_list *held_list(struct dma_resv *obj)
+{
+	return rcu_dereference_protected(obj->fences, dma_resv_held(obj));
+}
+
+/**
+ * dma_resv_init - initialise a reservation object
+ * @obj: the object; may be on the stack
+ *
+ * Context: Any.
+ */
+void dma_resv_init(struct dma_resv *obj)
+{
+	ww_mutex_init(&obj->lock, &reservation_ww_class);
+	RCU_INIT_POINTER(obj->fences, NULL);
+}
+EXPORT_SYMBOL(dma_resv_init);
+
+/**
+ * dma_resv_fini - drop all fences
+ * @obj: an object that nobody uses any more
+ *
+ * Context: Any.
+ */
+void dma_resv_fini(struct dma_resv *obj)
+{
+	/* There are neither writers nor readers left. */
+	struct dma_resv_list *list = rcu_dereference_protected(obj->fences,
+							       true);
+
+	dma_resv_list_put_fences(list);
+	dma_resv_list_free(list);
+	ww_mutex_destroy(&obj->lock);
+}
+EXPORT_SYMBOL(dma_resv_fini);
+
+/* Publish a list with room for @capacity that has what is pending in the old. */
+static int grow(struct dma_resv *obj, unsigned int capacity, gfp_t gfp)
+{
+	struct dma_resv_list *old = held_list(obj), *list;
+	enum dma_resv_usage usage;
+	struct dma_fence *fence;
+
+	list = dma_resv_list_alloc(capacity, gfp);
+	if (!list)
+		return -ENOMEM;
+
+	for (unsigned int i = 0; old && i < old->num_fences; i++) {
+		fence = dma_resv_list_entry(old, i, &usage);
+		if (!dma_fence_is_signaled(fence))
+			dma_resv_list_append(list, dma_fence_get(fence), usage);
+	}
+	rcu_assign_pointer(obj->fences, list);
+
+	dma_resv_list_put_fences(old);
+	dma_resv_list_free(old);
+	return 0;
+}
+
+/**
+ * dma_resv_reserve_fences - make room for fences
+ * @obj: the object
+ * @num_fences: so many will be added before it is unlocked
+ *
+ * Does not add up: counts from what is there now.
+ *
+ * Context: Process, may sleep, reservation lock held.
+ * Return: 0; -ENOMEM; -EINVAL, with a warning, for zero.
+ */
+int dma_resv_reserve_fences(struct dma_resv *obj, unsigned int num_fences)
+{
+	struct dma_resv_list *list;
+	unsigned int used, want;
+
+	dma_resv_assert_held(obj);
+	might_alloc(GFP_KERNEL);
+	if (WARN_ON_ONCE(!num_fences))
+		return -EINVAL;
+
+	list = held_list(obj);
+	used = list ? list->num_fences : 0;
+	if (check_add_overflow(used, num_fences, &want))
+		return -ENOMEM;
+	if (!list || want > list->capacity) {
+		/* Twice what is used, so that growing stays rare. */
+		want = max3(want, 2 * used, (unsigned int)MIN_CAPACITY);
+		if (grow(obj, want, GFP_KERNEL))
+			return -ENOMEM;
+		list = held_list(obj);
+	}
+	list->reserved = max(list->reserved, list->num_fences + num_fences);
+	return 0;
+}
+EXPORT_SYMBOL(dma_resv_reserve_fences);
+
+#ifdef CONFIG_DEBUG_MUTEXES
+/**
+ * dma_resv_reset_max_fences - forget what was reserved and not used
+ * @obj: the object
+ *
+ * Shows those who add fences without a reservation of their own.
+ *
+ * Context: Process, reservation lock held.
+ */
+void dma_resv_reset_max_fences(struct dma_resv *obj)
+{
+	struct dma_resv_list *list = held_list(obj);
+
+	dma_resv_assert_held(obj);
+	if (list)
+		list->reserved = list->num_fences;
+}
+EXPORT_SYMBOL(dma_resv_reset_max_fences);
+#endif
+
+/*
+ * There is no slot: a bug of the caller's. The fence must not be lost, its work
+ * is running; so find memory now or, as the last resort, wait for it.
+ */
+static bool make_slot(struct dma_resv *obj, struct dma_fence *fence)
+{
+	struct dma_resv_list *list = held_list(obj);
+
+	WARN_ONCE(1, "dma_resv: fence added without a reservation\n");
+	if (list && list->num_fences < list->capacity)
+		return true;
+	if (!grow(obj, list ? 2 * list->capacity : MIN_CAPACITY, GFP_NOWAIT))
+		return true;
+	dma_fence_wait(fence, false);
+	return false;
+}
+
+/**
+ * dma_resv_add_fence - add a fence
+ * @obj: the object
+ * @fence: the fence, no container; the object takes a reference of its own
+ * @usage: what its work does with the buffer
+ *
+ * Context: Any, reservation lock held and a slot reserved.
+ */
+void dma_resv_add_fence(struct dma_resv *obj, struct dma_fence *fence,
+			enum dma_resv_usage usage)
+{
+	struct dma_resv_list *list;
+	unsigned int slot = 0;
+
+	dma_resv_assert_held(obj);
+	/* Readers would take the container's context for a timeline. */
+	WARN_ON_ONCE(dma_fence_is_container(fence));
+
+	list = held_list(obj);
+	if (list)
+		slot = dma_resv_list_find_slot(list, fence, usage);
+	if (list && slot < list->num_fences) {
+		dma_resv_list_replace(list, slot, dma_fence_get(fence), usage);
+		return;
+	}
+	if (!list || slot >= list->reserved) {
+		if (!make_slot(obj, fence))
+			return;
+		list = held_list(obj);
+	}
+	dma_resv_list_append(list, dma_fence_get(fence), usage);
+}
+EXPORT_SYMBOL(dma_resv_add_fence);
+
+/**
+ * dma_resv_replace_fences - put one fence in the place of a whole timeline
+ * @obj: the object
+ * @context: the timeline
+ * @replacement: what takes the place; the object takes its own references
+ * @usage: usage of the replacement
+ *
+ * For fences that kept memory in place which is now free in another way. A
+ * walk of the caller's over the same object may be under way.
+ *
+ * Context: Any, reservation lock held.
+ */
+void dma_resv_replace_fences(struct dma_resv *obj, uint64_t context,
+			     struct dma_fence *replacement,
+			     enum dma_resv_usage usage)
+{
+	struct dma_resv_list *list = held_list(obj);
+	enum dma_resv_usage old_usage;
+
+	dma_resv_assert_held(obj);
+
+	for (unsigned int i = 0; list && i < list->num_fences; i++) {
+		if (dma_resv_list_entry(list, i, &old_usage)->context !=
+		    context)
+			continue;
+		dma_resv_list_replace(list, i, dma_fence_get(replacement),
+				      usage);
+	}
+}
+EXPORT_SYMBOL(dma_resv_replace_fences);
+
+/**
+ * dma_resv_copy_fences - take over the fences of another object
+ * @dst: gets what is pending, of all usages, in place of what it has; nothing
+ *	is reserved
+ * @src: where from; need not be locked
+ *
+ * Context: Process, may sleep, lock of @dst held.
+ * Return: 0, or -ENOMEM with @dst unchanged.
+ */
+int dma_resv_copy_fences(struct dma_resv *dst, struct dma_resv *src)
+{
+	struct dma_resv_list *list = NULL, *old;
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+	int ret = 0;
+
+	dma_resv_assert_held(dst);
+
+	dma_resv_iter_begin(&cursor, src, DMA_RESV_USAGE_BOOKKEEP);
+	dma_resv_for_each_fence_unlocked(&cursor, fence) {
+		if (dma_resv_iter_is_restarted(&cursor)) {
+			dma_resv_list_put_fences(list);
+			dma_resv_list_free(list);
+			list = dma_resv_list_alloc(cursor.num_fences,
+						   GFP_KERNEL);
+			if (!list) {
+				ret = -ENOMEM;
+				break;
+			}
+		}
+		dma_resv_list_append(list, dma_fence_get(fence),
+				     dma_resv_iter_usage(&cursor));
+	}
+	dma_resv_iter_end(&cursor);
+	if (ret)
+		return ret;
+
+	old = rcu_replace_pointer(dst->fences, list, dma_resv_held(dst));
+	dma_resv_list_put_fences(old);
+	dma_resv_list_free(old);
+	return 0;
+}
+EXPORT_SYMBOL(dma_resv_copy_fences);

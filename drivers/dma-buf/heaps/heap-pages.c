@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Buffers made of pages: the table of runs that a buffer consists of, from
+ * the first run added to the last one given back, and walking that table.
+ * What devices do with a buffer is in heap-pages-dma.c, what the CPU does in
+ * heap-pages-cpu.c; where pages come from is the business of each heap.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-buf.h>
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "heap-pages.h"
+
+/**
+ * DOC: page-backed buffers
+ *
+ * heap_pages_alloc() makes an empty buffer, heap_pages_add() puts memory into
+ * it run by run, and heap_pages_export() turns it into a dma-buf. Until the
+ * latter succeeds the buffer is its maker's, who undoes all of it, whatever
+ * failed, by heap_pages_free(); afterwards the dma-buf owns it and frees it on
+ * its own release. Memory has to be zeroed, or the user's own, before it is
+ * added.
+ *
+ * A run is what the maker gets and gives back in one piece; runs need not be
+ * of equal size. Their table is not changed after export, so everybody reads
+ * it without a lock. Nothing is filled in lazily but the mappings of devices.
+ *
+ * Locking
+ * ~~~~~~~
+ *
+ * &heap_pages.lock protects the list of attachments, whether their mappings
+ * are in use, the kernel's mapping and @begun. It nests inside the reservation
+ * lock, which map, unmap and vmap are called with; the brackets of CPU access
+ * take it alone, because their callers hold whatever they like. It is never
+ * held while memory is allocated or mapped. The order of all locks is stated
+ * in dma-buf-attach.c.
+ */
+
+/* A table of this many runs is allocated first, and doubled when full. */
+#define HEAP_RUNS_MIN	16
+
+static void heap_pages_release(struct dma_buf *dmabuf)
+{
+	heap_pages_free(dmabuf->priv);
+}
+
+static const struct dma_buf_ops heap_pages_dma_buf_ops = {
+	.attach = heap_pages_attach,
+	.detach = heap_pages_detach,
+	.map_dma_buf = heap_pages_map,
+	.unmap_dma_buf = heap_pages_unmap,
+	.release = heap_pages_release,
+	.begin_cpu_access = heap_pages_begin_cpu,
+	.end_cpu_access = heap_pages_end_cpu,
+	.mmap = heap_pages_mmap,
+	.vmap = heap_pages_vmap,
+	.vunmap = heap_pages_vunmap,
+};
+
+/**
+ * heap_pages_alloc - make a buffer without memory
+ * @ops: how to give memory back
+ * @priv: passed to @ops
+ *
+ * Context: Process, may sleep.
+ * Return: The buffer, to be ended by heap_pages_export() or heap_pages_free(),
+ * or NULL.
+ */
+struct heap_pages *heap_pages_alloc(const struct heap_pages_ops *ops,
+				    void *priv)
+{
+	struct heap_pages *buf = kzalloc(sizeof(*buf), GFP_KERNEL);
+
+	if (!buf)
+		return NULL;
+	buf->ops = ops;
+	buf->priv = priv;
+	mutex_init(&buf->lock);
+	INIT_LIST_HEAD(&buf->attachments);
+	return buf;
+}
+
+/*
+ * How large the table gets is up to user space: no warning when there is not
+ * enough memory, and it is charged to whoever asked for it.
+ */
+static int heap_pages_grow(struct heap_pages *buf)
+{
+	unsigned int max = buf->max_runs ?: HEAP_RUNS_MIN / 2;
+	struct heap_run *runs;
+	size_t size;
+
+	if (check_mul_overflow(max, 2, &max) ||
+	    check_mul_overflow((size_t)max, sizeof(*runs), &size))
+		return -ENOMEM;
+	runs = kvrealloc(buf->runs, size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!runs)
+		return -ENOMEM;
+	buf->runs = runs;
+	buf->max_runs = max;
+	return 0;
+}
+
+/**
+ * heap_pages_add - add memory at the end of a buffer
+ * @buf: a buffer that has not been exported
+ * @page: the first of the pages, which are contiguous
+ * @nr_pages: how many, not zero
+ *
+ * Context: Process, may sleep.
+ * Return: 0, and the memory is the buffer's; -ENOMEM or -EOVERFLOW, and it is
+ * still the caller's.
+ */
+int heap_pages_add(struct heap_pages *buf, struct page *page,
+		   unsigned long nr_pages)
+{
+	unsigned long total;
+	int ret;
+
+	if (check_add_overflow(buf->nr_pages, nr_pages, &total) ||
+	    total > SIZE_MAX >> PAGE_SHIFT)
+		return -EOVERFLOW;
+	if (buf->nr_runs == buf->max_runs) {
+		ret = heap_pages_grow(buf);
+		if (ret)
+			return ret;
+	}
+	buf->runs[buf->nr_runs].page = page;
+	buf->runs[buf->nr_runs].start = buf->nr_pages;
+	buf->nr_runs++;
+	buf->nr_pages = total;
+	return 0;
+}
+
+/**
+ * heap_pages_export - make a buffer a dma-buf
+ * @buf: a buffer with memory
+ * @name: of the exporter; has to outlive the dma-buf
+ * @flags: for the file: access mode
+ *
+ * Context: Process, may sleep.
+ * Return: The dma-buf, which owns @buf now, with a reference for the caller;
+ * or ERR_PTR(), and @buf is still the caller's.
+ */
+struct dma_buf *heap_pages_export(struct heap_pages *buf, const char *name,
+				  int flags)
+{
+	DEFINE_DMA_BUF_EXPORT_INFO(info);
+
+	info.exp_name = name;
+	info.ops = &heap_pages_dma_buf_ops;
+	info.size = buf->nr_pages << PAGE_SHIFT;
+	info.flags = flags;
+	info.priv = buf;
+	return dma_buf_export(&info);
+}
+
+/* The pages of run @i: it ends where the next starts, the last with the buffer. */
+static unsigned long heap_run_pages(const struct heap_pages *buf,
+				    unsigned int i)
+{
+	pgoff_t end = i + 1 < buf->nr_runs ? buf->runs[i + 1].start :
+					     buf->nr_pages;
+
+	return end - buf->runs[i].start;
+}
+
+/**
+ * heap_pages_free - give back a buffer and its memory
+ * @buf: a buffer that is not exported, or whose dma-buf is being released
+ *
+ * Context: Process, may sleep.
+ */
+void heap_pages_free(struct heap_pages *buf)
+{
+	unsigned int i;
+
+	might_sleep();
+	for (i = 0; i < buf->nr_runs; i++) {
+		buf->ops->free_run(buf->priv, buf->runs[i].page,
+				   heap_run_pages(buf, i));
+		cond_resched();
+	}
+	kvfree(buf->runs);
+	mutex_destroy(&buf->lock);
+	kfree(buf);
+}
+
+/* The run that page @pgoff of the buffer lies in. */
+static unsigned int heap_pages_find(const struct heap_pages *buf, pgoff_t pgoff)
+{
+	unsigned int low = 0, high = buf->nr_runs - 1, mid;
+
+	while (low < high) {
+		mid = low + (high - low + 1) / 2;
+		if (buf->runs[mid].start <= pgoff)
+			low = mid;
+		else
+			high = mid - 1;
+	}
+	return low;
+}
+
+/**
+ * heap_extent_start - prepare to walk over a part of a buffer
+ * @ext: the cursor
+ * @buf: the buffer, exported
+ * @start: page to start at
+ * @end: page to stop at; what lies beyond the buffer's end is left out
+ * @max: extents shall be no longer, in pages; not zero
+ *
+ * Context: Any.
+ */
+void heap_extent_start(struct heap_extent *ext, const struct heap_pages *buf,
+		       pgoff_t start, pgoff_t end, unsigned long max)
+{
+	ext->buf = buf;
+	ext->run = start ? heap_pages_find(buf, start) : 0;
+	ext->next = start;
+	ext->end = min(end, buf->nr_pages);
+	ext->max = max;
+	ext->pfn = 0;
+	ext->nr = 0;
+}
+
+/**
+ * heap_extent_next - find the next extent
+ * @ext: the cursor; pfn and nr tell the extent afterwards
+ *
+ * Context: Any.
+ * Return: false when the walk is over.
+ */
+bool heap_extent_next(struct heap_extent *ext)
+{
+	const struct heap_pages *buf = ext->buf;
+	unsigned long limit, pfn, off, left;
+
+	if (ext->next >= ext->end)
+		return false;
+	limit = min(ext->end - ext->next, ext->max);
+	ext->nr = 0;
+	do {
+		off = ext->next - buf->runs[ext->run].start;
+		pfn = page_to_pfn(buf->runs[ext->run].page) + off;
+		if (!ext->nr)
+			ext->pfn = pfn;
+		else if (pfn != ext->pfn + ext->nr)
+			break;
+		left = heap_run_pages(buf, ext->run) - off;
+		if (left > limit - ext->nr)
+			left = limit - ext->nr;
+		else
+			ext->run++;
+		ext->nr += left;
+		ext->next += left;
+	} while (ext->nr < limit);
+	return true;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The page-backed buffer that the heaps and udmabuf share. Who makes one finds
+ * the memory, adds it run by run and exports the result; all that a dma-buf
+ * has to do afterwards is here. See heap-pages.c for life cycle and locking.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#ifndef _HEAP_PAGES_H
+#define _HEAP_PAGES_H
+
+#include <linux/cleanup.h>
+#include <linux/dma-direction.h>
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+
+struct dma_buf;
+struct dma_buf_attachment;
+struct dma_buf_ops;
+struct heap_pages;
+struct iosys_map;
+struct sg_table;
+struct vm_area_struct;
+
+/**
+ * struct heap_pages_ops - where the memory of a buffer comes from
+ */
+struct heap_pages_ops {
+	/**
+	 * @free_run: Give one run back, as it was added.
+	 *
+	 * Context: Process, may sleep. The buffer's users are gone.
+	 */
+	void (*free_run)(void *priv, struct page *page, unsigned long nr_pages);
+
+	/**
+	 * @contiguous: users choose this memory for being in one piece, so
+	 * devices that state no limit of their own get it in one segment.
+	 */
+	bool contiguous;
+
+	/**
+	 * @strict_end: an end of CPU access before any begin is an error; not
+	 * what heaps do, but the ABI of udmabuf.
+	 */
+	bool strict_end;
+};
+
+/**
+ * struct heap_run - physically contiguous memory, freed in one piece
+ * @page: the first page
+ * @start: where it lies in the buffer, in pages; it ends where the next starts
+ */
+struct heap_run {
+	struct page *page;
+	pgoff_t start;
+};
+
+/**
+ * struct heap_pages - a buffer made of pages
+ */
+struct heap_pages {
+	/** @ops: of the maker; immutable. */
+	const struct heap_pages_ops *ops;
+	/** @priv: the maker's; immutable. */
+	void *priv;
+	/** @nr_pages: size; immutable after export. */
+	unsigned long nr_pages;
+	/** @nr_runs: in use of @runs; immutable after export. */
+	unsigned int nr_runs;
+	/** @max_runs: allocated of @runs. */
+	unsigned int max_runs;
+	/** @runs: the memory, in order; immutable after export. */
+	struct heap_run *runs;
+	/** @lock: for what follows; nests inside the reservation lock. */
+	struct mutex lock;
+	/** @attachments: of &struct heap_attachment. */
+	struct list_head attachments;
+	/** @vaddr: where the kernel has it mapped, or NULL. */
+	void *vaddr;
+	/** @begun: there was a begin of CPU access. */
+	bool begun;
+};
+
+/**
+ * struct heap_extent - cursor over physically contiguous parts of a buffer
+ * @buf: the buffer
+ * @run: index of the run that @next lies in
+ * @next: page of the buffer where the next extent starts
+ * @end: page of the buffer to stop at
+ * @max: no extent is longer, in pages
+ * @pfn: first page frame of this extent
+ * @nr: pages of this extent
+ *
+ * Extents are as long as possible: runs that happen to lie side by side in
+ * memory are one.
+ */
+struct heap_extent {
+	const struct heap_pages *buf;
+	unsigned int run;
+	pgoff_t next;
+	pgoff_t end;
+	unsigned long max;
+	unsigned long pfn;
+	unsigned long nr;
+};
+
+struct heap_pages *heap_pages_alloc(const struct heap_pages_ops *ops,
+				    void *priv);
+int heap_pages_add(struct heap_pages *buf, struct page *page,
+		   unsigned long nr_pages);
+struct dma_buf *heap_pages_export(struct heap_pages *buf, const char *name,
+				  int flags);
+void heap_pages_free(struct heap_pages *buf);
+
+DEFINE_FREE(heap_pages_free, struct heap_pages *, if (_T) heap_pages_free(_T))
+
+void heap_extent_start(struct heap_extent *ext, const struct heap_pages *buf,
+		       pgoff_t start, pgoff_t end, unsigned long max);
+bool heap_extent_next(struct heap_extent *ext);
+
+/* heap-pages-dma.c: what devices need */
+int heap_pages_attach(struct dma_buf *dmabuf,
+		      struct dma_buf_attachment *attach);
+void heap_pages_detach(struct dma_buf *dmabuf,
+		       struct dma_buf_attachment *attach);
+struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
+				enum dma_data_direction dir);
+void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		      enum dma_data_direction dir);
+int heap_pages_begin_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir);
+int heap_pages_end_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir);
+
+/* heap-pages-cpu.c: what processes and the kernel need */
+int heap_pages_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);
+int heap_pages_vmap(struct dma_buf *dmabuf, struct iosys_map *map);
+void heap_pages_vunmap(struct dma_buf *dmabuf, struct iosys_map *map);
+
+#endif /* _HEAP_PAGES_H */

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The heap "system": pages from anywhere in memory, in pieces as large as can
+ * be had without effort. What becomes of them is in heap-pages.c; pages that
+ * come back wait in a pool, page-pool.c, for the next buffer.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
+#include <linux/err.h>
+#include <linux/gfp.h>
+#include <linux/init.h>
+#include <linux/kstrtox.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/sched/signal.h>
+
+#include "heap-pages.h"
+#include "page-pool.h"
+
+/*
+ * What to try, with 4 KiB pages: a PMD, which processes map in one go; 1 MiB,
+ * which most IOMMUs map with fewer entries, as they do 64 KiB; and any page.
+ */
+static const unsigned int system_heap_orders[] = { 9, 8, 4, 0 };
+
+static struct heap_page_pool *system_heap_pool;
+
+#define MB_TO_PAGES(mb)		((mb) << (20 - PAGE_SHIFT))
+#define SYSTEM_HEAP_POOL_MB_MAX	(ULONG_MAX >> (20 - PAGE_SHIFT))
+
+/* Unless told otherwise keep a 32nd of the memory, but no more than this. */
+#define SYSTEM_HEAP_POOL_MB	256UL
+
+/* What the pool may hold; until it exists, and if not set, beyond the maximum. */
+static unsigned long system_heap_pool_mb = ULONG_MAX;
+
+/*
+ * Large pages are a gain, not a need: take what is there, without reclaim or
+ * compaction. For the last resort try hard, but kill nobody: the task that the
+ * OOM killer would have to end is the one that asks.
+ */
+static gfp_t system_heap_gfp(unsigned int order)
+{
+	gfp_t gfp = GFP_HIGHUSER | __GFP_ZERO | __GFP_NOWARN;
+
+	if (!order)
+		return gfp | __GFP_RETRY_MAYFAIL;
+	return (gfp & ~__GFP_RECLAIM) | __GFP_COMP | __GFP_NORETRY;
+}
+
+/*
+ * Find a page of at most @max pages. @next is the index of the first order
+ * worth trying; an order that has failed for a buffer is not tried for it again.
+ */
+static struct page *system_heap_alloc_page(struct heap_page_pool *pool,
+					   unsigned long max,
+					   unsigned int *next)
+{
+	unsigned int order;
+	struct page *page;
+
+	for (; *next < ARRAY_SIZE(system_heap_orders); (*next)++) {
+		order = system_heap_orders[*next];
+		if (order > HEAP_POOL_MAX_ORDER || max < 1UL << order)
+			continue;
+		page = heap_page_pool_get(pool, order);
+		if (!page)
+			page = alloc_pages(system_heap_gfp(order), order);
+		if (page)
+			return page;
+	}
+	return NULL;
+}
+
+static void system_heap_free_run(void *priv, struct page *page,
+				 unsigned long nr_pages)
+{
+	heap_page_pool_put(priv, page);
+}
+
+static const struct heap_pages_ops system_heap_pages_ops = {
+	.free_run = system_heap_free_run,
+};
+
+static int system_heap_fill(struct heap_pages *buf, unsigned long nr_pages)
+{
+	unsigned int next = 0, order;
+	struct page *page;
+	int ret;
+
+	while (buf->nr_pages < nr_pages) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		page = system_heap_alloc_page(buf->priv,
+					      nr_pages - buf->nr_pages, &next);
+		if (!page)
+			return -ENOMEM;
+		order = compound_order(page);
+		ret = heap_pages_add(buf, page, 1UL << order);
+		if (ret) {
+			__free_pages(page, order);
+			return ret;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+static struct dma_buf *system_heap_allocate(struct dma_heap *heap,
+					    unsigned long len, u32 fd_flags,
+					    u64 heap_flags)
+{
+	unsigned long nr_pages = len >> PAGE_SHIFT;
+	struct dma_buf *dmabuf;
+	int ret;
+
+	/* Nothing would be left by the time that this fails by itself. */
+	if (nr_pages > totalram_pages())
+		return ERR_PTR(-ENOMEM);
+
+	struct heap_pages *buf __free(heap_pages_free) =
+		heap_pages_alloc(&system_heap_pages_ops,
+				 dma_heap_get_drvdata(heap));
+	if (!buf)
+		return ERR_PTR(-ENOMEM);
+	ret = system_heap_fill(buf, nr_pages);
+	if (ret)
+		return ERR_PTR(ret);
+	dmabuf = heap_pages_export(buf, dma_heap_get_name(heap), fd_flags);
+	if (!IS_ERR(dmabuf))
+		retain_and_null_ptr(buf);
+	return dmabuf;
+}
+
+static const struct dma_heap_ops system_heap_ops = {
+	.allocate = system_heap_allocate,
+};
+
+static int system_heap_set_pool_mb(const char *val,
+				   const struct kernel_param *kp)
+{
+	unsigned long mb;
+	int ret;
+
+	ret = kstrtoul(val, 0, &mb);
+	if (ret)
+		return ret;
+	if (mb > SYSTEM_HEAP_POOL_MB_MAX)
+		return -EINVAL;
+	system_heap_pool_mb = mb;
+	if (system_heap_pool)
+		heap_page_pool_set_limit(system_heap_pool, MB_TO_PAGES(mb));
+	return 0;
+}
+
+static const struct kernel_param_ops system_heap_pool_mb_ops = {
+	.set = system_heap_set_pool_mb,
+	.get = param_get_ulong,
+};
+
+module_param_cb(pool_mb, &system_heap_pool_mb_ops, &system_heap_pool_mb, 0644);
+MODULE_PARM_DESC(pool_mb, "how much freed memory to keep for reuse, in MiB");
+
+static int __init system_heap_init(void)
+{
+	struct dma_heap_export_info info = {
+		.name = "system",
+		.ops = &system_heap_ops,
+	};
+	struct dma_heap *heap;
+
+	if (system_heap_pool_mb > SYSTEM_HEAP_POOL_MB_MAX)
+		system_heap_pool_mb = min(totalram_pages() / MB_TO_PAGES(32UL),
+					  SYSTEM_HEAP_POOL_MB);
+	system_heap_pool = heap_page_pool_create("dma-heap-pool-system",
+						 MB_TO_PAGES(system_heap_pool_mb));
+	if (!system_heap_pool)
+		return -ENOMEM;
+	info.priv = system_heap_pool;
+	heap = dma_heap_add(&info);
+	if (IS_ERR(heap)) {
+		heap_page_pool_destroy(system_heap_pool);
+		system_heap_pool = NULL;
+	}
+	return PTR_ERR_OR_ZERO(heap);
+}
+device_initcall(system_heap_init);

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What tests need that has to do with no object of theirs: warnings that have
+ * to fire, user memory, descriptors, signals, and files that have to end.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <asm/sections.h>
+#include <linux/bitmap.h>
+#include <linux/bug.h>
+#include <linux/cleanup.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/kernel.h>
+#include <linux/mman.h>
+#include <linux/resource.h>
+#include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <trace/events/printk.h>
+
+#include "mock.h"
+
+#define MAX_PLACES 4
+
+/* What the kernel log says between mock_warn_begin() and mock_warn_end(). */
+static struct {
+	/* Protects the rest; taken while printing. */
+	raw_spinlock_t lock;
+	bool armed;
+	unsigned int count;
+	char places[MAX_PLACES][96];
+} warnings = {
+	.lock = __RAW_SPIN_LOCK_UNLOCKED(warnings.lock),
+};
+
+static void probe_console(void *unused, const char *text, size_t len)
+{
+	const char *place;
+
+	guard(raw_spinlock_irqsave)(&warnings.lock);
+	if (!warnings.armed || !strnstr(text, "WARNING: ", len))
+		return;
+	if (warnings.count < MAX_PLACES) {
+		/* It is not terminated. */
+		place = strnstr(text, " at ", len) ?: text;
+		strscpy(warnings.places[warnings.count], place,
+			min(len - (place - text) + 1,
+			    sizeof(warnings.places[0])));
+	}
+	warnings.count++;
+}
+
+void mock_warn_begin(struct kunit *test)
+{
+	static bool registered;
+
+	if (!registered) {
+		KUNIT_ASSERT_EQ(test,
+				register_trace_console(probe_console, NULL), 0);
+		registered = true;
+	}
+	/* As debugfs' clear_warn_once does. */
+	generic_bug_clear_once();
+	memset(__start_once, 0, __end_once - __start_once);
+
+	pr_info("dma-buf-test: expect-warn begin\n");
+	guard(raw_spinlock_irqsave)(&warnings.lock);
+	warnings.armed = true;
+	warnings.count = 0;
+}
+
+void mock_warn_end(struct kunit *test, const char *where, unsigned int times)
+{
+	scoped_guard(raw_spinlock_irqsave, &warnings.lock)
+		warnings.armed = false;
+	pr_info("dma-buf-test: expect-warn end\n");
+
+	KUNIT_EXPECT_EQ_MSG(test, warnings.count, times,
+			    "warnings, expected in %s", where);
+	for (int i = 0; i < min(warnings.count, MAX_PLACES); i++)
+		KUNIT_EXPECT_NOT_NULL_MSG(test,
+					  strstr(warnings.places[i], where),
+					  "warning%s, expected in %s",
+					  warnings.places[i], where);
+}
+
+void __user *mock_user_alloc(struct kunit *test, size_t size)
+{
+	unsigned long addr = kunit_vm_mmap(test, NULL, 0, PAGE_ALIGN(size),
+					   PROT_READ | PROT_WRITE,
+					   MAP_ANONYMOUS | MAP_PRIVATE, 0);
+
+	KUNIT_ASSERT_NE(test, addr, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	return (void __user *)addr;
+}
+
+void __user *mock_user_readonly(struct kunit *test, const void *data,
+				size_t size)
+{
+	struct file *file = shmem_file_setup("mock", PAGE_SIZE, 0);
+	unsigned long addr;
+	ssize_t written;
+	loff_t pos = 0;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	written = kernel_write(file, data, size, &pos);
+	addr = kunit_vm_mmap(test, file, 0, PAGE_SIZE, PROT_READ, MAP_PRIVATE,
+			     0);
+	fput(file);
+	KUNIT_ASSERT_EQ(test, written, size);
+	KUNIT_ASSERT_NE(test, addr, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	return (void __user *)addr;
+}
+
+void __user *mock_user_bad(void)
+{
+	return (void __user *)(TASK_SIZE_MAX - PAGE_SIZE);
+}
+
+unsigned int mock_count_fds(void)
+{
+	struct files_struct *files = current->files;
+	struct fdtable *fdt;
+
+	guard(spinlock)(&files->file_lock);
+	fdt = files_fdtable(files);
+	return bitmap_weight(fdt->open_fds, fdt->max_fds);
+}
+
+/* The limit is this thread's alone, and goes with it. */
+void mock_forbid_fds(bool forbid)
+{
+	current->signal->rlim[RLIMIT_NOFILE].rlim_cur =
+		forbid ? 0 : INR_OPEN_CUR;
+}
+
+void mock_signal_begin(void)
+{
+	allow_signal(SIGUSR1);
+	send_sig(SIGUSR1, current, 1);
+}
+
+void mock_signal_end(void)
+{
+	flush_signals(current);
+	disallow_signal(SIGUSR1);
+}
+
+void mock_flush_files(void)
+{
+	flush_delayed_fput();
+}

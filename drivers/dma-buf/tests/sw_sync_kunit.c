@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * sw_sync as a program uses it: the file in debugfs is opened, and its ioctls
+ * are called with user memory. Also the text of debugfs sync/info.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#include <kunit/test.h>
+#include <linux/anon_inodes.h>
+#include <linux/cleanup.h>
+#include <linux/dma-fence.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/shmem_fs.h>
+#include <linux/sync_file.h>
+#include <linux/uaccess.h>
+
+#include "../sync_debug.h"
+#include "../sync_timeline.h"
+
+/* The interface as test programs know it: on purpose not from sw_sync.c. */
+struct create_fence {
+	u32 value;
+	char name[32];
+	s32 fence;
+};
+
+struct get_deadline {
+	u64 deadline_ns;
+	u32 pad;
+	s32 fence_fd;
+};
+
+#define IOC_CREATE_FENCE	0xc0285700
+#define IOC_INC			0x40045701
+#define IOC_GET_DEADLINE	0xc0105702
+
+struct ctx {
+	struct vfsmount *debugfs;
+	struct file *file;
+	struct sync_timeline *timeline;
+	/* Memory of the "program". */
+	void __user *user;
+};
+
+static struct file *open_sync(struct kunit *test, const char *path, int flags)
+{
+	struct ctx *ctx = test->priv;
+	struct file *file = file_open_root_mnt(ctx->debugfs, path, flags, 0);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	return file;
+}
+
+/* A kernel thread's last fput() is carried out later, unless flushed. */
+static void drop(struct file *file)
+{
+	fput(file);
+	flush_delayed_fput();
+}
+
+static void __user *map_user(struct kunit *test, struct file *file,
+			     unsigned long prot, unsigned long flags)
+{
+	unsigned long addr = kunit_vm_mmap(test, file, 0, PAGE_SIZE, prot,
+					   flags | MAP_PRIVATE, 0);
+
+	KUNIT_ASSERT_NE(test, addr, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	return (void __user *)addr;
+}
+
+static int sw_sync_init(struct kunit *test)
+{
+	struct ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
+	struct file_system_type *type = get_fs_type("debugfs");
+
+	KUNIT_ASSERT_NOT_NULL(test, ctx);
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	test->priv = ctx;
+	ctx->debugfs = kern_mount(type);
+	put_filesystem(type);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx->debugfs);
+	ctx->user = map_user(test, NULL, PROT_READ | PROT_WRITE, MAP_ANONYMOUS);
+	ctx->file = open_sync(test, "sync/sw_sync", O_RDWR);
+	ctx->timeline = ctx->file->private_data;
+	return 0;
+}
+
+static void sw_sync_exit(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+
+	if (!ctx)
+		return;
+	if (!IS_ERR_OR_NULL(ctx->file)) {
+		/* The file's is the only reference that is left. */
+		KUNIT_EXPECT_EQ(test, kref_read(&ctx->timeline->kref), 1);
+		drop(ctx->file);
+	}
+	if (!IS_ERR_OR_NULL(ctx->debugfs))
+		kern_unmount(ctx->debugfs);
+}
+
+static void close_now(struct kunit *test, int fd)
+{
+	KUNIT_EXPECT_EQ(test, close_fd(fd), 0);
+	flush_delayed_fput();
+}
+
+/* The number that the next descriptor gets: tells whether one was left. */
+static int next_fd(struct kunit *test)
+{
+	int fd = get_unused_fd_flags(0);
+
+	KUNIT_ASSERT_GE(test, fd, 0);
+	put_unused_fd(fd);
+	return fd;
+}
+
+static long call_at(struct kunit *test, unsigned int cmd, void __user *arg)
+{
+	struct ctx *ctx = test->priv;
+
+	return ctx->file->f_op->unlocked_ioctl(ctx->file, cmd,
+					       (unsigned long)arg);
+}
+
+/* The same with @data copied into and out of the program's memory. */
+static long call(struct kunit *test, unsigned int cmd, void *data)
+{
+	struct ctx *ctx = test->priv;
+	long ret;
+
+	KUNIT_ASSERT_EQ(test, copy_to_user(ctx->user, data, _IOC_SIZE(cmd)), 0);
+	ret = call_at(test, cmd, ctx->user);
+	KUNIT_ASSERT_EQ(test, copy_from_user(data, ctx->user, _IOC_SIZE(cmd)),
+			0);
+	return ret;
+}
+
+static int create(struct kunit *test, u32 value)
+{
+	struct create_fence data = { .value = value, .name = "not looked at" };
+
+	KUNIT_ASSERT_EQ(test, call(test, IOC_CREATE_FENCE, &data), 0);
+	KUNIT_EXPECT_EQ(test, data.value, value);
+	KUNIT_EXPECT_TRUE(test, get_close_on_exec(data.fence));
+	return data.fence;
+}
+
+/* Status of the fence behind a descriptor. */
+static int status(struct kunit *test, int fd)
+{
+	struct dma_fence *fence = sync_file_get_fence(fd);
+	int ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, fence);
+	ret = dma_fence_get_status(fence);
+	dma_fence_put(fence);
+	return ret;
+}
+
+static void inc(struct kunit *test, u32 by)
+{
+	KUNIT_EXPECT_EQ(test, call(test, IOC_INC, &by), 0);
+}
+
+static void open_names_the_timeline(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct file *info = open_sync(test, "sync/info", O_RDONLY);
+	char comm[TASK_COMM_LEN];
+
+	get_task_comm(comm, current);
+	KUNIT_EXPECT_STREQ(test, ctx->timeline->name, comm);
+	KUNIT_EXPECT_EQ(test, sync_timeline_value(ctx->timeline), 0);
+	KUNIT_EXPECT_EQ(test, file_inode(ctx->file)->i_mode & 0777, 0644);
+	KUNIT_EXPECT_EQ(test, file_inode(info)->i_mode & 0777, 0444);
+	KUNIT_EXPECT_NOT_NULL(test, ctx->file->f_op->compat_ioctl);
+	drop(info);
+}
+
+static void create_fence_then_inc(struct kunit *test)
+{
+	int two = create(test, 2), one = create(test, 1);
+	int again = create(test, 2), zero = create(test, 0);
+
+	KUNIT_EXPECT_EQ(test, status(test, zero), 1);
+	KUNIT_EXPECT_EQ(test, status(test, one), 0);
+	inc(test, 1);
+	KUNIT_EXPECT_EQ(test, status(test, one), 1);
+	KUNIT_EXPECT_EQ(test, status(test, two), 0);
+	close_now(test, two);
+	inc(test, 1);
+	KUNIT_EXPECT_EQ(test, status(test, again), 1);
+	close_now(test, zero);
+	close_now(test, one);
+	close_now(test, again);
+}
+
+static void create_fence_shares(struct kunit *test)
+{
+	int one = create(test, 1), other = create(test, 1);
+	struct dma_fence *a = sync_file_get_fence(one);
+	struct dma_fence *b = sync_file_get_fence(other);
+
+	KUNIT_EXPECT_PTR_EQ(test, a, b);
+	dma_fence_put(a);
+	dma_fence_put(b);
+	close_now(test, one);
+	close_now(test, other);
+}
+
+/* The answer cannot be delivered: descriptor, file and fence go back. */
+static void create_fence_fault_leaves_nothing(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct create_fence data = { .value = 1 };
+	struct file *file = shmem_kernel_file_setup("data", PAGE_SIZE, 0);
+	void __user *read_only;
+	loff_t pos = 0;
+	int free;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_ASSERT_EQ(test, kernel_write(file, &data, sizeof(data), &pos),
+			sizeof(data));
+	read_only = map_user(test, file, PROT_READ, 0);
+	drop(file);
+
+	free = next_fd(test);
+	KUNIT_EXPECT_EQ(test, call_at(test, IOC_CREATE_FENCE, read_only),
+			-EFAULT);
+	KUNIT_EXPECT_EQ(test, call_at(test, IOC_CREATE_FENCE, NULL), -EFAULT);
+	flush_delayed_fput();
+	KUNIT_EXPECT_EQ(test, next_fd(test), free);
+	KUNIT_EXPECT_EQ(test, kref_read(&ctx->timeline->kref), 1);
+}
+
+static void ioctl_bad(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, call_at(test, _IO('W', 0), NULL), -ENOTTY);
+	KUNIT_EXPECT_EQ(test, call_at(test, _IO('W', 3), NULL), -ENOTTY);
+	KUNIT_EXPECT_EQ(test, call_at(test, IOC_INC, NULL), -EFAULT);
+	KUNIT_EXPECT_EQ(test, call_at(test, IOC_GET_DEADLINE, NULL), -EFAULT);
+}
+
+static void get_deadline_returns_the_earliest(struct kunit *test)
+{
+	struct get_deadline data = {};
+	int fd = create(test, 1);
+	struct dma_fence *fence = sync_file_get_fence(fd);
+
+	data.fence_fd = fd;
+	KUNIT_EXPECT_EQ(test, call(test, IOC_GET_DEADLINE, &data), -ENOENT);
+	dma_fence_set_deadline(fence, 3000);
+	dma_fence_set_deadline(fence, 2000);
+	KUNIT_EXPECT_EQ(test, call(test, IOC_GET_DEADLINE, &data), 0);
+	KUNIT_EXPECT_EQ(test, data.deadline_ns, 2000);
+	KUNIT_EXPECT_EQ(test, data.fence_fd, fd);
+	dma_fence_put(fence);
+	close_now(test, fd);
+}
+
+static const struct file_operations other_fops = {};
+
+static void get_deadline_bad_argument(struct kunit *test)
+{
+	int fd = create(test, 1), stub = get_unused_fd_flags(0);
+	int other = anon_inode_getfd("other", &other_fops, NULL, 0);
+	struct dma_fence *fence = dma_fence_get_stub();
+	struct sync_file *sync_file = sync_file_create(fence);
+	const struct get_deadline bad[] = {
+		{ .fence_fd = fd, .pad = 1 },
+		{ .fence_fd = fd, .deadline_ns = 1 },
+		{ .fence_fd = -1 },
+		{ .fence_fd = other },
+		{ .fence_fd = stub },
+	};
+
+	dma_fence_put(fence);
+	KUNIT_ASSERT_NOT_NULL(test, sync_file);
+	fd_install(stub, sync_file->file);
+	for (int i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct get_deadline data = bad[i];
+
+		KUNIT_EXPECT_EQ_MSG(test, call(test, IOC_GET_DEADLINE, &data),
+				    -EINVAL, "no. %d", i);
+	}
+	close_now(test, stub);
+	close_now(test, other);
+	close_now(test, fd);
+}
+
+static void close_fails_pending(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	int one = create(test, 1), two = create(test, 2);
+	struct dma_fence *fence;
+
+	inc(test, 1);
+	drop(ctx->file);
+	ctx->file = NULL;
+	KUNIT_EXPECT_EQ(test, status(test, one), 1);
+	KUNIT_EXPECT_EQ(test, status(test, two), -ENOENT);
+
+	/* The names outlive the file. */
+	fence = sync_file_get_fence(two);
+	scoped_guard(rcu)
+		KUNIT_EXPECT_STREQ(test, dma_fence_driver_name(fence),
+				   "sw_sync");
+	dma_fence_put(fence);
+	close_now(test, one);
+	close_now(test, two);
+}
+
+/* Everything from the heading of the list to the end. */
+static const char *print_info(struct kunit *test, char *buf, size_t size)
+{
+	struct seq_file seq = { .buf = buf, .size = size };
+
+	KUNIT_EXPECT_EQ(test, sync_info_show(&seq, NULL), 0);
+	buf[min(seq.count, size - 1)] = '\0';
+	KUNIT_EXPECT_EQ(test, strncmp(buf, "objs:\n--------------\n", 21), 0);
+	return buf;
+}
+
+static void info_lists_timelines_and_fences(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	char *buf = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	struct dma_fence *fence;
+	struct timespec64 ts;
+	char want[80];
+	int fds[3];
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	strscpy(ctx->timeline->name, "a program");
+	inc(test, 0xfffffff0);
+	fds[0] = create(test, 3);
+	fds[1] = create(test, 0xfffffff5);
+	fds[2] = create(test, 0xfffffff1);
+	inc(test, 1);
+
+	print_info(test, buf, PAGE_SIZE);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(buf, "a program: -15\n"
+		"  fence active: 4294967285 / -15\n"
+		"  fence active: 3 / -15\n\n"), "%s", buf);
+	KUNIT_EXPECT_STREQ(test, strrchr(buf, 'f'), "fences:\n--------------\n");
+
+	/* What has failed is shown for as long as somebody holds it. */
+	close_now(test, fds[1]);
+	drop(ctx->file);
+	ctx->file = NULL;
+	fence = sync_file_get_fence(fds[0]);
+	ts = ktime_to_timespec64(dma_fence_timestamp(fence));
+	dma_fence_put(fence);
+	snprintf(want, sizeof(want), "a program: -15\n"
+		 "  fence error@%lld.%09ld: 3 / -15\n\n",
+		 (s64)ts.tv_sec, ts.tv_nsec);
+	print_info(test, buf, PAGE_SIZE);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(buf, want), "%s", buf);
+
+	close_now(test, fds[0]);
+	close_now(test, fds[2]);
+	print_info(test, buf, PAGE_SIZE);
+	KUNIT_EXPECT_NULL(test, strstr(buf, "a program"));
+}
+
+/* seq_file prints all of it again into a larger buffer; nothing is kept. */
+static void info_of_a_full_buffer(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	char buf[40];
+	int fds[4];
+
+	for (int i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = create(test, i + 1);
+	print_info(test, buf, sizeof(buf));
+	KUNIT_EXPECT_EQ(test, kref_read(&ctx->timeline->kref), 5);
+	for (int i = 0; i < ARRAY_SIZE(fds); i++) {
+		struct dma_fence *fence = sync_file_get_fence(fds[i]);
+
+		KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
+		dma_fence_put(fence);
+		close_now(test, fds[i]);
+	}
+}
+
+static struct kunit_case sw_sync_cases[] = {
+	KUNIT_CASE(open_names_the_timeline),
+	KUNIT_CASE(create_fence_then_inc),
+	KUNIT_CASE(create_fence_shares),
+	KUNIT_CASE(create_fence_fault_leaves_nothing),
+	KUNIT_CASE(ioctl_bad),
+	KUNIT_CASE(get_deadline_returns_the_earliest),
+	KUNIT_CASE(get_deadline_bad_argument),
+	KUNIT_CASE(close_fails_pending),
+	KUNIT_CASE(info_lists_timelines_and_fences),
+	KUNIT_CASE(info_of_a_full_buffer),
+	{}
+};
+
+static struct kunit_suite sw_sync_suite = {
+	.name = "sw_sync",
+	.init = sw_sync_init,
+	.exit = sw_sync_exit,
+	.test_cases = sw_sync_cases,
+};
+
+kunit_test_suite(sw_sync_suite);
+
+MODULE_LICENSE("GPL");

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/udmabuf makes dma-bufs of memfds: checks what the user asks for, pins
+ * the memory and adds it to a page-backed buffer, which does all the rest
+ * (heaps/heap-pages.c).
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/cleanup.h>
+#include <linux/dma-buf.h>
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/init.h>
+#include <linux/memfd.h>
+#include <linux/minmax.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/udmabuf.h>
+
+#include "heaps/heap-pages.h"
+
+/**
+ * DOC: udmabuf
+ *
+ * The memory of a buffer stays in place because its folios are pinned, from
+ * creation until release. It stays part of the memfd because that cannot
+ * shrink any more (F_SEAL_SHRINK, which cannot be taken back), and because the
+ * inode's lock keeps everybody from punching a hole between the look at the
+ * seals and the pin. It may be written because the memfd is not sealed against
+ * that; the pins make sure that it cannot be sealed as long as the buffer lives.
+ *
+ * A folio, however large, is one run of the buffer, with one pin. Everything is
+ * found and pinned on creation: nothing is left to be filled in by the first
+ * user, and thus nothing for two of them to race for.
+ *
+ * The misc device does no DMA of its own; caches are taken care of for the
+ * devices that have the buffer mapped.
+ *
+ * Locking
+ * ~~~~~~~
+ *
+ * The inode lock of each memfd, shared, as said above; the device has no state
+ * but the module's parameters.
+ */
+
+/* How many folios are pinned by one call. */
+#define UDMABUF_BATCH	(PAGE_SIZE / sizeof(struct folio *))
+
+static int list_limit = 1024;
+module_param(list_limit, int, 0644);
+MODULE_PARM_DESC(list_limit, "most ranges that one buffer may have");
+
+static int size_limit_mb = 64;
+module_param(size_limit_mb, int, 0644);
+MODULE_PARM_DESC(size_limit_mb, "largest size of a buffer, in MiB");
+
+DEFINE_FREE(dma_buf_put, struct dma_buf *,
+	    if (!IS_ERR_OR_NULL(_T)) dma_buf_put(_T))
+
+static void udmabuf_free_run(void *priv, struct page *page,
+			     unsigned long nr_pages)
+{
+	unpin_folio(page_folio(page));
+}
+
+static const struct heap_pages_ops udmabuf_pages_ops = {
+	.free_run = udmabuf_free_run,
+	.strict_end = true,
+};
+
+/*
+ * Add pinned folios to the buffer. The range may start within the first and end
+ * within the last. Returns how many bytes they cover, at most @size.
+ */
+static ssize_t udmabuf_add_folios(struct heap_pages *buf,
+				  struct folio **folios, long nr, size_t offset,
+				  size_t size)
+{
+	size_t done = 0, len;
+	long i;
+	int ret;
+
+	for (i = 0; i < nr; i++) {
+		len = min(folio_size(folios[i]) - offset, size - done);
+		ret = heap_pages_add(buf, folio_page(folios[i],
+						     offset >> PAGE_SHIFT),
+				     len >> PAGE_SHIFT);
+		if (ret) {
+			unpin_folios(folios + i, nr - i);
+			return ret;
+		}
+		done += len;
+		offset = 0;
+	}
+	return done;
+}
+
+/*
+ * Pin one range, batch by batch. Memory that the memfd does not have yet is
+ * allocated, which takes long enough for somebody to want to kill us.
+ */
+static int udmabuf_pin_range(struct heap_pages *buf, struct file *memfd,
+			     loff_t pos, size_t size)
+{
+	struct folio **folios __free(kfree) = kmalloc_array(UDMABUF_BATCH,
+							    sizeof(*folios),
+							    GFP_KERNEL);
+	pgoff_t offset;
+	ssize_t done;
+	long nr;
+
+	if (!folios)
+		return -ENOMEM;
+	while (size) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		nr = memfd_pin_folios(memfd, pos, pos + size - 1, folios,
+				      min(UDMABUF_BATCH, size >> PAGE_SHIFT),
+				      &offset);
+		if (nr < 0)
+			return nr;
+		done = udmabuf_add_folios(buf, folios, nr, offset, size);
+		if (done < 0)
+			return done;
+		pos += done;
+		size -= done;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Is it a memfd, and is it sealed as it has to be? */
+static int udmabuf_check_seals(struct file *memfd)
+{
+	int seals = memfd_fcntl(memfd, F_GET_SEALS, 0);
+
+	if (seals < 0)
+		return -EBADFD;
+	if (!(seals & F_SEAL_SHRINK) ||
+	    seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+		return -EINVAL;
+	return 0;
+}
+
+static int udmabuf_add_item(struct heap_pages *buf,
+			    const struct udmabuf_create_item *item)
+{
+	struct file *memfd __free(fput) = fget(item->memfd);
+	struct inode *inode;
+	int ret;
+
+	if (!memfd)
+		return -EBADFD;
+	inode = file_inode(memfd);
+	/* There is no guard for the inode lock. */
+	ret = inode_lock_shared_killable(inode);
+	if (ret)
+		return ret;
+	ret = udmabuf_check_seals(memfd);
+	if (!ret)
+		ret = udmabuf_pin_range(buf, memfd, item->offset, item->size);
+	inode_unlock_shared(inode);
+	return ret;
+}
+
+/* Sizes are checked before anything is done, the sum of them too. */
+static int udmabuf_check_items(const struct udmabuf_create_item *items,
+			       unsigned int count)
+{
+	u64 limit = (u64)max(READ_ONCE(size_limit_mb), 0) << 20;
+	u64 total = 0, end;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		if (!PAGE_ALIGNED(items[i].offset) || !items[i].size ||
+		    !PAGE_ALIGNED(items[i].size))
+			return -EINVAL;
+		if (check_add_overflow(items[i].offset, items[i].size, &end) ||
+		    end > LLONG_MAX)
+			return -EINVAL;
+		if (check_add_overflow(total, items[i].size, &total) ||
+		    total > limit || total > SIZE_MAX)
+			return -EINVAL;
+	}
+	return total ? 0 : -EINVAL;
+}
+
+static struct dma_buf *udmabuf_export(const struct udmabuf_create_item *items,
+				      unsigned int count)
+{
+	struct heap_pages *buf __free(heap_pages_free) =
+		heap_pages_alloc(&udmabuf_pages_ops, NULL);
+	struct dma_buf *dmabuf;
+	unsigned int i;
+	int ret;
+
+	if (!buf)
+		return ERR_PTR(-ENOMEM);
+	for (i = 0; i < count; i++) {
+		ret = udmabuf_add_item(buf, &items[i]);
+		if (ret)
+			return ERR_PTR(ret);
+	}
+	dmabuf = heap_pages_export(buf, "udmabuf", O_RDWR);
+	if (!IS_ERR(dmabuf))
+		retain_and_null_ptr(buf);
+	return dmabuf;
+}
+
+static long udmabuf_create(const struct udmabuf_create_item *items,
+			   unsigned int count, u32 flags)
+{
+	int ret;
+
+	ret = udmabuf_check_items(items, count);
+	if (ret)
+		return ret;
+	CLASS(get_unused_fd, fd)(flags & UDMABUF_FLAGS_CLOEXEC ? O_CLOEXEC : 0);
+	if (fd < 0)
+		return fd;
+	struct dma_buf *dmabuf __free(dma_buf_put) = udmabuf_export(items,
+								    count);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	fd_install(fd, no_free_ptr(dmabuf)->file);
+	return take_fd(fd);
+}
+
+static long udmabuf_ioctl_create(const void __user *arg)
+{
+	struct udmabuf_create create;
+	struct udmabuf_create_item item = {};
+
+	if (copy_from_user(&create, arg, sizeof(create)))
+		return -EFAULT;
+	item.memfd = create.memfd;
+	item.offset = create.offset;
+	item.size = create.size;
+	return udmabuf_create(&item, 1, create.flags);
+}
+
+static long udmabuf_ioctl_create_list(const struct udmabuf_create_list __user *arg)
+{
+	struct udmabuf_create_list head;
+	size_t size;
+
+	if (copy_from_user(&head, arg, sizeof(head)))
+		return -EFAULT;
+	if (!head.count || head.count > max(READ_ONCE(list_limit), 0))
+		return -EINVAL;
+	size = array_size(head.count, sizeof(struct udmabuf_create_item));
+	struct udmabuf_create_item *items __free(kvfree) =
+		kvmalloc(size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!items)
+		return -ENOMEM;
+	if (copy_from_user(items, arg->list, size))
+		return -EFAULT;
+	return udmabuf_create(items, head.count, head.flags);
+}
+
+static long udmabuf_ioctl(struct file *file, unsigned int cmd,
+			  unsigned long arg)
+{
+	switch (cmd) {
+	case UDMABUF_CREATE:
+		return udmabuf_ioctl_create((const void __user *)arg);
+	case UDMABUF_CREATE_LIST:
+		return udmabuf_ioctl_create_list((const void __user *)arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static const struct file_operations udmabuf_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = udmabuf_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice udmabuf_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "udmabuf",
+	.fops = &udmabuf_fops,
+};
+
+builtin_misc_device(udmabuf_misc);

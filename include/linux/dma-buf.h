@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A dma-buf is memory that devices and processes share by file descriptor: one
+ * driver exports it, others attach their devices, map it for DMA and order
+ * their work by the fences of its reservation object. This header declares
+ * what exporters implement and what importers call.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#ifndef __DMA_BUF_H__
+#define __DMA_BUF_H__
+
+#include <linux/dma-fence.h>
+#include <linux/dma-mapping.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/iosys-map.h>
+#include <linux/irq_work.h>
+#include <linux/list.h>
+#include <linux/scatterlist.h>
+#include <linux/wait.h>
+#include <uapi/linux/dma-buf.h>
+
+struct device;
+struct dma_buf;
+struct dma_buf_attachment;
+struct dma_buf_registry;
+struct dma_resv;
+struct module;
+
+/**
+ * struct dma_buf_ops - what an exporter implements
+ *
+ * Of these @map_dma_buf, @unmap_dma_buf and @release are mandatory, and @pin
+ * and @unpin come together.
+ */
+struct dma_buf_ops {
+	/**
+	 * @cache_sgt_mapping: the mapping of an attachment is kept from the
+	 * first map until detach. Not together with @pin.
+	 */
+	bool cache_sgt_mapping;
+
+	/**
+	 * @attach: A device wants to use the buffer. May refuse, and may clear
+	 * &dma_buf_attachment.peer2peer. Optional.
+	 *
+	 * Context: Process, may sleep. Reservation lock not held; the
+	 * attachment is not on the buffer's list yet.
+	 * Return: 0 or a negative errno, for the importer to see; -EBUSY says
+	 * that the device cannot reach memory that others keep in place.
+	 */
+	int (*attach)(struct dma_buf *dmabuf,
+		      struct dma_buf_attachment *attach);
+
+	/**
+	 * @detach: Undo @attach. Optional.
+	 *
+	 * Context: As @attach.
+	 */
+	void (*detach)(struct dma_buf *dmabuf,
+		       struct dma_buf_attachment *attach);
+
+	/**
+	 * @pin: Keep the memory where this attachment can reach it. Optional;
+	 * an exporter that has it is dynamic: it may move unpinned memory.
+	 *
+	 * Context: Process, may sleep, reservation lock held.
+	 * Return: 0 or a negative errno.
+	 */
+	int (*pin)(struct dma_buf_attachment *attach);
+
+	/**
+	 * @unpin: Undo @pin.
+	 *
+	 * Context: As @pin.
+	 */
+	void (*unpin)(struct dma_buf_attachment *attach);
+
+	/**
+	 * @map_dma_buf: Map the memory for the attachment's device. The table
+	 * is the importer's until @unmap_dma_buf; each call returns one of its
+	 * own. Only DMA addresses and lengths count for importers.
+	 *
+	 * Context: Process, may sleep, reservation lock held.
+	 * Return: The table, or ERR_PTR(): -EINTR when a signal ended it.
+	 */
+	struct sg_table *(*map_dma_buf)(struct dma_buf_attachment *attach,
+					enum dma_data_direction direction);
+
+	/**
+	 * @unmap_dma_buf: Undo @map_dma_buf and free the table.
+	 *
+	 * Context: Process, may sleep, reservation lock held.
+	 */
+	void (*unmap_dma_buf)(struct dma_buf_attachment *attach,
+			      struct sg_table *sgt,
+			      enum dma_data_direction direction);
+
+	/**
+	 * @release: The last reference is gone, free what is behind
+	 * &dma_buf.priv. &dma_buf.file is still valid memory.
+	 *
+	 * Context: Process, may sleep and take the reservation lock.
+	 */
+	void (*release)(struct dma_buf *dmabuf);
+
+	/**
+	 * @begin_cpu_access: Make the memory ready for the CPU. Calls may nest
+	 * and overlap. Optional.
+	 *
+	 * Context: Process, may sleep and take the reservation lock.
+	 * Return: 0 or a negative errno.
+	 */
+	int (*begin_cpu_access)(struct dma_buf *dmabuf,
+				enum dma_data_direction direction);
+
+	/**
+	 * @end_cpu_access: Make what the CPU wrote visible to devices.
+	 * Optional.
+	 *
+	 * Context: As @begin_cpu_access.
+	 * Return: 0 or a negative errno.
+	 */
+	int (*end_cpu_access)(struct dma_buf *dmabuf,
+			      enum dma_data_direction direction);
+
+	/**
+	 * @mmap: Map the buffer into a process; the range has been checked.
+	 * Optional.
+	 *
+	 * Context: Process, mmap lock held for writing.
+	 * Return: 0 or a negative errno.
+	 */
+	int (*mmap)(struct dma_buf *dmabuf, struct vm_area_struct *vma);
+
+	/**
+	 * @vmap: Map the buffer into the kernel; called for the first user
+	 * alone. Optional.
+	 *
+	 * Context: Process, may sleep, reservation lock held.
+	 * Return: 0 or a negative errno.
+	 */
+	int (*vmap)(struct dma_buf *dmabuf, struct iosys_map *map);
+
+	/**
+	 * @vunmap: Undo @vmap, after the last user. Optional.
+	 *
+	 * Context: As @vmap.
+	 */
+	void (*vunmap)(struct dma_buf *dmabuf, struct iosys_map *map);
+};
+
+/**
+ * struct dma_buf_poll_wait - waits for fences on behalf of poll()
+ * @cb: on @fence
+ * @fence: the fence that it waits for, with a reference
+ * @work: looks for the next one, outside the lock of the last
+ * @dmabuf: the buffer, which stays open while armed; immutable
+ * @usage: &enum dma_resv_usage of what has to signal; immutable
+ * @events: what pollers are told then; immutable
+ * @armed: it is waiting; protected by the lock of &dma_buf.poll
+ */
+struct dma_buf_poll_wait {
+	struct dma_fence_cb cb;
+	struct dma_fence *fence;
+	struct irq_work work;
+	struct dma_buf *dmabuf;
+	unsigned int usage;
+	__poll_t events;
+	bool armed;
+};
+
+/**
+ * struct dma_buf - a shared buffer
+ *
+ * Lives for as long as its file; get_dma_buf() and dma_buf_put() count
+ * references to that. The memory stays for an RCU grace period longer.
+ */
+struct dma_buf {
+	/** @size: in bytes; immutable. */
+	size_t size;
+	/** @file: the file; immutable, valid until @ops->release returns. */
+	struct file *file;
+	/** @attachments: of &dma_buf_attachment.node; @resv and @lock. */
+	struct list_head attachments;
+	/** @ops: of the exporter, who may replace it right after export. */
+	const struct dma_buf_ops *ops;
+	/** @vmap_count: users of @vmap_map; protected by @resv. */
+	unsigned int vmap_count;
+	/** @num_attachments: on @attachments; writers hold @lock. */
+	unsigned int num_attachments;
+	/** @vmap_map: the kernel's mapping; protected by @resv. */
+	struct iosys_map vmap_map;
+	/** @exp_name: of the exporter; immutable. */
+	const char *exp_name;
+	/** @lock: protects the name, and @attachments for readers; a leaf. */
+	spinlock_t lock;
+	/** @named: user space has named the buffer; protected by @lock. */
+	bool named;
+	/** @name: set by user space; protected by @lock. */
+	char name[DMA_BUF_NAME_LEN];
+	/** @owner: module of the exporter, with a reference; immutable. */
+	struct module *owner;
+	/** @registry_node: in the list of live buffers of @registry. RCU. */
+	struct list_head registry_node;
+	/** @registry: which of the lists; immutable. */
+	struct dma_buf_registry *registry;
+	/** @priv: the exporter's. */
+	void *priv;
+	/**
+	 * @resv: lock and fences; the exporter's own, or one that lives as
+	 * long as the buffer. Immutable.
+	 */
+	struct dma_resv *resv;
+	/** @poll: who sleeps in poll(). */
+	wait_queue_head_t poll;
+	/** @poll_in: waits until it may be read. */
+	struct dma_buf_poll_wait poll_in;
+	/** @poll_out: waits until it may be written. */
+	struct dma_buf_poll_wait poll_out;
+};
+
+/**
+ * struct dma_buf_attach_ops - what a dynamic importer implements
+ */
+struct dma_buf_attach_ops {
+	/** @allow_peer2peer: can deal with memory that is no RAM. */
+	bool allow_peer2peer;
+
+	/**
+	 * @move_notify: The memory is about to move: map it anew before the
+	 * next use. May unmap and unpin. Mappings stay valid until unmapped and
+	 * until work already submitted is done. Called only while the
+	 * attachment is mapped or pinned. Mandatory.
+	 *
+	 * Context: Process, may sleep, reservation lock held. May not wait for
+	 * fences that the importer signals, nor attach or detach.
+	 */
+	void (*move_notify)(struct dma_buf_attachment *attach);
+};
+
+/**
+ * struct dma_buf_attachment - a device that uses a buffer
+ *
+ * Made by dma_buf_attach() and gone with dma_buf_detach(); keeps the buffer
+ * alive in between.
+ */
+struct dma_buf_attachment {
+	/** @dmabuf: the buffer, with a reference; immutable. */
+	struct dma_buf *dmabuf;
+	/** @dev: the device; immutable. */
+	struct device *dev;
+	/** @node: in &dma_buf.attachments. */
+	struct list_head node;
+	/** @sgt: mapping kept by the core, or NULL; reservation lock. */
+	struct sg_table *sgt;
+	/** @dir: direction of @sgt. */
+	enum dma_data_direction dir;
+	/** @peer2peer: may be given memory that is no RAM. */
+	bool peer2peer;
+	/** @map_count: tables that the importer has; reservation lock. */
+	unsigned int map_count;
+	/** @pin_count: pins that the importer has; reservation lock. */
+	unsigned int pin_count;
+	/** @importer_ops: of a dynamic importer, else NULL; immutable. */
+	const struct dma_buf_attach_ops *importer_ops;
+	/** @importer_priv: the importer's. */
+	void *importer_priv;
+	/** @priv: the exporter's. */
+	void *priv;
+};
+
+/**
+ * struct dma_buf_export_info - what describes a new buffer
+ * @exp_name: name of the exporter; kept for as long as the buffer
+ * @owner: module of the exporter, or NULL
+ * @ops: what the exporter implements
+ * @size: in bytes, not zero
+ * @flags: for the file: access mode and O_NONBLOCK
+ * @resv: reservation object that outlives the buffer, or NULL for a new one
+ * @priv: the exporter's
+ */
+struct dma_buf_export_info {
+	const char *exp_name;
+	struct module *owner;
+	const struct dma_buf_ops *ops;
+	size_t size;
+	int flags;
+	struct dma_resv *resv;
+	void *priv;
+};
+
+/**
+ * DEFINE_DMA_BUF_EXPORT_INFO - declare a &struct dma_buf_export_info
+ * @name: of the variable; names the module as exporter and owner, all else is
+ *	zero
+ */
+#define DEFINE_DMA_BUF_EXPORT_INFO(name)				\
+	struct dma_buf_export_info name = {				\
+		.exp_name = KBUILD_MODNAME,				\
+		.owner = THIS_MODULE,					\
+	}
+
+/**
+ * get_dma_buf - take another reference
+ * @dmabuf: a buffer that the caller holds a reference to
+ *
+ * Context: Any.
+ */
+static inline void get_dma_buf(struct dma_buf *dmabuf)
+{
+	get_file(dmabuf->file);
+}
+
+/**
+ * dma_buf_is_dynamic - may the exporter move the memory?
+ * @dmabuf: the buffer
+ *
+ * Context: Any.
+ * Return: true if it is unless pinned.
+ */
+static inline bool dma_buf_is_dynamic(struct dma_buf *dmabuf)
+{
+	return dmabuf->ops->pin;
+}
+
+/**
+ * dma_buf_attachment_is_dynamic - does the importer cope with moves?
+ * @attach: the attachment
+ *
+ * Context: Any.
+ * Return: true if it does.
+ */
+static inline bool
+dma_buf_attachment_is_dynamic(struct dma_buf_attachment *attach)
+{
+	return attach->importer_ops;
+}
+
+struct dma_buf *dma_buf_export(const struct dma_buf_export_info *exp_info);
+int dma_buf_fd(struct dma_buf *dmabuf, int flags);
+struct dma_buf *dma_buf_get(int fd);
+void dma_buf_put(struct dma_buf *dmabuf);
+
+struct dma_buf_attachment *dma_buf_attach(struct dma_buf *dmabuf,
+					  struct device *dev);
+struct dma_buf_attachment *
+dma_buf_dynamic_attach(struct dma_buf *dmabuf, struct device *dev,
+		       const struct dma_buf_attach_ops *importer_ops,
+		       void *importer_priv);
+void dma_buf_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach);
+int dma_buf_pin(struct dma_buf_attachment *attach);
+void dma_buf_unpin(struct dma_buf_attachment *attach);
+void dma_buf_move_notify(struct dma_buf *dmabuf);
+
+struct sg_table *dma_buf_map_attachment(struct dma_buf_attachment *attach,
+					enum dma_data_direction direction);
+void dma_buf_unmap_attachment(struct dma_buf_attachment *attach,
+			      struct sg_table *sg_table,
+			      enum dma_data_direction direction);
+struct sg_table *
+dma_buf_map_attachment_unlocked(struct dma_buf_attachment *attach,
+				enum dma_data_direction direction);
+void dma_buf_unmap_attachment_unlocked(struct dma_buf_attachment *attach,
+				       struct sg_table *sg_table,
+				       enum dma_data_direction direction);
+
+int dma_buf_begin_cpu_access(struct dma_buf *dmabuf,
+			     enum dma_data_direction dir);
+int dma_buf_end_cpu_access(struct dma_buf *dmabuf,
+			   enum dma_data_direction dir);
+int dma_buf_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
+		 unsigned long pgoff);
+int dma_buf_vmap(struct dma_buf *dmabuf, struct iosys_map *map);
+void dma_buf_vunmap(struct dma_buf *dmabuf, struct iosys_map *map);
+int dma_buf_vmap_unlocked(struct dma_buf *dmabuf, struct iosys_map *map);
+void dma_buf_vunmap_unlocked(struct dma_buf *dmabuf, struct iosys_map *map);
+
+#endif /* __DMA_BUF_H__ */

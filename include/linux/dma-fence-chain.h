@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A chain is a timeline of points that user space numbers: each link adds a
+ * fence to the link before it and signals when both have.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#ifndef __LINUX_DMA_FENCE_CHAIN_H
+#define __LINUX_DMA_FENCE_CHAIN_H
+
+#include <linux/dma-fence.h>
+#include <linux/irq_work.h>
+#include <linux/slab.h>
+
+/**
+ * struct dma_fence_chain - one link of a chain
+ */
+struct dma_fence_chain {
+	/** @base: signals when @fence and all links before it have. */
+	struct dma_fence base;
+	/**
+	 * @prev: the link before, with a reference. Only ever moves on to an
+	 * older one, as those between signal. RCU.
+	 */
+	struct dma_fence __rcu *prev;
+	/**
+	 * @skip: a link further back, with a reference, that makes searching
+	 * logarithmic; NULL once its fence was found signalled. RCU.
+	 */
+	struct dma_fence __rcu *skip;
+	/** @prev_seqno: number of the link before this one when it was made. */
+	u64 prev_seqno;
+	/** @fence: what this link adds, with a reference; immutable. */
+	struct dma_fence *fence;
+	/** @cursor: the link whose fence @cb is on, with a reference; armer. */
+	struct dma_fence *cursor;
+	/** @cb: on the fence of @cursor. */
+	struct dma_fence_cb cb;
+	/** @work: moves @cursor on outside the locks of other fences. */
+	struct irq_work work;
+	/** @lock: the lock of @base. */
+	spinlock_t lock;
+	/** @depth: links before this one in its context; immutable. */
+	u32 depth;
+};
+
+/**
+ * to_dma_fence_chain - the link behind a fence
+ * @fence: any fence, or NULL
+ *
+ * Context: Any.
+ * Return: The link; NULL if @fence is none.
+ */
+static inline struct dma_fence_chain *
+to_dma_fence_chain(struct dma_fence *fence)
+{
+	if (!fence || !dma_fence_is_chain(fence))
+		return NULL;
+	return container_of(fence, struct dma_fence_chain, base);
+}
+
+/**
+ * dma_fence_chain_contained - the fence that a link adds
+ * @fence: any fence, or NULL
+ *
+ * Context: Any.
+ * Return: The fence of a link, else @fence; without a reference.
+ */
+static inline struct dma_fence *
+dma_fence_chain_contained(struct dma_fence *fence)
+{
+	struct dma_fence_chain *chain = to_dma_fence_chain(fence);
+
+	return chain ? chain->fence : fence;
+}
+
+/**
+ * dma_fence_chain_alloc - memory for a link
+ *
+ * A macro, so that allocation profiling counts it for the caller.
+ *
+ * Context: Process, may sleep.
+ * Return: Memory for dma_fence_chain_init(), not zeroed; NULL if there is none.
+ */
+#define dma_fence_chain_alloc()						\
+	((struct dma_fence_chain *)kmalloc(sizeof(struct dma_fence_chain), \
+					   GFP_KERNEL))
+
+/**
+ * dma_fence_chain_free - give back memory that never became a link
+ * @chain: from dma_fence_chain_alloc(), or NULL
+ *
+ * Context: Any.
+ */
+static inline void dma_fence_chain_free(struct dma_fence_chain *chain)
+{
+	kfree(chain);
+}
+
+/**
+ * dma_fence_chain_for_each - walk from a link to the oldest that is pending
+ * @iter: the link, with a reference that a break leaves to the caller; the
+ *	last one may be a fence that is no link
+ * @head: where to begin
+ *
+ * Links that have signalled are dropped from the chain on the way.
+ */
+#define dma_fence_chain_for_each(iter, head)				\
+	for ((iter) = dma_fence_get(head); (iter);			\
+	     (iter) = dma_fence_chain_walk(iter))
+
+void dma_fence_chain_init(struct dma_fence_chain *chain,
+			  struct dma_fence *prev, struct dma_fence *fence,
+			  uint64_t seqno);
+struct dma_fence *dma_fence_chain_walk(struct dma_fence *fence);
+int dma_fence_chain_find_seqno(struct dma_fence **pfence, uint64_t seqno);
+
+#endif /* __LINUX_DMA_FENCE_CHAIN_H */

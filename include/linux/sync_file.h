@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A fence as a file: what drivers use to hand fences to user space and to take
+ * them back. The ioctls are in uapi/linux/sync_file.h.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#ifndef _LINUX_SYNC_FILE_H
+#define _LINUX_SYNC_FILE_H
+
+#include <linux/dma-fence-array.h>
+#include <linux/dma-fence.h>
+#include <linux/ktime.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+/**
+ * struct sync_file - a fence as a file
+ */
+struct sync_file {
+	/** @file: the file; creators install or drop it. Immutable. */
+	struct file *file;
+	/** @user_name: given by SYNC_IOC_MERGE, else empty; immutable. */
+	char user_name[32];
+	/** @wq: pollers, woken when @fence signals. */
+	wait_queue_head_t wq;
+	/** @flags: bit POLL_ENABLED: @cb is, or was, on @fence; atomic. */
+	unsigned long flags;
+	/** @fence: the fence, with a reference; immutable. */
+	struct dma_fence *fence;
+	/** @cb: wakes @wq; registered by the first poll. */
+	struct dma_fence_cb cb;
+};
+
+/* Bit number in &sync_file.flags. */
+#define POLL_ENABLED 0
+
+struct sync_file *sync_file_create(struct dma_fence *fence);
+struct dma_fence *sync_file_get_fence(int fd);
+char *sync_file_get_name(struct sync_file *sync_file, char *buf, int len);
+
+#endif /* _LINUX_SYNC_FILE_H */

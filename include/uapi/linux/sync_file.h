@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * sync_file: device work as a file descriptor that polls readable when done.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ *
+ * An unknown ioctl gives ENOTTY, a bad pointer EFAULT; a call that fails
+ * leaves no descriptor behind.
+ */
+#ifndef _UAPI_LINUX_SYNC_H
+#define _UAPI_LINUX_SYNC_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * struct sync_merge_data - argument of SYNC_IOC_MERGE
+ * @name: name of the new sync_file; cut after 31 characters
+ * @fd2: the sync_file to merge with
+ * @fence: returned: a sync_file, close-on-exec, that signals when both have
+ * @flags: must be zero
+ * @pad: must be zero
+ *
+ * Errors: EINVAL if @flags or @pad is set; ENOENT if @fd2 is no sync_file;
+ * EMFILE, ENFILE, ENOMEM; EFAULT.
+ */
+struct sync_merge_data {
+	char	name[32];
+	__s32	fd2;
+	__s32	fence;
+	__u32	flags;
+	__u32	pad;
+};
+
+/**
+ * struct sync_fence_info - one fence of a sync_file
+ * @obj_name: name of the timeline that the fence belongs to
+ * @driver_name: name of the driver that made it
+ * @status: 0 pending, 1 signalled, or the negative errno it failed with
+ * @flags: zero
+ * @timestamp_ns: when it signalled, CLOCK_MONOTONIC; 0 while pending
+ *
+ * Once a fence has signalled, the driver behind it may be gone. The names are
+ * then generic unless they are known to have outlived it.
+ */
+struct sync_fence_info {
+	char	obj_name[32];
+	char	driver_name[32];
+	__s32	status;
+	__u32	flags;
+	__u64	timestamp_ns;
+};
+
+/**
+ * struct sync_file_info - argument of SYNC_IOC_FILE_INFO
+ * @name: returned: the name given to the merge, or one made of driver,
+ *	timeline and number
+ * @status: returned: 1 if all have signalled, 0 if one is pending, or the
+ *	negative errno of one that failed
+ * @flags: must be zero
+ * @num_fences: room at @sync_fence_info, in elements; returned: how many
+ *	fences there are
+ * @pad: must be zero
+ * @sync_fence_info: address of an array of struct sync_fence_info
+ *
+ * With @num_fences zero nothing is written to @sync_fence_info: the way to
+ * ask for the count.
+ *
+ * Errors: EINVAL if @flags or @pad is set, or if there is too little room;
+ * ENOMEM; EFAULT.
+ */
+struct sync_file_info {
+	char	name[32];
+	__s32	status;
+	__u32	flags;
+	__u32	num_fences;
+	__u32	pad;
+
+	__u64	sync_fence_info;
+};
+
+/**
+ * struct sync_set_deadline - argument of SYNC_IOC_SET_DEADLINE
+ * @deadline_ns: when the caller would like the work to be done, in
+ *	nanoseconds of CLOCK_MONOTONIC
+ * @pad: must be zero
+ *
+ * A hint: a driver may raise its clocks to meet it.
+ *
+ * Errors: EINVAL if @pad is set; EFAULT.
+ */
+struct sync_set_deadline {
+	__u64	deadline_ns;
+	__u64	pad;
+};
+
+#define SYNC_IOC_MAGIC		'>'
+
+/* The numbers 0, 1 and 2 belonged to an older interface and stay unused. */
+#define SYNC_IOC_MERGE		_IOWR(SYNC_IOC_MAGIC, 3, struct sync_merge_data)
+#define SYNC_IOC_FILE_INFO	_IOWR(SYNC_IOC_MAGIC, 4, struct sync_file_info)
+#define SYNC_IOC_SET_DEADLINE	_IOW(SYNC_IOC_MAGIC, 5, struct sync_set_deadline)
+
+#endif /* _UAPI_LINUX_SYNC_H */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * udmabuf: turn memory of a memfd into a dma-buf.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ *
+ * Both ioctls, on /dev/udmabuf, return the descriptor of the new buffer.
+ *
+ * Errors: EBADFD for a descriptor that is no memfd with seals; EINVAL for a
+ * memfd without F_SEAL_SHRINK or with F_SEAL_WRITE or F_SEAL_FUTURE_WRITE,
+ * for an offset or size that is not a multiple of the page size, for no
+ * memory at all or more than the module's limits allow; ENOMEM; EMFILE;
+ * EFAULT; ENOTTY for another command.
+ */
+#ifndef _UAPI_LINUX_UDMABUF_H
+#define _UAPI_LINUX_UDMABUF_H
+
+#include <linux/types.h>
+#include <linux/ioctl.h>
+
+/* Make the new descriptor close-on-exec. */
+#define UDMABUF_FLAGS_CLOEXEC	0x01
+
+/**
+ * struct udmabuf_create - argument of UDMABUF_CREATE
+ * @memfd: where the memory comes from
+ * @flags: UDMABUF_FLAGS_CLOEXEC or zero
+ * @offset: first byte in the memfd, a multiple of the page size
+ * @size: bytes, a multiple of the page size
+ */
+struct udmabuf_create {
+	__u32 memfd;
+	__u32 flags;
+	__u64 offset;
+	__u64 size;
+};
+
+/**
+ * struct udmabuf_create_item - one range of UDMABUF_CREATE_LIST
+ * @memfd: where the memory comes from
+ * @__pad: not looked at
+ * @offset: first byte in the memfd, a multiple of the page size
+ * @size: bytes, a multiple of the page size
+ */
+struct udmabuf_create_item {
+	__u32 memfd;
+	__u32 __pad;
+	__u64 offset;
+	__u64 size;
+};
+
+/**
+ * struct udmabuf_create_list - argument of UDMABUF_CREATE_LIST
+ * @flags: UDMABUF_FLAGS_CLOEXEC or zero
+ * @count: how many ranges
+ * @list: the ranges, in the order in which the buffer shows them
+ */
+struct udmabuf_create_list {
+	__u32 flags;
+	__u32 count;
+	struct udmabuf_create_item list[];
+};
+
+#define UDMABUF_CREATE		_IOW('u', 0x42, struct udmabuf_create)
+#define UDMABUF_CREATE_LIST	_IOW('u', 0x43, struct udmabuf_create_list)
+
+#endif /* _UAPI_LINUX_UDMABUF_H */
