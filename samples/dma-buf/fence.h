@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A fence as user space sees it: a sync_file descriptor that becomes readable
+ * when the work behind it is done.
+ *
+ * Copyright (C) the dma-buf project authors
+ */
+#ifndef C2S_FENCE_H
+#define C2S_FENCE_H
+
+#include <stddef.h>
+
+#include "buffer.h"
+
+#define FENCE_TEXT	96
+
+/* A fence for all that still writes to the buffer: who reads waits for it. */
+int fence_of_writers(const struct buffer *buf, int *fence);
+/* Wait until the fence signals; its work having failed is a failure too. */
+int fence_wait(int fence, const char *what);
+/* "<driver> <timeline>, signalled" into @text. */
+int fence_describe(int fence, char text[FENCE_TEXT]);
+
+#endif
