@@ -60,6 +60,7 @@ void dma_buf_registry_del(struct dma_buf *dmabuf)
 
 	guard(spinlock)(&reg->lock);
 	list_del_rcu(&dmabuf->registry_node);
+	WRITE_ONCE(dmabuf->registry, NULL);
 	reg->count--;
 }
 
@@ -71,10 +72,12 @@ static bool get_live(struct dma_buf *dmabuf)
 	if (!atomic_long_inc_not_zero(&file->f_count))
 		return false;
 	/*
-	 * Memory of files is reused at once: what counts may be the file of
-	 * another buffer by now, or no buffer's at all.
+	 * Memory of files is reused at once: what was counted may be another
+	 * file. It is the buffer's own if the buffer is listed even now, since
+	 * it leaves the list before its file is freed.
 	 */
-	if (dma_buf_file_is_ours(file) && file->private_data == dmabuf)
+	smp_rmb();
+	if (READ_ONCE(dmabuf->registry))
 		return true;
 	fput(file);
 	return false;

@@ -70,9 +70,6 @@ static const struct class dma_heap_class = {
 	.devnode = dma_heap_devnode,
 };
 
-DEFINE_FREE(dma_buf_put, struct dma_buf *,
-	    if (!IS_ERR_OR_NULL(_T)) dma_buf_put(_T))
-
 static int dma_heap_open(struct inode *inode, struct file *file)
 {
 	struct dma_heap *heap = xa_load(&dma_heaps, iminor(inode));
@@ -103,6 +100,7 @@ static long dma_heap_ioctl_alloc(struct dma_heap *heap, unsigned int cmd,
 {
 	struct dma_heap_allocation_data data = {};
 	size_t size = min(_IOC_SIZE(cmd), sizeof(data));
+	struct dma_buf *dmabuf;
 	int ret;
 
 	if (cmd & IOC_IN && copy_from_user(&data, arg, size))
@@ -114,16 +112,17 @@ static long dma_heap_ioctl_alloc(struct dma_heap *heap, unsigned int cmd,
 	CLASS(get_unused_fd, fd)(data.fd_flags & O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	struct dma_buf *dmabuf __free(dma_buf_put) =
-		heap->ops->allocate(heap, PAGE_ALIGN(data.len), data.fd_flags,
-				    data.heap_flags);
+	dmabuf = heap->ops->allocate(heap, PAGE_ALIGN(data.len), data.fd_flags,
+				     data.heap_flags);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
 
 	data.fd = fd;
-	if (cmd & IOC_OUT && copy_to_user(arg, &data, size))
+	if (cmd & IOC_OUT && copy_to_user(arg, &data, size)) {
+		dma_buf_put(dmabuf);
 		return -EFAULT;
-	fd_install(take_fd(fd), no_free_ptr(dmabuf)->file);
+	}
+	fd_install(take_fd(fd), dmabuf->file);
 	return 0;
 }
 

@@ -77,7 +77,7 @@ static_assert(SW_SYNC_IOC_CREATE_FENCE == 0xc0285700);
 static_assert(SW_SYNC_IOC_INC == 0x40045701);
 static_assert(SW_SYNC_GET_DEADLINE == 0xc0105702);
 
-DEFINE_FREE(fence_put, struct dma_fence *, dma_fence_put(_T))
+DEFINE_FREE(put_fence, struct dma_fence *, dma_fence_put(_T))
 
 static int sw_sync_open(struct inode *inode, struct file *file)
 {
@@ -106,7 +106,7 @@ static long sw_sync_ioctl_create_fence(struct sync_timeline *timeline,
 	if (copy_from_user(&data, arg, sizeof(data)))
 		return -EFAULT;
 
-	struct dma_fence *fence __free(fence_put) =
+	struct dma_fence *fence __free(put_fence) =
 		sync_timeline_fence(timeline, data.value);
 	if (!fence)
 		return -ENOMEM;
@@ -145,7 +145,7 @@ static long sw_sync_ioctl_get_deadline(void __user *arg)
 	if (data.deadline_ns || data.pad)
 		return -EINVAL;
 
-	struct dma_fence *fence __free(fence_put) =
+	struct dma_fence *fence __free(put_fence) =
 		sync_file_get_fence(data.fence_fd);
 	if (!fence)
 		return -EINVAL;

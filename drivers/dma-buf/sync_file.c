@@ -49,9 +49,20 @@
  */
 #define ARMED 1
 
-DEFINE_FREE(fence_put, struct dma_fence *, dma_fence_put(_T))
+DEFINE_FREE(put_fence, struct dma_fence *, dma_fence_put(_T))
 
 static const struct file_operations sync_file_fops;
+
+/* The maker may be gone by the time that user space asks who it was. */
+static void sync_file_note_names(struct sync_file *sync_file)
+{
+	/* Good for this section alone. */
+	guard(rcu)();
+	strscpy(sync_file->driver_name,
+		dma_fence_driver_name(sync_file->fence));
+	strscpy(sync_file->timeline_name,
+		dma_fence_timeline_name(sync_file->fence));
+}
 
 /**
  * sync_file_create - make a file of a fence
@@ -80,6 +91,7 @@ struct sync_file *sync_file_create(struct dma_fence *fence)
 
 	sync_file->file = file;
 	sync_file->fence = dma_fence_get(fence);
+	sync_file_note_names(sync_file);
 	return no_free_ptr(sync_file);
 }
 EXPORT_SYMBOL(sync_file_create);
@@ -125,10 +137,8 @@ char *sync_file_get_name(struct sync_file *sync_file, char *buf, int len)
 		return buf;
 	}
 
-	/* The two names may be the maker's memory: good for this section. */
-	guard(rcu)();
-	snprintf(buf, len, "%s-%s%llu-%lld", dma_fence_driver_name(fence),
-		 dma_fence_timeline_name(fence), fence->context,
+	snprintf(buf, len, "%s-%s%llu-%lld", sync_file->driver_name,
+		 sync_file->timeline_name, fence->context,
 		 (long long)fence->seqno);
 	return buf;
 }
@@ -202,12 +212,12 @@ static long sync_file_ioctl_merge(struct sync_file *sync_file,
 	if (data.flags || data.pad)
 		return -EINVAL;
 
-	struct dma_fence *other __free(fence_put) =
+	struct dma_fence *other __free(put_fence) =
 		sync_file_get_fence(data.fd2);
 	if (!other)
 		return -ENOENT;
 
-	struct dma_fence *fence __free(fence_put) =
+	struct dma_fence *fence __free(put_fence) =
 		dma_fence_unwrap_merge(sync_file->fence, other);
 	if (!fence)
 		return -ENOMEM;
@@ -228,10 +238,16 @@ static long sync_file_ioctl_merge(struct sync_file *sync_file,
 }
 
 /* Every byte of @info goes to user space: hence the padded copies. */
-static void sync_fence_describe(struct dma_fence *fence,
+static void sync_fence_describe(struct sync_file *sync_file,
+				struct dma_fence *fence,
 				struct sync_fence_info *info)
 {
-	scoped_guard(rcu) {
+	if (fence == sync_file->fence) {
+		strscpy_pad(info->obj_name, sync_file->timeline_name);
+		strscpy_pad(info->driver_name, sync_file->driver_name);
+	} else {
+		/* In a container; only the maker of a pending one is asked. */
+		guard(rcu)();
 		strscpy_pad(info->obj_name, dma_fence_timeline_name(fence));
 		strscpy_pad(info->driver_name, dma_fence_driver_name(fence));
 	}
@@ -275,7 +291,7 @@ static long sync_file_copy_fences(struct sync_file *sync_file,
 	dma_fence_unwrap_for_each(fence, &cursor, sync_file->fence) {
 		if (n == info->num_fences)
 			ret = -EINVAL;
-		sync_fence_describe(fence, &one);
+		sync_fence_describe(sync_file, fence, &one);
 		if (!ret && copy_to_user(&to[n], &one, sizeof(one)))
 			ret = -EFAULT;
 		if (ret) {

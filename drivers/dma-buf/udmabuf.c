@@ -7,6 +7,7 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 
+#include <kunit/visibility.h>
 #include <linux/cleanup.h>
 #include <linux/dma-buf.h>
 #include <linux/err.h>
@@ -26,6 +27,7 @@
 #include <uapi/linux/udmabuf.h>
 
 #include "heaps/heap-pages.h"
+#include "udmabuf.h"
 
 /**
  * DOC: udmabuf
@@ -61,9 +63,6 @@ MODULE_PARM_DESC(list_limit, "most ranges that one buffer may have");
 static int size_limit_mb = 64;
 module_param(size_limit_mb, int, 0644);
 MODULE_PARM_DESC(size_limit_mb, "largest size of a buffer, in MiB");
-
-DEFINE_FREE(dma_buf_put, struct dma_buf *,
-	    if (!IS_ERR_OR_NULL(_T)) dma_buf_put(_T))
 
 static void udmabuf_free_run(void *priv, struct page *page,
 			     unsigned long nr_pages)
@@ -215,9 +214,10 @@ static struct dma_buf *udmabuf_export(const struct udmabuf_create_item *items,
 	return dmabuf;
 }
 
-static long udmabuf_create(const struct udmabuf_create_item *items,
-			   unsigned int count, u32 flags)
+VISIBLE_IF_KUNIT long udmabuf_create(const struct udmabuf_create_item *items,
+				     unsigned int count, u32 flags)
 {
+	struct dma_buf *dmabuf;
 	int ret;
 
 	ret = udmabuf_check_items(items, count);
@@ -226,11 +226,10 @@ static long udmabuf_create(const struct udmabuf_create_item *items,
 	CLASS(get_unused_fd, fd)(flags & UDMABUF_FLAGS_CLOEXEC ? O_CLOEXEC : 0);
 	if (fd < 0)
 		return fd;
-	struct dma_buf *dmabuf __free(dma_buf_put) = udmabuf_export(items,
-								    count);
+	dmabuf = udmabuf_export(items, count);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
-	fd_install(fd, no_free_ptr(dmabuf)->file);
+	fd_install(fd, dmabuf->file);
 	return take_fd(fd);
 }
 

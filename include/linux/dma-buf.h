@@ -205,7 +205,7 @@ struct dma_buf {
 	struct module *owner;
 	/** @registry_node: in the list of live buffers of @registry. RCU. */
 	struct list_head registry_node;
-	/** @registry: which of the lists; immutable. */
+	/** @registry: which of the lists; NULL once it has left it. */
 	struct dma_buf_registry *registry;
 	/** @priv: the exporter's. */
 	void *priv;

@@ -23,6 +23,10 @@ struct sync_file {
 	struct file *file;
 	/** @user_name: given by SYNC_IOC_MERGE, else empty; immutable. */
 	char user_name[32];
+	/** @driver_name: of @fence, who may not outlive it; immutable. */
+	char driver_name[32];
+	/** @timeline_name: likewise. */
+	char timeline_name[32];
 	/** @wq: pollers, woken when @fence signals. */
 	wait_queue_head_t wq;
 	/** @flags: bit POLL_ENABLED: @cb is, or was, on @fence; atomic. */

@@ -7,6 +7,7 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 
+#include <kunit/visibility.h>
 #include <linux/cma.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
@@ -89,7 +90,7 @@ static struct dma_buf *cma_heap_allocate(struct dma_heap *heap,
 	return dmabuf;
 }
 
-static const struct dma_heap_ops cma_heap_ops = {
+VISIBLE_IF_KUNIT const struct dma_heap_ops cma_heap_ops = {
 	.allocate = cma_heap_allocate,
 };
 

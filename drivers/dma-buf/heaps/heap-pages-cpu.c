@@ -64,6 +64,7 @@ static vm_fault_t heap_pages_huge_fault(struct vm_fault *vmf,
 	unsigned long nr = PMD_SIZE >> PAGE_SHIFT;
 	struct heap_extent ext;
 	pgoff_t pgoff;
+	bool write;
 
 	if (order != PMD_ORDER || addr < vma->vm_start ||
 	    addr + PMD_SIZE > vma->vm_end)
@@ -72,7 +73,13 @@ static vm_fault_t heap_pages_huge_fault(struct vm_fault *vmf,
 	heap_extent_start(&ext, vma->vm_private_data, pgoff, pgoff + nr, nr);
 	if (!heap_extent_next(&ext) || ext.nr < nr || ext.pfn & (nr - 1))
 		return VM_FAULT_FALLBACK;
-	return vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(ext.pfn, PFN_DEV), false);
+	/*
+	 * A new entry may be written to if the mapping may. One that is there
+	 * and may not, because the mm tracks who writes, is told that it may.
+	 */
+	write = vmf->flags & FAULT_FLAG_WRITE &&
+		pmd_leaf(pmdp_get_lockless(vmf->pmd));
+	return vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(ext.pfn, PFN_DEV), write);
 }
 
 static bool heap_vma_takes_huge(struct vm_area_struct *vma)

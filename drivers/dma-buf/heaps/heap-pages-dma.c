@@ -52,32 +52,6 @@
  */
 
 /**
- * struct heap_attachment - what a buffer knows about a device
- * @node: in &heap_pages.attachments, protected by &heap_pages.lock
- * @dev: the device; immutable
- * @mappings: of &struct heap_mapping; see above
- */
-struct heap_attachment {
-	struct list_head node;
-	struct device *dev;
-	struct list_head mappings;
-};
-
-/**
- * struct heap_mapping - a buffer mapped for a device
- * @node: in &heap_attachment.mappings
- * @sgt: the table, of the importer while @busy
- * @dir: direction; immutable
- * @busy: an importer has it; protected as @node
- */
-struct heap_mapping {
-	struct list_head node;
-	struct sg_table sgt;
-	enum dma_data_direction dir;
-	bool busy;
-};
-
-/**
  * heap_pages_attach - &dma_buf_ops.attach of page-backed buffers
  * @dmabuf: the buffer
  * @attach: the new attachment

@@ -173,7 +173,8 @@ static unsigned long heap_run_pages(const struct heap_pages *buf,
 
 /**
  * heap_pages_free - give back a buffer and its memory
- * @buf: a buffer that is not exported, or whose dma-buf is being released
+ * @buf: a buffer that is not exported, or whose dma-buf is being released; or
+ *	NULL
  *
  * Context: Process, may sleep.
  */
@@ -182,6 +183,8 @@ void heap_pages_free(struct heap_pages *buf)
 	unsigned int i;
 
 	might_sleep();
+	if (!buf)
+		return;
 	for (i = 0; i < buf->nr_runs; i++) {
 		buf->ops->free_run(buf->priv, buf->runs[i].page,
 				   heap_run_pages(buf, i));

@@ -14,14 +14,14 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/scatterlist.h>
 #include <linux/types.h>
 
+struct device;
 struct dma_buf;
 struct dma_buf_attachment;
-struct dma_buf_ops;
-struct heap_pages;
+struct dma_heap_ops;
 struct iosys_map;
-struct sg_table;
 struct vm_area_struct;
 
 /**
@@ -85,6 +85,32 @@ struct heap_pages {
 };
 
 /**
+ * struct heap_attachment - what a buffer knows about a device
+ * @node: in &heap_pages.attachments, protected by &heap_pages.lock
+ * @dev: the device; immutable
+ * @mappings: of &struct heap_mapping; heap-pages-dma.c tells who may look
+ */
+struct heap_attachment {
+	struct list_head node;
+	struct device *dev;
+	struct list_head mappings;
+};
+
+/**
+ * struct heap_mapping - a buffer mapped for a device
+ * @node: in &heap_attachment.mappings
+ * @sgt: the table, of the importer while @busy
+ * @dir: direction; immutable
+ * @busy: an importer has it; protected as @node
+ */
+struct heap_mapping {
+	struct list_head node;
+	struct sg_table sgt;
+	enum dma_data_direction dir;
+	bool busy;
+};
+
+/**
  * struct heap_extent - cursor over physically contiguous parts of a buffer
  * @buf: the buffer
  * @run: index of the run that @next lies in
@@ -115,7 +141,7 @@ struct dma_buf *heap_pages_export(struct heap_pages *buf, const char *name,
 				  int flags);
 void heap_pages_free(struct heap_pages *buf);
 
-DEFINE_FREE(heap_pages_free, struct heap_pages *, if (_T) heap_pages_free(_T))
+DEFINE_FREE(heap_pages_free, struct heap_pages *, heap_pages_free(_T))
 
 void heap_extent_start(struct heap_extent *ext, const struct heap_pages *buf,
 		       pgoff_t start, pgoff_t end, unsigned long max);
@@ -137,5 +163,10 @@ int heap_pages_end_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir);
 int heap_pages_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);
 int heap_pages_vmap(struct dma_buf *dmabuf, struct iosys_map *map);
 void heap_pages_vunmap(struct dma_buf *dmabuf, struct iosys_map *map);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+extern const struct dma_heap_ops system_heap_ops;
+extern const struct dma_heap_ops cma_heap_ops;
+#endif
 
 #endif /* _HEAP_PAGES_H */

@@ -7,6 +7,7 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 
+#include <kunit/visibility.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/err.h>
@@ -136,7 +137,7 @@ static struct dma_buf *system_heap_allocate(struct dma_heap *heap,
 	return dmabuf;
 }
 
-static const struct dma_heap_ops system_heap_ops = {
+VISIBLE_IF_KUNIT const struct dma_heap_ops system_heap_ops = {
 	.allocate = system_heap_allocate,
 };
 

@@ -18,6 +18,8 @@
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/list.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
 #include <linux/spinlock.h>
 
 /* mock_fence.c */
@@ -25,7 +27,6 @@
 /**
  * struct mock_timeline - a maker of fences
  * @test: the test, at whose end all fences have to be gone
- * @lock: of the fences made with MOCK_FENCE_SHARED_LOCK
  * @context: of the fences
  * @seqno: of the fence made last; the test may set it
  * @name: of the timeline; NULL after mock_timeline_free_name()
@@ -36,6 +37,7 @@
  */
 struct mock_timeline {
 	struct kunit *test;
+	/** @lock: of the fences made with MOCK_FENCE_SHARED_LOCK */
 	spinlock_t lock;
 	u64 context;
 	u64 seqno;
@@ -61,7 +63,6 @@ enum mock_fence_flags {
  * struct mock_fence - a fence; signal it with dma_fence_signal()
  * @base: the fence
  * @timeline: its maker
- * @lock: of @base, unless the timeline's is used
  * @done: what the signaled operation returns
  * @enable_returns_false: what it says
  * @signal_on_enable: the enable_signaling operation signals the fence
@@ -75,6 +76,7 @@ enum mock_fence_flags {
 struct mock_fence {
 	struct dma_fence base;
 	struct mock_timeline *timeline;
+	/** @lock: of @base, unless the timeline's is used */
 	spinlock_t lock;
 	bool done;
 	bool enable_returns_false;
@@ -175,7 +177,6 @@ enum mock_exporter_flags {
  * @hook_data: for @hook
  * @map_null: map_dma_buf returns NULL
  * @map_empty_segment: map_dma_buf returns a table with a segment of length 0
- * @lock: protects @mappings
  * @mappings: what is mapped now
  * @direction: of the last map, begin_cpu_access or end_cpu_access
  * @vaddr: what vmap returned
@@ -196,6 +197,7 @@ struct mock_exporter {
 	void *hook_data;
 	bool map_null;
 	bool map_empty_segment;
+	/** @lock: protects @mappings */
 	spinlock_t lock;
 	struct list_head mappings;
 	enum dma_data_direction direction;
@@ -239,8 +241,9 @@ void mock_expect_log(struct mock_exporter *exp, const char *where,
 		     const enum mock_op *ops);
 #define MOCK_EXPECT_LOG(exp, ...)					\
 	mock_expect_log(exp, __func__,					\
-			(const enum mock_op[]){ __VA_ARGS__ __VA_OPT__(,) \
-						MOCK_NUM_OPS })
+			(const enum mock_op[]){ __VA_ARGS__, MOCK_NUM_OPS })
+#define MOCK_EXPECT_NO_CALLS(exp)					\
+	mock_expect_log(exp, __func__, (const enum mock_op[]){ MOCK_NUM_OPS })
 
 struct mock_importer *mock_importer_create(struct kunit *test,
 					   const char *name,
@@ -283,5 +286,12 @@ void mock_signal_end(void);
 
 /* Ends files whose last reference was dropped by a kernel thread. */
 void mock_flush_files(void);
+
+/* Another thread locks the object, until the holder is told to let go. */
+struct task_struct *mock_resv_hold(struct kunit *test, struct dma_resv *resv);
+void mock_resv_let_go(struct task_struct *holder);
+
+/* A file to print to, with room for @size bytes; the text is at its buf. */
+struct seq_file *mock_seq_create(struct kunit *test, size_t size);
 
 #endif /* _DMA_BUF_TESTS_MOCK_H */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What tests need that has to do with no object of theirs: warnings that have
- * to fire, user memory, descriptors, signals, and files that have to end.
+ * to fire, user memory, descriptors, signals, files that have to end
+ * and a lock that is held.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
 
-#include <asm/sections.h>
 #include <linux/bitmap.h>
 #include <linux/bug.h>
 #include <linux/cleanup.h>
@@ -14,6 +14,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kernel.h>
+#include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/resource.h>
 #include <linux/sched/signal.h>
@@ -22,6 +23,8 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <trace/events/printk.h>
+
+#include <asm/sections.h>
 
 #include "mock.h"
 
@@ -156,4 +159,46 @@ void mock_signal_end(void)
 void mock_flush_files(void)
 {
 	flush_delayed_fput();
+}
+
+static int hold(void *data)
+{
+	struct dma_resv *resv = data;
+
+	dma_resv_lock(resv, NULL);
+	set_current_state(TASK_UNINTERRUPTIBLE);
+	while (!kthread_should_stop()) {
+		schedule();
+		set_current_state(TASK_UNINTERRUPTIBLE);
+	}
+	__set_current_state(TASK_RUNNING);
+	dma_resv_unlock(resv);
+	return 0;
+}
+
+struct task_struct *mock_resv_hold(struct kunit *test, struct dma_resv *resv)
+{
+	struct task_struct *holder = kthread_run(hold, resv, "mock-holder");
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, holder);
+	while (!dma_resv_is_locked(resv))
+		cond_resched();
+	return holder;
+}
+
+void mock_resv_let_go(struct task_struct *holder)
+{
+	kthread_stop(holder);
+}
+
+struct seq_file *mock_seq_create(struct kunit *test, size_t size)
+{
+	struct seq_file *seq = kunit_kzalloc(test, sizeof(*seq), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, seq);
+	/* Zeroed, and one more: the text is a string whatever is printed. */
+	seq->buf = kunit_kzalloc(test, size + 1, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, seq->buf);
+	seq->size = size;
+	return seq;
 }

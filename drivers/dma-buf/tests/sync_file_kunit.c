@@ -346,6 +346,8 @@ static const char *late_name(struct dma_fence *fence)
 	return "late";
 }
 
+static DEFINE_SPINLOCK(late_lock);
+
 static const struct dma_fence_ops late_ops = {
 	.get_driver_name = late_name,
 	.get_timeline_name = late_name,
@@ -361,11 +363,9 @@ static void poll_too_late_to_arm_wakes_others(struct kunit *test)
 	struct dma_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
 	struct sync_file *sync_file;
 	struct poller first, second;
-	DEFINE_SPINLOCK(lock);
 
 	KUNIT_ASSERT_NOT_NULL(test, fence);
-	spin_lock_init(&lock);
-	dma_fence_init(fence, &late_ops, &lock, dma_fence_context_alloc(1), 1);
+	dma_fence_init(fence, &late_ops, &late_lock, dma_fence_context_alloc(1), 1);
 	sync_file = create(test, fence);
 
 	set_bit(POLL_ENABLED, &sync_file->flags);

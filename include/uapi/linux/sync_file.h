@@ -41,7 +41,8 @@ struct sync_merge_data {
  * @timestamp_ns: when it signalled, CLOCK_MONOTONIC; 0 while pending
  *
  * Once a fence has signalled, the driver behind it may be gone. The names are
- * then generic unless they are known to have outlived it.
+ * those of when the sync_file was made; fences of a merged one that have
+ * signalled have generic names unless theirs are known to outlive the driver.
  */
 struct sync_fence_info {
 	char	obj_name[32];

@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * poll() on a buffer: which fences count for which event, one wake-up when the
+ * last of them signals, and who keeps the buffer meanwhile.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <kunit/test.h>
+#include <linux/atomic.h>
+#include <linux/cleanup.h>
+#include <linux/fs.h>
+#include <linux/irq_work.h>
+#include <linux/kthread.h>
+#include <linux/poll.h>
+#include <linux/wait.h>
+
+#include "../dma-buf-internal.h"
+#include "mock.h"
+
+#define BOTH (EPOLLIN | EPOLLOUT)
+#define RACES 300
+
+/* Who polls; on the queue until poller_end(). */
+struct poller {
+	poll_table table;
+	wait_queue_entry_t entry;
+	wait_queue_head_t *head;
+	atomic_t woken;
+	/* What the last wake-up was for. */
+	__poll_t key;
+};
+
+struct ctx {
+	struct mock_exporter *exp;
+	struct mock_timeline *timeline;
+	struct poller poller;
+};
+
+static int wake_poller(wait_queue_entry_t *entry, unsigned int mode, int flags,
+		       void *key)
+{
+	struct poller *poller = container_of(entry, struct poller, entry);
+
+	poller->key = key_to_poll(key);
+	atomic_inc(&poller->woken);
+	return 0;
+}
+
+static void queue_poller(struct file *file, wait_queue_head_t *head,
+			 poll_table *table)
+{
+	struct poller *poller = container_of(table, struct poller, table);
+
+	/* As poll() does: once for each file, whatever is asked later. */
+	if (poller->head)
+		return;
+	poller->head = head;
+	add_wait_queue(head, &poller->entry);
+}
+
+static void poller_begin(struct poller *poller)
+{
+	poller->head = NULL;
+	atomic_set(&poller->woken, 0);
+	poller->key = 0;
+	init_waitqueue_func_entry(&poller->entry, wake_poller);
+	init_poll_funcptr(&poller->table, queue_poller);
+}
+
+static void poller_end(struct poller *poller)
+{
+	if (poller->head)
+		remove_wait_queue(poller->head, &poller->entry);
+	poller->head = NULL;
+}
+
+static __poll_t ask(struct mock_exporter *exp, struct poller *poller,
+		    __poll_t events)
+{
+	poller->table._key = events;
+	return vfs_poll(exp->dmabuf->file, &poller->table);
+}
+
+static int poll_test_init(struct kunit *test)
+{
+	struct ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, ctx);
+	test->priv = ctx;
+	poller_begin(&ctx->poller);
+	ctx->timeline = mock_timeline_create(test, "tl");
+	ctx->exp = mock_exporter_export(test, PAGE_SIZE, 0);
+	return 0;
+}
+
+/* Ends what every case begins with; all it armed has to be done. */
+static void finish(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+
+	poller_end(&ctx->poller);
+	mock_exporter_put_last(ctx->exp);
+}
+
+static struct dma_fence *add(struct kunit *test, enum dma_resv_usage usage)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fence;
+
+	ctx->timeline->context = dma_fence_context_alloc(1);
+	fence = mock_fence_create(ctx->timeline);
+	mock_resv_add(test, ctx->exp->dmabuf->resv, fence, usage);
+	return fence;
+}
+
+/* Signals, drops the reference, and lets the callback take its course. */
+static void signal_and_put(struct kunit *test, struct dma_fence *fence)
+{
+	struct ctx *ctx = test->priv;
+
+	dma_fence_signal(fence);
+	dma_fence_put(fence);
+	irq_work_sync(&ctx->exp->dmabuf->poll_in.work);
+	irq_work_sync(&ctx->exp->dmabuf->poll_out.work);
+}
+
+static int references(struct ctx *ctx)
+{
+	return file_count(ctx->exp->dmabuf->file);
+}
+
+struct usage_param {
+	const char *desc;
+	enum dma_resv_usage usage;
+	/* What a pending fence lets through. */
+	__poll_t ready;
+};
+
+static const struct usage_param usage_params[] = {
+	{ "kernel", DMA_RESV_USAGE_KERNEL, 0 },
+	{ "write", DMA_RESV_USAGE_WRITE, 0 },
+	{ "read", DMA_RESV_USAGE_READ, EPOLLIN },
+	{ "bookkeep", DMA_RESV_USAGE_BOOKKEEP, BOTH },
+};
+
+KUNIT_ARRAY_PARAM_DESC(usage, usage_params, desc);
+
+static void poll_usage(struct kunit *test)
+{
+	const struct usage_param *param = test->param_value;
+	struct dma_fence *fence = add(test, param->usage);
+	struct ctx *ctx = test->priv;
+
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, BOTH), param->ready);
+	/* Each that is waited for holds the buffer. */
+	KUNIT_EXPECT_EQ(test, references(ctx), 1 +
+			hweight32((__force u32)(BOTH & ~param->ready)));
+	signal_and_put(test, fence);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken),
+			hweight32((__force u32)(BOTH & ~param->ready)));
+	KUNIT_EXPECT_EQ(test, references(ctx), 1);
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, BOTH), BOTH);
+	KUNIT_EXPECT_EQ(test, references(ctx), 1);
+	finish(test);
+}
+
+static void poll_idle(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, BOTH), BOTH);
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, EPOLLIN), EPOLLIN);
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, EPOLLOUT), EPOLLOUT);
+	KUNIT_EXPECT_EQ(test, vfs_poll(ctx->exp->dmabuf->file, NULL), BOTH);
+	KUNIT_EXPECT_EQ(test, references(ctx), 1);
+	finish(test);
+}
+
+static void poll_other_events(struct kunit *test)
+{
+	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
+	struct ctx *ctx = test->priv;
+
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller,
+				  EPOLLPRI | EPOLLERR | EPOLLHUP), 0);
+	/* Nobody made the device signal for that. */
+	KUNIT_EXPECT_EQ(test, references(ctx), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fence)->enabled), 0);
+	signal_and_put(test, fence);
+	finish(test);
+}
+
+static void poll_asks_for_one(struct kunit *test)
+{
+	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
+	struct ctx *ctx = test->priv;
+
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, EPOLLOUT), 0);
+	KUNIT_EXPECT_EQ(test, references(ctx), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fence)->enabled), 1);
+	signal_and_put(test, fence);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
+	KUNIT_EXPECT_EQ(test, ctx->poller.key, EPOLLOUT);
+	finish(test);
+}
+
+static void poll_wakes_once_for_last(struct kunit *test)
+{
+	struct dma_fence *first = add(test, DMA_RESV_USAGE_WRITE);
+	struct dma_fence *second = add(test, DMA_RESV_USAGE_KERNEL);
+	struct dma_fence *third = add(test, DMA_RESV_USAGE_WRITE);
+	struct ctx *ctx = test->priv;
+
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, EPOLLIN), 0);
+	signal_and_put(test, first);
+	signal_and_put(test, third);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 0);
+	KUNIT_EXPECT_EQ(test, references(ctx), 2);
+	signal_and_put(test, second);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
+	KUNIT_EXPECT_EQ(test, ctx->poller.key, EPOLLIN);
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, EPOLLIN), EPOLLIN);
+	finish(test);
+}
+
+/* A reader does not matter to those who want to read. */
+static void poll_in_ignores_reader(struct kunit *test)
+{
+	struct dma_fence *writer = add(test, DMA_RESV_USAGE_WRITE);
+	struct dma_fence *reader = add(test, DMA_RESV_USAGE_READ);
+	struct ctx *ctx = test->priv;
+
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, BOTH), 0);
+	signal_and_put(test, writer);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
+	KUNIT_EXPECT_EQ(test, ctx->poller.key, EPOLLIN);
+	signal_and_put(test, reader);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 2);
+	KUNIT_EXPECT_EQ(test, ctx->poller.key, EPOLLOUT);
+	finish(test);
+}
+
+static void poll_fence_added_while_armed(struct kunit *test)
+{
+	struct dma_fence *first = add(test, DMA_RESV_USAGE_WRITE);
+	struct ctx *ctx = test->priv;
+	struct dma_fence *late;
+
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, EPOLLIN), 0);
+	late = add(test, DMA_RESV_USAGE_WRITE);
+	signal_and_put(test, first);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 0);
+	signal_and_put(test, late);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
+	finish(test);
+}
+
+static void poll_again_after_wake(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fence;
+
+	for (int i = 1; i <= 3; i++) {
+		fence = add(test, DMA_RESV_USAGE_WRITE);
+		KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, EPOLLIN), 0);
+		KUNIT_EXPECT_EQ(test, references(ctx), 2);
+		signal_and_put(test, fence);
+		KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), i);
+		KUNIT_EXPECT_EQ(test, references(ctx), 1);
+	}
+	finish(test);
+}
+
+static void poll_several_pollers(struct kunit *test)
+{
+	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
+	struct ctx *ctx = test->priv;
+	struct poller other;
+
+	poller_begin(&other);
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, EPOLLIN), 0);
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &other, EPOLLIN), 0);
+	/* They share the callback and its reference. */
+	KUNIT_EXPECT_EQ(test, references(ctx), 2);
+	signal_and_put(test, fence);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&other.woken), 1);
+	poller_end(&other);
+	finish(test);
+}
+
+static void poll_closed_while_armed(struct kunit *test)
+{
+	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
+	struct ctx *ctx = test->priv;
+	struct mock_exporter *exp = ctx->exp;
+
+	KUNIT_EXPECT_EQ(test, ask(exp, &ctx->poller, BOTH), 0);
+	poller_end(&ctx->poller);
+	dma_buf_put(exp->dmabuf);
+	mock_flush_files();
+	MOCK_EXPECT_NO_CALLS(exp);
+	/* The callbacks run into a buffer that is still there. */
+	dma_fence_signal(fence);
+	dma_fence_put(fence);
+	KUNIT_EXPECT_TRUE(test, mock_exporter_wait_released(exp));
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 0);
+}
+
+struct fence_param {
+	const char *desc;
+	bool enable_returns_false;
+	bool signal_on_enable;
+	bool done;
+};
+
+static const struct fence_param fence_params[] = {
+	{ "enable_signaling finds it done", .enable_returns_false = true },
+	{ "enable_signaling signals it", .signal_on_enable = true },
+	{ "signaled finds it done", .done = true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(fence, fence_params, desc);
+
+static void poll_signaled_when_asked(struct kunit *test)
+{
+	const struct fence_param *param = test->param_value;
+	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
+	struct mock_fence *mock = to_mock_fence(fence);
+	struct ctx *ctx = test->priv;
+
+	mock->enable_returns_false = param->enable_returns_false;
+	mock->signal_on_enable = param->signal_on_enable;
+	mock->done = param->done;
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, BOTH), BOTH);
+	KUNIT_EXPECT_EQ(test, references(ctx), 1);
+	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(fence));
+	signal_and_put(test, fence);
+	finish(test);
+}
+
+/* Failed work is no less done. */
+static void poll_fence_error(struct kunit *test)
+{
+	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
+	struct ctx *ctx = test->priv;
+
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, EPOLLIN), 0);
+	dma_fence_set_error(fence, -EIO);
+	signal_and_put(test, fence);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, BOTH), BOTH);
+	finish(test);
+}
+
+static void poll_does_not_lock(struct kunit *test)
+{
+	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
+	struct ctx *ctx = test->priv;
+	struct task_struct *holder = mock_resv_hold(test,
+						    ctx->exp->dmabuf->resv);
+
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, BOTH), 0);
+	signal_and_put(test, fence);
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, BOTH), BOTH);
+	mock_resv_let_go(holder);
+	finish(test);
+}
+
+/* The signaller's half of poll_races_signal(). */
+struct race {
+	struct dma_fence *fence;
+	struct completion go;
+	struct completion done;
+};
+
+static int race_signal(void *data)
+{
+	struct race *race = data;
+
+	for (int i = 0; i < RACES; i++) {
+		wait_for_completion(&race->go);
+		dma_fence_signal(race->fence);
+		complete(&race->done);
+	}
+	return 0;
+}
+
+/*
+ * The window: between the look at the fences and the wait on the one hand,
+ * signalling on the other. Whoever is not told at once has to be woken.
+ */
+static void poll_races_signal(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_buf *dmabuf = ctx->exp->dmabuf;
+	struct task_struct *task;
+	struct race race;
+	int lost = 0;
+
+	init_completion(&race.go);
+	init_completion(&race.done);
+	task = kthread_run(race_signal, &race, "mock-signaller");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+
+	for (int i = 0; i < RACES; i++) {
+		__poll_t ready;
+
+		race.fence = add(test, DMA_RESV_USAGE_WRITE);
+		poller_begin(&ctx->poller);
+		complete(&race.go);
+		ready = ask(ctx->exp, &ctx->poller, EPOLLIN);
+		wait_for_completion(&race.done);
+		irq_work_sync(&dmabuf->poll_in.work);
+		lost += !ready && !atomic_read(&ctx->poller.woken);
+		poller_end(&ctx->poller);
+		dma_fence_put(race.fence);
+	}
+	KUNIT_EXPECT_EQ(test, lost, 0);
+	KUNIT_EXPECT_EQ(test, references(ctx), 1);
+	finish(test);
+}
+
+static struct kunit_case dma_buf_poll_cases[] = {
+	KUNIT_CASE_PARAM(poll_usage, usage_gen_params),
+	KUNIT_CASE(poll_idle),
+	KUNIT_CASE(poll_other_events),
+	KUNIT_CASE(poll_asks_for_one),
+	KUNIT_CASE(poll_wakes_once_for_last),
+	KUNIT_CASE(poll_in_ignores_reader),
+	KUNIT_CASE(poll_fence_added_while_armed),
+	KUNIT_CASE(poll_again_after_wake),
+	KUNIT_CASE(poll_several_pollers),
+	KUNIT_CASE(poll_closed_while_armed),
+	KUNIT_CASE_PARAM(poll_signaled_when_asked, fence_gen_params),
+	KUNIT_CASE(poll_fence_error),
+	KUNIT_CASE(poll_does_not_lock),
+	KUNIT_CASE(poll_races_signal),
+	{}
+};
+
+static struct kunit_suite dma_buf_poll_suite = {
+	.name = "dma_buf_poll",
+	.init = poll_test_init,
+	.test_cases = dma_buf_poll_cases,
+};
+
+kunit_test_suite(dma_buf_poll_suite);

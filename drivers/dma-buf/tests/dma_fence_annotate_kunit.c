@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The signalling annotation: what its brackets acquire in lockdep's eyes, and
+ * that they and a wait leave behind what they found. A violation cannot be
+ * tried out here: lockdep reports one and then is off.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/debug_locks.h>
+#include <linux/dma-fence.h>
+#include <linux/irqflags.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+
+#include "mock.h"
+
+static int held_locks(void)
+{
+#ifdef CONFIG_LOCKDEP
+	return current->lockdep_depth;
+#else
+	return 0;
+#endif
+}
+
+/* How many a bracket acquires, unless nested. */
+static int one(void)
+{
+	return IS_ENABLED(CONFIG_LOCKDEP) && debug_locks;
+}
+
+static void begin_signalling_nests(struct kunit *test)
+{
+	int held = held_locks();
+	bool outer, inner, innermost;
+
+	outer = dma_fence_begin_signalling();
+	KUNIT_EXPECT_EQ(test, outer, !one());
+	KUNIT_EXPECT_EQ(test, held_locks(), held + one());
+	inner = dma_fence_begin_signalling();
+	innermost = dma_fence_begin_signalling();
+	KUNIT_EXPECT_TRUE(test, inner);
+	KUNIT_EXPECT_TRUE(test, innermost);
+	KUNIT_EXPECT_EQ(test, held_locks(), held + one());
+	dma_fence_end_signalling(innermost);
+	dma_fence_end_signalling(inner);
+	KUNIT_EXPECT_EQ(test, held_locks(), held + one());
+	dma_fence_end_signalling(outer);
+	KUNIT_EXPECT_EQ(test, held_locks(), held);
+}
+
+static void begin_signalling_while_atomic_acquires_nothing(struct kunit *test)
+{
+	int held, depth;
+	bool cookie;
+
+	preempt_disable();
+	held = held_locks();
+	cookie = dma_fence_begin_signalling();
+	depth = held_locks();
+	dma_fence_end_signalling(cookie);
+	preempt_enable();
+	KUNIT_EXPECT_TRUE(test, cookie);
+	KUNIT_EXPECT_EQ(test, depth, held);
+}
+
+/* Signalling is signalling, whether the caller has said so or not. */
+static void signal_inside_brackets(struct kunit *test)
+{
+	struct mock_timeline *timeline = mock_timeline_create(test, "inside");
+	struct dma_fence *fence = mock_fence_create(timeline);
+	int held = held_locks();
+	bool cookie;
+
+	cookie = dma_fence_begin_signalling();
+	KUNIT_EXPECT_EQ(test, dma_fence_signal(fence), 0);
+	KUNIT_EXPECT_EQ(test, held_locks(), held + one());
+	dma_fence_end_signalling(cookie);
+	KUNIT_EXPECT_EQ(test, held_locks(), held);
+	dma_fence_put(fence);
+}
+
+/* To wait for an earlier fence in between is fine, and changes nothing. */
+static void wait_inside_brackets(struct kunit *test)
+{
+	struct mock_timeline *timeline = mock_timeline_create(test, "inside");
+	struct dma_fence *fence = mock_fence_create(timeline);
+	int held = held_locks();
+	bool cookie;
+
+	cookie = dma_fence_begin_signalling();
+	KUNIT_EXPECT_EQ(test, dma_fence_wait_timeout(fence, false, 0), 0);
+	KUNIT_EXPECT_EQ(test, held_locks(), held + one());
+	/* Still inside: nothing more is acquired. */
+	KUNIT_EXPECT_TRUE(test, dma_fence_begin_signalling());
+	dma_fence_end_signalling(cookie);
+	KUNIT_EXPECT_EQ(test, held_locks(), held);
+	dma_fence_put(fence);
+}
+
+static void might_wait_leaves_nothing_held(struct kunit *test)
+{
+	int held = held_locks();
+
+	__dma_fence_might_wait();
+	KUNIT_EXPECT_EQ(test, held_locks(), held);
+}
+
+/* Once it has reported something it is off, and the rest tells little. */
+static void lockdep_is_on(struct kunit *test)
+{
+	if (IS_ENABLED(CONFIG_PROVE_LOCKING))
+		KUNIT_EXPECT_TRUE_MSG(test, debug_locks,
+				      "lockdep has reported something before");
+}
+
+static struct kunit_case dma_fence_annotate_cases[] = {
+	KUNIT_CASE(lockdep_is_on),
+	KUNIT_CASE(begin_signalling_nests),
+	KUNIT_CASE(begin_signalling_while_atomic_acquires_nothing),
+	KUNIT_CASE(signal_inside_brackets),
+	KUNIT_CASE(wait_inside_brackets),
+	KUNIT_CASE(might_wait_leaves_nothing_held),
+	{}
+};
+
+static struct kunit_suite dma_fence_annotate_suite = {
+	.name = "dma_fence_annotate",
+	.test_cases = dma_fence_annotate_cases,
+};
+
+kunit_test_suite(dma_fence_annotate_suite);
+
+MODULE_LICENSE("GPL");

@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Arrays of fences that are no containers: when they signal and with which
+ * error, that nothing is armed before somebody waits, who holds what, and what
+ * becomes of arrays that cannot work.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/cleanup.h>
+#include <linux/dma-fence-array.h>
+#include <linux/dma-fence.h>
+#include <linux/irqflags.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "mock.h"
+
+#define MAX_MEMBERS 16
+
+struct probe {
+	struct dma_fence_cb cb;
+	int called;
+	int status;
+};
+
+static void probe_func(struct dma_fence *fence, struct dma_fence_cb *cb)
+{
+	struct probe *probe = container_of(cb, struct probe, cb);
+
+	probe->called++;
+	probe->status = dma_fence_get_status_locked(fence);
+}
+
+static int array_test_init(struct kunit *test)
+{
+	test->priv = mock_timeline_create(test, "array");
+	return 0;
+}
+
+/* An array over @members, which stay the test's as well. */
+static struct dma_fence *make_array(struct kunit *test, int num,
+				    struct dma_fence **members, bool any)
+{
+	struct dma_fence **fences = kmalloc_array(num, sizeof(*fences),
+						  GFP_KERNEL);
+	struct dma_fence_array *array;
+
+	KUNIT_ASSERT_NOT_NULL(test, fences);
+	for (int i = 0; i < num; i++)
+		fences[i] = dma_fence_get(members[i]);
+	array = dma_fence_array_create(num, fences, 100, 5, any);
+	KUNIT_ASSERT_NOT_NULL(test, array);
+	return &array->base;
+}
+
+static void make_members(struct kunit *test, int num,
+			 struct dma_fence **members)
+{
+	for (int i = 0; i < num; i++)
+		members[i] = mock_fence_create(test->priv);
+}
+
+/* Callbacks leave the rest to an irq_work. */
+static void settle(struct dma_fence *array)
+{
+	irq_work_sync(&to_dma_fence_array(array)->work);
+}
+
+static void put_last(struct kunit *test, struct dma_fence *fence)
+{
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
+	dma_fence_put(fence);
+}
+
+/* The array, which has to have given its members back, and all of these. */
+static void put_all(struct kunit *test, struct dma_fence *array, int num,
+		    struct dma_fence **members)
+{
+	settle(array);
+	put_last(test, array);
+	for (int i = 0; i < num; i++)
+		put_last(test, members[i]);
+}
+
+static void create_takes_over_members(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *members[3], *array;
+
+	make_members(test, 3, members);
+	array = make_array(test, 3, members, false);
+	KUNIT_EXPECT_EQ(test, array->context, 100);
+	KUNIT_EXPECT_EQ(test, array->seqno, 5);
+	KUNIT_EXPECT_EQ(test, to_dma_fence_array(array)->num_fences, 3);
+	KUNIT_EXPECT_TRUE(test, dma_fence_is_array(array));
+	KUNIT_EXPECT_TRUE(test, dma_fence_is_container(array));
+	KUNIT_EXPECT_FALSE(test, dma_fence_is_chain(array));
+	for (int i = 0; i < 3; i++) {
+		KUNIT_EXPECT_PTR_EQ(test, to_dma_fence_array(array)->fences[i],
+				    members[i]);
+		KUNIT_EXPECT_EQ(test, kref_read(&members[i]->refcount), 2);
+		dma_fence_put(members[i]);
+	}
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 0);
+	put_last(test, array);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 3);
+}
+
+static void alloc_without_memory_fails(struct kunit *test)
+{
+	struct dma_fence_array *array = dma_fence_array_alloc(0);
+
+	KUNIT_EXPECT_NULL(test, dma_fence_array_alloc(-1));
+	KUNIT_EXPECT_NULL(test, dma_fence_array_alloc(INT_MIN));
+	/* No warning either. */
+	KUNIT_EXPECT_NULL(test, dma_fence_array_alloc(INT_MAX));
+	KUNIT_EXPECT_NOT_NULL(test, array);
+	/* As xe does with one that it does not come to use. */
+	kfree(array);
+}
+
+struct bad_init {
+	const char *desc;
+	int num;
+	bool has_fences;
+	bool any;
+};
+
+static const struct bad_init bad_inits[] = {
+	{ "no members", 0, true, false },
+	{ "no members, any", 0, true, true },
+	{ "negative", -1, true, false },
+	{ "no memory for members", 3, false, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(bad_init, bad_inits, desc);
+
+/* There is nothing that it could ever signal after. */
+static void init_without_members_is_signaled(struct kunit *test)
+{
+	const struct bad_init *param = test->param_value;
+	struct dma_fence_array *arrays[2];
+	struct probe probe = {};
+
+	for (int i = 0; i < ARRAY_SIZE(arrays); i++) {
+		void *fences = param->has_fences ? kmalloc(8, GFP_KERNEL) :
+						   NULL;
+
+		arrays[i] = dma_fence_array_alloc(4);
+		KUNIT_ASSERT_NOT_NULL(test, arrays[i]);
+		mock_warn_begin(test);
+		dma_fence_array_init(arrays[i], param->num, fences, 1, 1,
+				     param->any);
+		mock_warn_end(test, "dma_fence_array_init", 1);
+		KUNIT_EXPECT_EQ(test, arrays[i]->num_fences, 0);
+		KUNIT_EXPECT_NULL(test,
+				  dma_fence_array_first(&arrays[i]->base));
+		dma_fence_set_deadline(&arrays[i]->base, 1);
+	}
+	/* Who asks and who waits finds so. */
+	KUNIT_EXPECT_EQ(test, dma_fence_add_callback(&arrays[0]->base,
+						     &probe.cb, probe_func),
+			-ENOENT);
+	KUNIT_EXPECT_EQ(test, dma_fence_get_status(&arrays[0]->base), 1);
+	KUNIT_EXPECT_EQ(test, dma_fence_get_status(&arrays[1]->base), 1);
+	put_last(test, &arrays[0]->base);
+	put_last(test, &arrays[1]->base);
+}
+
+struct shape {
+	const char *desc;
+	int num;
+	bool any;
+	bool backwards;
+};
+
+static const struct shape shapes[] = {
+	{ "all of 1", 1, false, false },
+	{ "all of 3", 3, false, false },
+	{ "all of 16, backwards", 16, false, true },
+	{ "any of 1", 1, true, false },
+	{ "any of 3", 3, true, false },
+	{ "any of 16, backwards", 16, true, true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(shape, shapes, desc);
+
+/* Armed by a callback: it signals with the last of all, or the first of any. */
+static void armed_signals_in_time(struct kunit *test)
+{
+	const struct shape *param = test->param_value;
+	struct dma_fence *members[MAX_MEMBERS], *array;
+	struct probe probe = {};
+
+	make_members(test, param->num, members);
+	array = make_array(test, param->num, members, param->any);
+	KUNIT_EXPECT_EQ(test, dma_fence_add_callback(array, &probe.cb,
+						     probe_func), 0);
+	for (int i = 0; i < param->num; i++) {
+		bool signals = param->any ? !i : i == param->num - 1;
+		int at = param->backwards ? param->num - 1 - i : i;
+
+		dma_fence_signal(members[at]);
+		settle(array);
+		KUNIT_EXPECT_EQ(test, probe.called, signals || param->any);
+		KUNIT_EXPECT_EQ(test, dma_fence_get_status(array),
+				signals || param->any);
+	}
+	KUNIT_EXPECT_EQ(test, probe.status, 1);
+	for (int i = 0; i < param->num; i++)
+		KUNIT_EXPECT_EQ(test,
+				atomic_read(&to_mock_fence(members[i])->enabled),
+				1);
+	put_all(test, array, param->num, members);
+}
+
+/* Nobody waits: who asks makes it look, and its members are left in peace. */
+static void polled_signals_in_time(struct kunit *test)
+{
+	const struct shape *param = test->param_value;
+	struct dma_fence *members[MAX_MEMBERS], *array;
+
+	make_members(test, param->num, members);
+	array = make_array(test, param->num, members, param->any);
+	KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(array));
+	for (int i = 0; i < param->num; i++) {
+		bool signals = param->any ? !i : i == param->num - 1;
+		int at = param->backwards ? param->num - 1 - i : i;
+
+		/* The makers find out when they are asked. */
+		to_mock_fence(members[at])->done = true;
+		KUNIT_EXPECT_EQ(test, dma_fence_is_signaled(array),
+				signals || param->any);
+	}
+	for (int i = 0; i < param->num; i++) {
+		KUNIT_EXPECT_EQ(test,
+				atomic_read(&to_mock_fence(members[i])->enabled),
+				0);
+		dma_fence_signal(members[i]);
+	}
+	KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), 1);
+	put_all(test, array, param->num, members);
+}
+
+/* All, or enough of them, have signalled before somebody waits. */
+static void signaled_before_arming(struct kunit *test)
+{
+	const struct shape *param = test->param_value;
+
+	for (int signaled = 0; signaled <= param->num; signaled++) {
+		struct dma_fence *members[MAX_MEMBERS], *array;
+		bool done = param->any ? signaled > 0 : signaled == param->num;
+		struct probe probe = {};
+
+		make_members(test, param->num, members);
+		array = make_array(test, param->num, members, param->any);
+		for (int i = 0; i < signaled; i++)
+			dma_fence_signal(members[param->backwards ?
+						 param->num - 1 - i : i]);
+		KUNIT_EXPECT_EQ(test, dma_fence_add_callback(array, &probe.cb,
+							     probe_func),
+				done ? -ENOENT : 0);
+		KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), done);
+		for (int i = 0; i < param->num; i++)
+			dma_fence_signal(members[i]);
+		settle(array);
+		KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), 1);
+		KUNIT_EXPECT_EQ(test, probe.called, !done);
+		put_all(test, array, param->num, members);
+	}
+}
+
+/* Members whose work turns out to be done when they are enabled. */
+static void members_done_on_enable(struct kunit *test)
+{
+	for (int any = 0; any < 2; any++) {
+		struct dma_fence *members[3], *array;
+		struct probe probe = {};
+
+		make_members(test, 3, members);
+		array = make_array(test, 3, members, any);
+		to_mock_fence(members[0])->enable_returns_false = true;
+		to_mock_fence(members[1])->signal_on_enable = true;
+		to_mock_fence(members[2])->enable_returns_false = true;
+		KUNIT_EXPECT_EQ(test, dma_fence_add_callback(array, &probe.cb,
+							     probe_func),
+				-ENOENT);
+		KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), 1);
+		put_all(test, array, 3, members);
+	}
+}
+
+static void all_members_equal(struct kunit *test)
+{
+	for (int any = 0; any < 2; any++) {
+		struct dma_fence *fence = mock_fence_create(test->priv);
+		struct dma_fence *members[] = { fence, fence, fence };
+		struct dma_fence *array = make_array(test, 3, members, any);
+		struct probe probe = {};
+
+		KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 4);
+		KUNIT_EXPECT_EQ(test, dma_fence_add_callback(array, &probe.cb,
+							     probe_func), 0);
+		KUNIT_EXPECT_EQ(test,
+				atomic_read(&to_mock_fence(fence)->enabled), 1);
+		dma_fence_signal(fence);
+		settle(array);
+		KUNIT_EXPECT_EQ(test, probe.called, 1);
+		put_last(test, array);
+		put_last(test, fence);
+	}
+}
+
+/* The first failure counts, in the order in which they signal if armed. */
+static void error_is_the_first(struct kunit *test)
+{
+	struct dma_fence *members[4], *array;
+	struct probe probe = {};
+
+	make_members(test, 4, members);
+	array = make_array(test, 4, members, false);
+	dma_fence_add_callback(array, &probe.cb, probe_func);
+	dma_fence_signal(members[0]);
+	dma_fence_set_error(members[2], -EIO);
+	dma_fence_signal(members[2]);
+	dma_fence_set_error(members[1], -ETIME);
+	dma_fence_signal(members[1]);
+	KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), 0);
+	dma_fence_signal(members[3]);
+	settle(array);
+	KUNIT_EXPECT_EQ(test, probe.status, -EIO);
+	KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), -EIO);
+	put_all(test, array, 4, members);
+}
+
+static void error_of_member_is_found(struct kunit *test)
+{
+	for (int polled = 0; polled < 2; polled++) {
+		struct dma_fence *members[3], *array;
+		struct probe probe = {};
+
+		make_members(test, 3, members);
+		array = make_array(test, 3, members, false);
+		dma_fence_set_error(members[1], -EIO);
+		for (int i = 0; i < 3; i++)
+			dma_fence_signal(members[i]);
+		if (!polled)
+			dma_fence_add_callback(array, &probe.cb, probe_func);
+		KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), -EIO);
+		put_all(test, array, 3, members);
+	}
+}
+
+/* One member was enough, and it did not fail; what follows does not count. */
+static void error_after_the_first_of_any(struct kunit *test)
+{
+	struct dma_fence *members[2], *array;
+	struct probe probe = {};
+	unsigned long flags;
+
+	make_members(test, 2, members);
+	array = make_array(test, 2, members, true);
+	dma_fence_add_callback(array, &probe.cb, probe_func);
+	dma_fence_set_error(members[1], -EIO);
+	/* Both before the irq_work gets to run. */
+	local_irq_save(flags);
+	dma_fence_signal(members[0]);
+	dma_fence_signal(members[1]);
+	local_irq_restore(flags);
+	settle(array);
+	KUNIT_EXPECT_EQ(test, probe.called, 1);
+	KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), 1);
+	put_all(test, array, 2, members);
+}
+
+static void error_of_the_first_of_any(struct kunit *test)
+{
+	for (int armed = 0; armed < 2; armed++) {
+		struct dma_fence *members[3], *array;
+		struct probe probe = {};
+
+		make_members(test, 3, members);
+		array = make_array(test, 3, members, true);
+		if (armed)
+			dma_fence_add_callback(array, &probe.cb, probe_func);
+		dma_fence_set_error(members[1], -EIO);
+		dma_fence_signal(members[1]);
+		settle(array);
+		KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), -EIO);
+		/* Done is done. */
+		dma_fence_set_error(members[0], -ETIME);
+		dma_fence_signal(members[0]);
+		dma_fence_signal(members[2]);
+		settle(array);
+		KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), -EIO);
+		put_all(test, array, 3, members);
+	}
+}
+
+/* A release that takes the timeline's lock, as that of sw_sync does. */
+static void locking_release(struct dma_fence *fence)
+{
+	struct mock_timeline *timeline = to_mock_fence(fence)->timeline;
+
+	scoped_guard(spinlock_irqsave, &timeline->lock)
+		fence->seqno = 0;
+	mock_fence_release(fence);
+}
+
+static const struct dma_fence_ops locking_ops = {
+	.get_driver_name = mock_fence_driver_name,
+	.get_timeline_name = mock_fence_timeline_name,
+	.release = locking_release,
+};
+
+/*
+ * The array has the last references to all members and only itself keeps it:
+ * it goes because of a callback, which runs under the lock that the release of
+ * the members takes.
+ */
+static void armed_keeps_itself_and_goes_unlocked(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+
+	for (int any = 0; any < 2; any++) {
+		struct dma_fence *members[3], *array;
+		int before = atomic_read(&timeline->released);
+
+		for (int i = 0; i < 3; i++)
+			members[i] = mock_fence_create_ops(timeline, i + 1,
+							   MOCK_FENCE_SHARED_LOCK,
+							   &locking_ops);
+		array = make_array(test, 3, members, any);
+		dma_fence_enable_sw_signaling(array);
+		dma_fence_put(array);
+		for (int i = 0; i < 3; i++) {
+			KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released),
+					before);
+			/* The signaller has a reference across the call. */
+			dma_fence_signal(members[i]);
+			dma_fence_put(members[i]);
+		}
+		KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(timeline,
+								    before + 3));
+	}
+}
+
+static struct kunit_case dma_fence_array_cases[] = {
+	KUNIT_CASE(create_takes_over_members),
+	KUNIT_CASE(alloc_without_memory_fails),
+	KUNIT_CASE_PARAM(init_without_members_is_signaled, bad_init_gen_params),
+	KUNIT_CASE_PARAM(armed_signals_in_time, shape_gen_params),
+	KUNIT_CASE_PARAM(polled_signals_in_time, shape_gen_params),
+	KUNIT_CASE_PARAM(signaled_before_arming, shape_gen_params),
+	KUNIT_CASE(members_done_on_enable),
+	KUNIT_CASE(all_members_equal),
+	KUNIT_CASE(error_is_the_first),
+	KUNIT_CASE(error_of_member_is_found),
+	KUNIT_CASE(error_after_the_first_of_any),
+	KUNIT_CASE(error_of_the_first_of_any),
+	KUNIT_CASE(armed_keeps_itself_and_goes_unlocked),
+	{}
+};
+
+static struct kunit_suite dma_fence_array_suite = {
+	.name = "dma_fence_array",
+	.init = array_test_init,
+	.test_cases = dma_fence_array_cases,
+};
+
+kunit_test_suite(dma_fence_array_suite);
+
+MODULE_LICENSE("GPL");

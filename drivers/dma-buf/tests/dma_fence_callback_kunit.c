@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Callbacks: their order, under what they run, what they may do to themselves,
+ * taking them back; and how the maker is told that somebody waits.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/cleanup.h>
+#include <linux/completion.h>
+#include <linux/dma-fence.h>
+#include <linux/kthread.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "mock.h"
+
+/* What a callback saw. */
+struct probe {
+	struct dma_fence_cb cb;
+	/* When it was called: 1 for the first of all; 0 for not yet. */
+	int called;
+	int *calls;
+	bool node_empty;
+	bool locked;
+	bool irqs_off;
+	/* The two bits, and whether the work counts as done. */
+	bool signaled;
+	bool has_timestamp;
+};
+
+static void probe_func(struct dma_fence *fence, struct dma_fence_cb *cb)
+{
+	struct probe *probe = container_of(cb, struct probe, cb);
+
+	probe->called = probe->calls ? ++*probe->calls : probe->called + 1;
+	probe->node_empty = list_empty(&cb->node);
+	probe->locked = spin_is_locked(fence->lock);
+	probe->irqs_off = irqs_disabled();
+	probe->signaled = test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);
+	probe->has_timestamp = test_bit(DMA_FENCE_FLAG_TIMESTAMP_BIT,
+					&fence->flags);
+}
+
+static int callback_test_init(struct kunit *test)
+{
+	test->priv = mock_timeline_create(test, "callback");
+	return 0;
+}
+
+static void put_last(struct kunit *test, struct dma_fence *fence)
+{
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
+	dma_fence_put(fence);
+}
+
+static void callbacks_run_in_order(struct kunit *test)
+{
+	struct dma_fence *fence = mock_fence_create(test->priv);
+	struct probe probes[8] = {};
+	int calls = 0;
+
+	for (int i = 0; i < ARRAY_SIZE(probes); i++) {
+		probes[i].calls = &calls;
+		KUNIT_ASSERT_EQ(test,
+				dma_fence_add_callback(fence, &probes[i].cb,
+						       probe_func), 0);
+		KUNIT_EXPECT_FALSE(test, list_empty(&probes[i].cb.node));
+	}
+	KUNIT_EXPECT_EQ(test, calls, 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fence)->enabled), 1);
+
+	dma_fence_signal(fence);
+	KUNIT_EXPECT_EQ(test, calls, ARRAY_SIZE(probes));
+	for (int i = 0; i < ARRAY_SIZE(probes); i++) {
+		KUNIT_EXPECT_EQ(test, probes[i].called, i + 1);
+		KUNIT_EXPECT_TRUE(test, probes[i].node_empty);
+		KUNIT_EXPECT_TRUE(test, probes[i].locked);
+		KUNIT_EXPECT_TRUE(test, probes[i].irqs_off);
+		KUNIT_EXPECT_TRUE(test, probes[i].signaled);
+		KUNIT_EXPECT_TRUE(test, probes[i].has_timestamp);
+		KUNIT_EXPECT_TRUE(test, list_empty(&probes[i].cb.node));
+		KUNIT_EXPECT_FALSE(test, dma_fence_remove_callback(fence,
+								   &probes[i].cb));
+	}
+	put_last(test, fence);
+}
+
+/* The storage of the list is that of the time: neither may show in the other. */
+static void callbacks_see_timestamp(struct kunit *test)
+{
+	struct dma_fence *fence = mock_fence_create(test->priv);
+	struct probe one = {}, two = {};
+
+	dma_fence_add_callback(fence, &one.cb, probe_func);
+	dma_fence_add_callback(fence, &two.cb, probe_func);
+	dma_fence_signal_timestamp(fence, 77);
+	KUNIT_EXPECT_EQ(test, one.called, 1);
+	KUNIT_EXPECT_EQ(test, two.called, 1);
+	KUNIT_EXPECT_EQ(test, dma_fence_timestamp(fence), 77);
+	put_last(test, fence);
+}
+
+struct self_freeing {
+	struct dma_fence_cb cb;
+	struct dma_fence *ref;
+	int *calls;
+};
+
+static void free_func(struct dma_fence *fence, struct dma_fence_cb *cb)
+{
+	struct self_freeing *self = container_of(cb, struct self_freeing, cb);
+
+	++*self->calls;
+	dma_fence_put(self->ref);
+	kfree(self);
+}
+
+/* KASAN tells if the walk over the callbacks looks at one that is gone. */
+static void callback_may_free_itself(struct kunit *test)
+{
+	struct dma_fence *fence = mock_fence_create(test->priv);
+	int calls = 0;
+
+	for (int i = 0; i < 4; i++) {
+		struct self_freeing *self = kmalloc(sizeof(*self), GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, self);
+		self->ref = dma_fence_get(fence);
+		self->calls = &calls;
+		KUNIT_ASSERT_EQ(test, dma_fence_add_callback(fence, &self->cb,
+							     free_func), 0);
+	}
+	dma_fence_signal(fence);
+	KUNIT_EXPECT_EQ(test, calls, 4);
+	put_last(test, fence);
+}
+
+static void other_func(struct dma_fence *fence, struct dma_fence_cb *cb)
+{
+}
+
+/* drm_syncobj tells by the function whether the callback was added. */
+static void add_callback_signaled_leaves_func(struct kunit *test)
+{
+	struct dma_fence *fence = mock_fence_create_signaled(test->priv);
+	struct probe probe = { .cb.func = other_func };
+
+	KUNIT_EXPECT_EQ(test, dma_fence_add_callback(fence, &probe.cb,
+						     probe_func), -ENOENT);
+	KUNIT_EXPECT_TRUE(test, probe.cb.func == other_func);
+	KUNIT_EXPECT_TRUE(test, list_empty(&probe.cb.node));
+	KUNIT_EXPECT_FALSE(test, dma_fence_remove_callback(fence, &probe.cb));
+	KUNIT_EXPECT_EQ(test, probe.called, 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fence)->enabled), 0);
+	put_last(test, fence);
+}
+
+static void add_callback_null_warns(struct kunit *test)
+{
+	struct dma_fence *fence = mock_fence_create(test->priv);
+	struct probe probe = {};
+
+	mock_warn_begin(test);
+	KUNIT_EXPECT_EQ(test, dma_fence_add_callback(NULL, &probe.cb,
+						     probe_func), -EINVAL);
+	mock_warn_end(test, "dma_fence_add_callback", 1);
+	mock_warn_begin(test);
+	KUNIT_EXPECT_EQ(test, dma_fence_add_callback(fence, &probe.cb, NULL),
+			-EINVAL);
+	mock_warn_end(test, "dma_fence_add_callback", 1);
+
+	KUNIT_EXPECT_TRUE(test, list_empty(&fence->cb_list));
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fence)->enabled), 0);
+	put_last(test, fence);
+}
+
+static void remove_callback_takes_one(struct kunit *test)
+{
+	struct dma_fence *fence = mock_fence_create(test->priv);
+	struct probe probes[3] = {};
+
+	for (int i = 0; i < ARRAY_SIZE(probes); i++)
+		dma_fence_add_callback(fence, &probes[i].cb, probe_func);
+	KUNIT_EXPECT_TRUE(test, dma_fence_remove_callback(fence,
+							  &probes[1].cb));
+	KUNIT_EXPECT_TRUE(test, list_empty(&probes[1].cb.node));
+	KUNIT_EXPECT_FALSE(test, dma_fence_remove_callback(fence,
+							   &probes[1].cb));
+	dma_fence_signal(fence);
+	KUNIT_EXPECT_EQ(test, probes[0].called, 1);
+	KUNIT_EXPECT_EQ(test, probes[1].called, 0);
+	KUNIT_EXPECT_EQ(test, probes[2].called, 1);
+	put_last(test, fence);
+}
+
+/* It may be added anew, also to another fence. */
+static void removed_callback_is_reusable(struct kunit *test)
+{
+	struct dma_fence *one = mock_fence_create(test->priv);
+	struct dma_fence *two = mock_fence_create(test->priv);
+	struct probe probe = {};
+
+	dma_fence_add_callback(one, &probe.cb, probe_func);
+	dma_fence_remove_callback(one, &probe.cb);
+	KUNIT_EXPECT_EQ(test, dma_fence_add_callback(two, &probe.cb,
+						     probe_func), 0);
+	dma_fence_signal(one);
+	KUNIT_EXPECT_EQ(test, probe.called, 0);
+	dma_fence_signal(two);
+	KUNIT_EXPECT_EQ(test, probe.called, 1);
+	put_last(test, one);
+	put_last(test, two);
+}
+
+struct enable {
+	const char *desc;
+	bool returns_false;
+	bool signals;
+};
+
+static const struct enable enables[] = {
+	{ "says it is done", true, false },
+	{ "signals and says so", true, true },
+	{ "signals and says it is pending", false, true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(enable, enables, desc);
+
+/* A callback that was there first runs; the one being added does not. */
+static void add_callback_done_on_enable(struct kunit *test)
+{
+	const struct enable *param = test->param_value;
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *fence = mock_fence_create(timeline);
+	struct mock_fence *mock = to_mock_fence(fence);
+	struct probe first = {}, probe = { .cb.func = other_func };
+
+	/* As i915 and vmwgfx do: without telling the maker. */
+	INIT_LIST_HEAD(&first.cb.node);
+	first.cb.func = probe_func;
+	list_add(&first.cb.node, &fence->cb_list);
+
+	mock->enable_returns_false = param->returns_false;
+	mock->signal_on_enable = param->signals;
+	KUNIT_EXPECT_EQ(test, dma_fence_add_callback(fence, &probe.cb,
+						     probe_func), -ENOENT);
+	KUNIT_EXPECT_EQ(test, first.called, 1);
+	KUNIT_EXPECT_EQ(test, probe.called, 0);
+	KUNIT_EXPECT_TRUE(test, probe.cb.func == other_func);
+	KUNIT_EXPECT_TRUE(test, list_empty(&probe.cb.node));
+	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&mock->enabled), 1);
+	put_last(test, fence);
+}
+
+static void enable_sw_signaling_done(struct kunit *test)
+{
+	const struct enable *param = test->param_value;
+	struct dma_fence *fence = mock_fence_create(test->priv);
+	struct mock_fence *mock = to_mock_fence(fence);
+
+	mock->enable_returns_false = param->returns_false;
+	mock->signal_on_enable = param->signals;
+	dma_fence_enable_sw_signaling(fence);
+	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 1);
+	dma_fence_enable_sw_signaling(fence);
+	KUNIT_EXPECT_EQ(test, atomic_read(&mock->enabled), 1);
+	put_last(test, fence);
+}
+
+static void enable_sw_signaling_once(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *fence = mock_fence_create(timeline);
+	struct mock_fence *mock = to_mock_fence(fence);
+	struct probe probe = {};
+
+	KUNIT_EXPECT_FALSE(test, test_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT,
+					  &fence->flags));
+	dma_fence_enable_sw_signaling(fence);
+	KUNIT_EXPECT_TRUE(test, test_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT,
+					 &fence->flags));
+	dma_fence_enable_sw_signaling(fence);
+	dma_fence_add_callback(fence, &probe.cb, probe_func);
+	KUNIT_EXPECT_EQ(test, atomic_read(&mock->enabled), 1);
+	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 0);
+	dma_fence_signal(fence);
+	KUNIT_EXPECT_EQ(test, probe.called, 1);
+	put_last(test, fence);
+}
+
+/* The maker of a signalled fence may be gone. */
+static void enable_sw_signaling_signaled(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *fence = mock_fence_create_signaled(timeline);
+
+	dma_fence_enable_sw_signaling(fence);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fence)->enabled), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 0);
+	put_last(test, fence);
+}
+
+/* Makers need not care. */
+static void enable_sw_signaling_without_op(struct kunit *test)
+{
+	struct dma_fence *fence = mock_fence_create_at(test->priv, 1,
+						       MOCK_FENCE_BARE);
+	struct probe probe = {};
+
+	KUNIT_EXPECT_EQ(test, dma_fence_add_callback(fence, &probe.cb,
+						     probe_func), 0);
+	KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(fence));
+	dma_fence_signal(fence);
+	KUNIT_EXPECT_EQ(test, probe.called, 1);
+	put_last(test, fence);
+}
+
+/* A callback that takes its time, on another processor. */
+struct slow {
+	struct dma_fence_cb cb;
+	struct dma_fence *fence;
+	bool running;
+	bool removing;
+	bool finished;
+};
+
+/* For a bounded time, should both have landed on one processor. */
+static void spin_until(bool *flag, unsigned long ms)
+{
+	u64 end = ktime_get_ns() + ms * NSEC_PER_MSEC;
+
+	while (!READ_ONCE(*flag) && ktime_get_ns() < end)
+		cpu_relax();
+}
+
+static void slow_func(struct dma_fence *fence, struct dma_fence_cb *cb)
+{
+	struct slow *slow = container_of(cb, struct slow, cb);
+	bool never = false;
+
+	WRITE_ONCE(slow->running, true);
+	spin_until(&slow->removing, 1000);
+	spin_until(&never, 5);
+	WRITE_ONCE(slow->finished, true);
+}
+
+static int signal_slow(void *data)
+{
+	struct slow *slow = data;
+
+	return dma_fence_signal(slow->fence);
+}
+
+/*
+ * The window: the callback has left the list and is running. Who takes it back
+ * then must not be told before it has ended, as it may free the memory next.
+ */
+static void remove_callback_waits_for_running_one(struct kunit *test)
+{
+	struct dma_fence *fence = mock_fence_create(test->priv);
+	struct slow slow = { .fence = fence };
+	struct task_struct *task;
+	bool removed, finished;
+
+	KUNIT_ASSERT_EQ(test, dma_fence_add_callback(fence, &slow.cb,
+						     slow_func), 0);
+	task = kthread_run(signal_slow, &slow, "signaller");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+
+	spin_until(&slow.running, 10000);
+	KUNIT_EXPECT_TRUE(test, slow.running);
+	WRITE_ONCE(slow.removing, true);
+	removed = dma_fence_remove_callback(fence, &slow.cb);
+	finished = READ_ONCE(slow.finished);
+	KUNIT_EXPECT_FALSE(test, removed);
+	KUNIT_EXPECT_TRUE(test, finished);
+
+	KUNIT_EXPECT_EQ(test, kthread_stop_put(task), 0);
+	put_last(test, fence);
+}
+
+static struct kunit_case dma_fence_callback_cases[] = {
+	KUNIT_CASE(callbacks_run_in_order),
+	KUNIT_CASE(callbacks_see_timestamp),
+	KUNIT_CASE(callback_may_free_itself),
+	KUNIT_CASE(add_callback_signaled_leaves_func),
+	KUNIT_CASE(add_callback_null_warns),
+	KUNIT_CASE(remove_callback_takes_one),
+	KUNIT_CASE(removed_callback_is_reusable),
+	KUNIT_CASE_PARAM(add_callback_done_on_enable, enable_gen_params),
+	KUNIT_CASE_PARAM(enable_sw_signaling_done, enable_gen_params),
+	KUNIT_CASE(enable_sw_signaling_once),
+	KUNIT_CASE(enable_sw_signaling_signaled),
+	KUNIT_CASE(enable_sw_signaling_without_op),
+	KUNIT_CASE(remove_callback_waits_for_running_one),
+	{}
+};
+
+static struct kunit_suite dma_fence_callback_suite = {
+	.name = "dma_fence_callback",
+	.init = callback_test_init,
+	.test_cases = dma_fence_callback_cases,
+};
+
+kunit_test_suite(dma_fence_callback_suite);
+
+MODULE_LICENSE("GPL");

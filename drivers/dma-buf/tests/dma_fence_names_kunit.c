@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The names of a fence, and what prints them: descriptions and trace events.
+ * Makers go, fences stay: the memory of the names is gone in most cases here.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/cleanup.h>
+#include <linux/dma-fence.h>
+#include <linux/rcupdate.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+#include <linux/trace_events.h>
+#include <linux/tracepoint.h>
+
+#include <trace/events/dma_fence.h>
+
+#include "mock.h"
+
+static int names_test_init(struct kunit *test)
+{
+	test->priv = mock_timeline_create(test, "a timeline");
+	return 0;
+}
+
+static void put_last(struct kunit *test, struct dma_fence *fence)
+{
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
+	dma_fence_put(fence);
+}
+
+static void expect_names(struct kunit *test, struct dma_fence *fence,
+			 const char *driver, const char *timeline)
+{
+	guard(rcu)();
+	KUNIT_EXPECT_STREQ(test, dma_fence_driver_name(fence), driver);
+	KUNIT_EXPECT_STREQ(test, dma_fence_timeline_name(fence), timeline);
+}
+
+static void expect_text(struct kunit *test, struct dma_fence *fence,
+			const char *text)
+{
+	char buf[128];
+	struct seq_file seq = { .buf = buf, .size = sizeof(buf) };
+
+	dma_fence_describe(fence, &seq);
+	seq_putc(&seq, '\0');
+	KUNIT_EXPECT_FALSE(test, seq_has_overflowed(&seq));
+	KUNIT_EXPECT_STREQ(test, buf, text);
+}
+
+static void names_of_pending_are_the_makers(struct kunit *test)
+{
+	struct dma_fence *fence = mock_fence_create_at(test->priv, 42, 0);
+
+	expect_names(test, fence, "mock", "a timeline");
+	expect_text(test, fence, "mock a timeline seq 42 unsignalled\n");
+	put_last(test, fence);
+}
+
+/* Nothing of the maker's is touched: KASAN watches the memory of the names. */
+static void names_of_signaled_outlive_maker(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *fence = mock_fence_create_at(timeline, U64_MAX, 0);
+
+	dma_fence_signal(fence);
+	mock_timeline_free_names(timeline);
+	expect_names(test, fence, "signalled", "signalled");
+	expect_text(test, fence,
+		    "signalled signalled seq 18446744073709551615 signalled\n");
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 0);
+	put_last(test, fence);
+}
+
+/* Who asks first finds out that it is done. */
+static void names_of_done_outlive_maker(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *fence = mock_fence_create_at(timeline, 1, 0);
+
+	to_mock_fence(fence)->done = true;
+	expect_text(test, fence, "signalled signalled seq 1 signalled\n");
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 0);
+	put_last(test, fence);
+}
+
+static void names_that_persist_are_kept(struct kunit *test)
+{
+	struct dma_fence *fence;
+
+	fence = mock_fence_create_at(test->priv, 7, MOCK_FENCE_NAMES_PERSIST);
+	expect_text(test, fence, "mock a timeline seq 7 unsignalled\n");
+	dma_fence_signal(fence);
+	expect_names(test, fence, "mock", "a timeline");
+	expect_text(test, fence, "mock a timeline seq 7 signalled\n");
+	put_last(test, fence);
+}
+
+/* The name was read before the fence signalled: valid to the section's end. */
+static void names_last_as_long_as_read_section(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *fence = mock_fence_create(timeline);
+	const char *name;
+
+	rcu_read_lock();
+	name = dma_fence_timeline_name(fence);
+	dma_fence_signal(fence);
+	KUNIT_EXPECT_STREQ(test, name, "a timeline");
+	KUNIT_EXPECT_STREQ(test, dma_fence_timeline_name(fence), "signalled");
+	rcu_read_unlock();
+	put_last(test, fence);
+}
+
+#ifdef CONFIG_EVENT_TRACING
+enum event { INIT, EMIT, ENABLE, SIGNALED, WAIT_START, WAIT_END, DESTROY };
+
+static const char * const event_names[] = {
+	[INIT] = "dma_fence_init",
+	[EMIT] = "dma_fence_emit",
+	[ENABLE] = "dma_fence_enable_signal",
+	[SIGNALED] = "dma_fence_signaled",
+	[WAIT_START] = "dma_fence_wait_start",
+	[WAIT_END] = "dma_fence_wait_end",
+	[DESTROY] = "dma_fence_destroy",
+};
+
+/* The events of one timeline in their order. */
+struct trace_log {
+	u64 context;
+	int num;
+	enum event events[16];
+};
+
+static void log_event(struct trace_log *log, struct dma_fence *fence,
+		      enum event event)
+{
+	if (fence->context == log->context &&
+	    log->num < ARRAY_SIZE(log->events))
+		log->events[log->num++] = event;
+}
+
+#define PROBE(name, event)						\
+	static void probe_##name(void *log, struct dma_fence *fence)	\
+	{								\
+		log_event(log, fence, event);				\
+	}
+PROBE(init, INIT)
+PROBE(emit, EMIT)
+PROBE(enable_signal, ENABLE)
+PROBE(signaled, SIGNALED)
+PROBE(wait_start, WAIT_START)
+PROBE(wait_end, WAIT_END)
+PROBE(destroy, DESTROY)
+
+static void probe_all(struct kunit *test, struct trace_log *log)
+{
+	KUNIT_ASSERT_EQ(test, register_trace_dma_fence_init(probe_init, log),
+			0);
+	register_trace_dma_fence_emit(probe_emit, log);
+	register_trace_dma_fence_enable_signal(probe_enable_signal, log);
+	register_trace_dma_fence_signaled(probe_signaled, log);
+	register_trace_dma_fence_wait_start(probe_wait_start, log);
+	register_trace_dma_fence_wait_end(probe_wait_end, log);
+	register_trace_dma_fence_destroy(probe_destroy, log);
+}
+
+static void unprobe_all(struct trace_log *log)
+{
+	unregister_trace_dma_fence_init(probe_init, log);
+	unregister_trace_dma_fence_emit(probe_emit, log);
+	unregister_trace_dma_fence_enable_signal(probe_enable_signal, log);
+	unregister_trace_dma_fence_signaled(probe_signaled, log);
+	unregister_trace_dma_fence_wait_start(probe_wait_start, log);
+	unregister_trace_dma_fence_wait_end(probe_wait_end, log);
+	unregister_trace_dma_fence_destroy(probe_destroy, log);
+	tracepoint_synchronize_unregister();
+}
+
+static void trace_events_fire_in_order(struct kunit *test)
+{
+	static const enum event expected[] = {
+		INIT, EMIT, WAIT_START, ENABLE, WAIT_END, SIGNALED,
+		WAIT_START, WAIT_END, DESTROY,
+	};
+	struct mock_timeline *timeline = test->priv;
+	struct trace_log log = { .context = timeline->context };
+	struct dma_fence *fence;
+
+	probe_all(test, &log);
+	fence = mock_fence_create(timeline);
+	trace_dma_fence_emit(fence);
+	dma_fence_wait_timeout(fence, false, 0);
+	dma_fence_enable_sw_signaling(fence);
+	dma_fence_signal(fence);
+	dma_fence_signal(fence);
+	dma_fence_wait_timeout(fence, false, 0);
+	put_last(test, fence);
+	unprobe_all(&log);
+
+	KUNIT_EXPECT_EQ(test, log.num, ARRAY_SIZE(expected));
+	for (int i = 0; i < ARRAY_SIZE(expected); i++)
+		KUNIT_EXPECT_STREQ(test, event_names[log.events[i]],
+				   event_names[expected[i]]);
+}
+
+/* With the events on, the names of each are looked up as it fires. */
+static void trace_events_outlive_maker(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *fence;
+
+	KUNIT_ASSERT_EQ(test, trace_set_clr_event("dma_fence", NULL, 1), 0);
+	fence = mock_fence_create(timeline);
+	dma_fence_enable_sw_signaling(fence);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 0);
+
+	/* The maker signals: it can still be asked, for both names. */
+	dma_fence_signal(fence);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 2);
+	mock_timeline_free_names(timeline);
+	trace_dma_fence_emit(fence);
+	dma_fence_wait_timeout(fence, false, 0);
+	put_last(test, fence);
+	trace_set_clr_event("dma_fence", NULL, 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 2);
+}
+
+extern struct trace_event_call *__start_ftrace_events[];
+extern struct trace_event_call *__stop_ftrace_events[];
+
+static struct trace_event_call *find_event(const char *name)
+{
+	struct trace_event_call **call = __start_ftrace_events;
+
+	for (; call < __stop_ftrace_events; call++) {
+		if (!strcmp((*call)->class->system, "dma_fence") &&
+		    !strcmp(trace_event_name(*call), name))
+			return *call;
+	}
+	return NULL;
+}
+
+/* Tools know the fields and the text. */
+static void trace_events_have_stable_format(struct kunit *test)
+{
+	static const struct {
+		const char *type;
+		const char *name;
+	} fields[] = {
+		{ "__data_loc char[]", "driver" },
+		{ "__data_loc char[]", "timeline" },
+		{ "unsigned int", "context" },
+		{ "unsigned int", "seqno" },
+	};
+
+	for (int i = 0; i < ARRAY_SIZE(event_names); i++) {
+		struct trace_event_call *call = find_event(event_names[i]);
+		struct trace_event_fields *field;
+
+		KUNIT_ASSERT_NOT_NULL_MSG(test, call, "%s", event_names[i]);
+		KUNIT_EXPECT_STREQ(test, call->print_fmt,
+				   "\"driver=%s timeline=%s context=%u seqno=%u\", __get_str(driver), __get_str(timeline), REC->context, REC->seqno");
+		field = call->class->fields_array;
+		for (int j = 0; j < ARRAY_SIZE(fields); j++, field++) {
+			KUNIT_ASSERT_NOT_NULL(test, field->type);
+			KUNIT_EXPECT_STREQ(test, field->type, fields[j].type);
+			KUNIT_EXPECT_STREQ(test, field->name, fields[j].name);
+		}
+		KUNIT_EXPECT_NULL(test, field->type);
+	}
+}
+#endif
+
+static struct kunit_case dma_fence_names_cases[] = {
+	KUNIT_CASE(names_of_pending_are_the_makers),
+	KUNIT_CASE(names_of_signaled_outlive_maker),
+	KUNIT_CASE(names_of_done_outlive_maker),
+	KUNIT_CASE(names_that_persist_are_kept),
+	KUNIT_CASE(names_last_as_long_as_read_section),
+#ifdef CONFIG_EVENT_TRACING
+	KUNIT_CASE(trace_events_fire_in_order),
+	KUNIT_CASE(trace_events_outlive_maker),
+	KUNIT_CASE(trace_events_have_stable_format),
+#endif
+	{}
+};
+
+static struct kunit_suite dma_fence_names_suite = {
+	.name = "dma_fence_names",
+	.init = names_test_init,
+	.test_cases = dma_fence_names_cases,
+};
+
+kunit_test_suite(dma_fence_names_suite);
+
+MODULE_LICENSE("GPL");

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Fences with many at them at once, for a bounded number of rounds: callbacks
+ * added, taken back and run at the same time, and memory that becomes another
+ * fence under a reader's eyes.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/atomic.h>
+#include <linux/cleanup.h>
+#include <linux/dma-fence.h>
+#include <linux/kthread.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "mock.h"
+
+#define ROUNDS 3000
+
+struct racer {
+	struct dma_fence_cb cb;
+	int called;
+};
+
+/*
+ * What the two threads share: a fence each round. The one behind @turn makes
+ * it, both work on it, and the last to finish drops it.
+ */
+struct race {
+	struct mock_timeline *timeline;
+	struct dma_fence *fence;
+	atomic_t turn;
+	atomic_t finished;
+	int double_calls;
+	int lost;
+};
+
+static void racer_func(struct dma_fence *fence, struct dma_fence_cb *cb)
+{
+	WRITE_ONCE(container_of(cb, struct racer, cb)->called,
+		   container_of(cb, struct racer, cb)->called + 1);
+}
+
+/* Wait for the other to come to the same point; both run on from here. */
+static void rendezvous(atomic_t *counter, int target)
+{
+	int spins = 0;
+
+	atomic_inc(counter);
+	while (atomic_read(counter) < target) {
+		cpu_relax();
+		/* Should there be but one processor. */
+		if (!(++spins % 1000))
+			cond_resched();
+	}
+}
+
+/* Adds a callback, then takes it back: it has run, or never will. */
+static int adder(void *data)
+{
+	struct race *race = data;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		struct racer racer = {};
+		bool added, removed;
+
+		rendezvous(&race->turn, 2 * (round + 1));
+		added = !dma_fence_add_callback(race->fence, &racer.cb,
+						racer_func);
+		removed = dma_fence_remove_callback(race->fence, &racer.cb);
+		if (racer.called > 1)
+			race->double_calls++;
+		if (racer.called != (added && !removed))
+			race->lost++;
+		rendezvous(&race->finished, 2 * (round + 1));
+	}
+	return 0;
+}
+
+/* The window: between the look at the bit and the addition to the list. */
+static void add_and_remove_against_signal(struct kunit *test)
+{
+	struct race race = { .timeline = test->priv };
+	struct task_struct *task;
+	int signaled = 0;
+
+	task = kthread_run(adder, &race, "adder");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+	for (int round = 0; round < ROUNDS; round++) {
+		race.fence = mock_fence_create(race.timeline);
+		rendezvous(&race.turn, 2 * (round + 1));
+		/* Meet the other at different places. */
+		for (int i = round % 64; i; i--)
+			cpu_relax();
+		signaled += !dma_fence_signal(race.fence);
+		rendezvous(&race.finished, 2 * (round + 1));
+		dma_fence_put(race.fence);
+	}
+	kthread_stop_put(task);
+	KUNIT_EXPECT_EQ(test, signaled, ROUNDS);
+	KUNIT_EXPECT_EQ(test, race.double_calls, 0);
+	KUNIT_EXPECT_EQ(test, race.lost, 0);
+}
+
+static int other_signaller(void *data)
+{
+	struct race *race = data;
+	int won = 0;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		rendezvous(&race->turn, 2 * (round + 1));
+		if (!dma_fence_signal_timestamp(race->fence, 2)) {
+			won++;
+			if (dma_fence_timestamp(race->fence) != 2)
+				race->lost++;
+		}
+		rendezvous(&race->finished, 2 * (round + 1));
+	}
+	return won;
+}
+
+/* One of both signals, and the time is that one's. */
+static void signal_against_signal(struct kunit *test)
+{
+	struct race race = { .timeline = test->priv };
+	struct task_struct *task;
+	int won = 0, calls = 0;
+
+	task = kthread_run(other_signaller, &race, "signaller");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+	for (int round = 0; round < ROUNDS; round++) {
+		struct racer racer = {};
+
+		race.fence = mock_fence_create(race.timeline);
+		dma_fence_add_callback(race.fence, &racer.cb, racer_func);
+		rendezvous(&race.turn, 2 * (round + 1));
+		if (!dma_fence_signal_timestamp(race.fence, 1)) {
+			won++;
+			if (dma_fence_timestamp(race.fence) != 1)
+				race.lost++;
+		}
+		rendezvous(&race.finished, 2 * (round + 1));
+		calls += racer.called;
+		dma_fence_put(race.fence);
+	}
+	won += kthread_stop_put(task);
+	KUNIT_EXPECT_EQ(test, won, ROUNDS);
+	KUNIT_EXPECT_EQ(test, calls, ROUNDS);
+	KUNIT_EXPECT_EQ(test, race.lost, 0);
+}
+
+static const char *a_name(struct dma_fence *fence)
+{
+	return "recycled";
+}
+
+static struct kmem_cache *recycled_cache;
+static DEFINE_SPINLOCK(recycled_lock);
+
+/* Without a grace period: the memory may be another fence at once. */
+static void recycled_release(struct dma_fence *fence)
+{
+	kmem_cache_free(recycled_cache, fence);
+}
+
+static const struct dma_fence_ops recycled_ops = {
+	.get_driver_name = a_name,
+	.get_timeline_name = a_name,
+	.release = recycled_release,
+};
+
+enum { IN_SLOT = 1, NEVER_IN_SLOT = 2 };
+
+static struct dma_fence *recycled_create(u64 context, u64 seqno)
+{
+	struct dma_fence *fence = kmem_cache_alloc(recycled_cache, GFP_KERNEL);
+
+	if (fence)
+		dma_fence_init(fence, &recycled_ops, &recycled_lock, context,
+			       seqno);
+	return fence;
+}
+
+struct recycling {
+	struct dma_fence __rcu *slot;
+	bool stop;
+	int wrong;
+	int backwards;
+	int seen;
+};
+
+static int slot_reader(void *data)
+{
+	struct recycling *r = data;
+	struct dma_fence *fence;
+	u64 last = 0;
+
+	while (!READ_ONCE(r->stop)) {
+		rcu_read_lock();
+		fence = dma_fence_get_rcu_safe(&r->slot);
+		rcu_read_unlock();
+		if (!fence)
+			continue;
+		/* Ours for as long as we hold it, so it stays what it is. */
+		r->wrong += fence->context != IN_SLOT ||
+			    fence->ops != &recycled_ops;
+		r->backwards += fence->seqno < last;
+		last = fence->seqno;
+		r->seen++;
+		dma_fence_put(fence);
+		cond_resched();
+	}
+	return 0;
+}
+
+static void recycle(struct kunit *test, struct recycling *r)
+{
+	struct dma_fence *old, *new, *other;
+
+	for (u64 seqno = 1; seqno < 20000; seqno++) {
+		new = recycled_create(IN_SLOT, seqno);
+		KUNIT_ASSERT_NOT_NULL(test, new);
+		old = rcu_dereference_protected(r->slot, true);
+		rcu_assign_pointer(r->slot, new);
+		dma_fence_put(old);
+		/* Most likely in the memory of the one that just went. */
+		other = recycled_create(NEVER_IN_SLOT, seqno);
+		KUNIT_ASSERT_NOT_NULL(test, other);
+		dma_fence_put(other);
+	}
+}
+
+/*
+ * The window: the reader has read the slot and not yet taken its reference,
+ * the fence goes, and another one gets its memory.
+ */
+static void get_rcu_safe_never_returns_another(struct kunit *test)
+{
+	struct recycling r = {};
+	struct task_struct *task;
+
+	recycled_cache = kmem_cache_create("recycled_fence",
+					   sizeof(struct dma_fence), 0,
+					   SLAB_TYPESAFE_BY_RCU, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, recycled_cache);
+	task = kthread_run(slot_reader, &r, "reader");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+
+	recycle(test, &r);
+	WRITE_ONCE(r.stop, true);
+	kthread_stop_put(task);
+	dma_fence_put(rcu_dereference_protected(r.slot, true));
+	KUNIT_EXPECT_GT(test, r.seen, 0);
+	KUNIT_EXPECT_EQ(test, r.wrong, 0);
+	KUNIT_EXPECT_EQ(test, r.backwards, 0);
+	rcu_barrier();
+	kmem_cache_destroy(recycled_cache);
+}
+
+static int race_test_init(struct kunit *test)
+{
+	test->priv = mock_timeline_create(test, "race");
+	return 0;
+}
+
+static struct kunit_case dma_fence_race_cases[] = {
+	KUNIT_CASE_SLOW(add_and_remove_against_signal),
+	KUNIT_CASE_SLOW(signal_against_signal),
+	KUNIT_CASE_SLOW(get_rcu_safe_never_returns_another),
+	{}
+};
+
+static struct kunit_suite dma_fence_race_suite = {
+	.name = "dma_fence_race",
+	.init = race_test_init,
+	.test_cases = dma_fence_race_cases,
+};
+
+kunit_test_suite(dma_fence_race_suite);
+
+MODULE_LICENSE("GPL");

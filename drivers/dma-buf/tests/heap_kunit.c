@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * dma-heap: adding heaps, and the buffers that come out of the system heap. A
+ * heap stays until the machine goes down, so those added here do, with all that
+ * they need.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#include <kunit/test.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
+#include <linux/err.h>
+#include <linux/iosys-map.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+
+#include "../heaps/heap-pages.h"
+#include "../heaps/page-pool.h"
+#include "mock.h"
+
+#define POOL_PAGES	(SZ_16M >> PAGE_SHIFT)
+
+/* Made once, by whichever test is first. */
+static struct dma_heap *system_heap;
+static struct heap_page_pool *system_pool;
+
+static struct dma_heap *get_system_heap(struct kunit *test)
+{
+	struct dma_heap_export_info info = {
+		.name = "kunit-system",
+		.ops = &system_heap_ops,
+	};
+
+	if (!system_heap) {
+		system_pool = heap_page_pool_create("dma-heap-pool-kunit",
+						    POOL_PAGES);
+		KUNIT_ASSERT_NOT_NULL(test, system_pool);
+		info.priv = system_pool;
+		system_heap = dma_heap_add(&info);
+	}
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, system_heap);
+	heap_page_pool_set_limit(system_pool, 0);
+	heap_page_pool_set_limit(system_pool, POOL_PAGES);
+	return system_heap;
+}
+
+static struct dma_buf *allocate_system(struct kunit *test, size_t size)
+{
+	return system_heap_ops.allocate(get_system_heap(test), size,
+					O_RDWR | O_CLOEXEC, 0);
+}
+
+/* Reads all of it, then leaves it dirty. */
+static void expect_zeroed(struct kunit *test, struct dma_buf *dmabuf)
+{
+	struct iosys_map map;
+
+	KUNIT_ASSERT_EQ(test, dma_buf_vmap_unlocked(dmabuf, &map), 0);
+	KUNIT_EXPECT_NULL(test, memchr_inv(map.vaddr, 0, dmabuf->size));
+	memset(map.vaddr, 0xa5, dmabuf->size);
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+}
+
+static void put(struct dma_buf *dmabuf)
+{
+	dma_buf_put(dmabuf);
+	mock_flush_files();
+}
+
+/* Adding heaps */
+
+static struct dma_buf *no_allocate(struct dma_heap *heap, unsigned long len,
+				   u32 fd_flags, u64 heap_flags)
+{
+	return ERR_PTR(-ENOMEM);
+}
+
+static const struct dma_heap_ops test_ops = { .allocate = no_allocate };
+static const struct dma_heap_ops empty_ops;
+
+struct add_case {
+	const char *name;
+	struct dma_heap_export_info info;
+};
+
+static const struct add_case add_cases[] = {
+	{ "no name", { NULL, &test_ops } },
+	{ "empty name", { "", &test_ops } },
+	{ "no operations", { "kunit-bad", NULL } },
+	{ "no way to allocate", { "kunit-bad", &empty_ops } },
+};
+
+KUNIT_ARRAY_PARAM_DESC(add, add_cases, name);
+
+static void add_incomplete_is_einval(struct kunit *test)
+{
+	const struct add_case *c = test->param_value;
+
+	KUNIT_EXPECT_PTR_EQ(test, dma_heap_add(&c->info), ERR_PTR(-EINVAL));
+}
+
+static void add_keeps_what_it_is_given(struct kunit *test)
+{
+	static int priv;
+	struct dma_heap_export_info info = { "kunit-first", &test_ops, &priv };
+	struct dma_heap *heap = dma_heap_add(&info);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	KUNIT_EXPECT_STREQ(test, dma_heap_get_name(heap), "kunit-first");
+	KUNIT_EXPECT_PTR_EQ(test, dma_heap_get_drvdata(heap), (void *)&priv);
+
+	KUNIT_EXPECT_PTR_EQ(test, dma_heap_add(&info), ERR_PTR(-EINVAL));
+	/* Which leaves nothing behind that would be in the way of another. */
+	info.name = "kunit-second";
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, dma_heap_add(&info));
+}
+
+static void add_same_name_as_system_is_einval(struct kunit *test)
+{
+	struct dma_heap_export_info info = { "system", &test_ops };
+
+	KUNIT_EXPECT_PTR_EQ(test, dma_heap_add(&info), ERR_PTR(-EINVAL));
+}
+
+/* The system heap */
+
+static const size_t sizes[] = {
+	SZ_4K, SZ_8K, SZ_64K - SZ_4K, SZ_64K, SZ_64K + SZ_4K, SZ_1M - SZ_4K,
+	SZ_1M, SZ_2M, SZ_2M + SZ_1M + SZ_64K + SZ_4K, SZ_8M,
+};
+
+static void describe_size(const size_t *size, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%zu KiB", *size / SZ_1K);
+}
+
+KUNIT_ARRAY_PARAM(sizes, sizes, describe_size);
+
+static void system_buffer_is_zeroed_and_whole(struct kunit *test)
+{
+	size_t size = *(const size_t *)test->param_value;
+	struct dma_buf *dmabuf;
+	struct heap_pages *buf;
+	int i;
+
+	/* The second and third time with what the one before left dirty. */
+	for (i = 0; i < 3; i++) {
+		dmabuf = allocate_system(test, size);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+		KUNIT_EXPECT_EQ(test, dmabuf->size, size);
+		KUNIT_EXPECT_STREQ(test, dmabuf->exp_name, "kunit-system");
+		buf = dmabuf->priv;
+		KUNIT_EXPECT_EQ(test, buf->nr_pages, size >> PAGE_SHIFT);
+		expect_zeroed(test, dmabuf);
+		put(dmabuf);
+		KUNIT_EXPECT_GT(test, atomic_long_read(&system_pool->nr_pages),
+				0);
+	}
+}
+
+/* The pool has nothing but pages that somebody wrote to, in all orders. */
+static void system_buffers_get_nobodys_data(struct kunit *test)
+{
+	struct dma_buf *dmabufs[ARRAY_SIZE(sizes)];
+	int round, i;
+
+	get_system_heap(test);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+			dmabufs[i] = system_heap_ops.allocate(system_heap,
+							      sizes[i], O_RDWR,
+							      0);
+			KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabufs[i]);
+			expect_zeroed(test, dmabufs[i]);
+		}
+		for (i = 0; i < ARRAY_SIZE(sizes); i++)
+			put(dmabufs[i]);
+	}
+	KUNIT_EXPECT_GT(test, atomic_read(&system_pool->hits) +
+			atomic_read(&system_pool->dirty_hits), 0);
+}
+
+static void system_buffer_is_in_large_pieces(struct kunit *test)
+{
+	struct dma_buf *dmabuf = allocate_system(test, SZ_4M + SZ_64K + SZ_4K);
+	struct heap_pages *buf;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+	buf = dmabuf->priv;
+	/* Just after boot there is no lack of any order. */
+	KUNIT_EXPECT_EQ(test, buf->nr_runs, 4);
+	put(dmabuf);
+}
+
+static void system_beyond_all_memory_is_enomem(struct kunit *test)
+{
+	unsigned long pages = totalram_pages() + 1;
+
+	KUNIT_EXPECT_PTR_EQ(test, allocate_system(test, pages << PAGE_SHIFT),
+			    ERR_PTR(-ENOMEM));
+	KUNIT_EXPECT_PTR_EQ(test, allocate_system(test, ~0ul & PAGE_MASK),
+			    ERR_PTR(-ENOMEM));
+}
+
+static void system_is_ended_by_a_fatal_signal(struct kunit *test)
+{
+	struct dma_buf *dmabuf;
+
+	allow_signal(SIGKILL);
+	send_sig(SIGKILL, current, 1);
+	KUNIT_ASSERT_TRUE(test, fatal_signal_pending(current));
+	dmabuf = allocate_system(test, SZ_1M);
+	flush_signals(current);
+	disallow_signal(SIGKILL);
+	KUNIT_EXPECT_PTR_EQ(test, dmabuf, ERR_PTR(-EINTR));
+}
+
+static struct kunit_case heap_cases[] = {
+	KUNIT_CASE_PARAM(add_incomplete_is_einval, add_gen_params),
+	KUNIT_CASE(add_keeps_what_it_is_given),
+	KUNIT_CASE(add_same_name_as_system_is_einval),
+	KUNIT_CASE_PARAM(system_buffer_is_zeroed_and_whole, sizes_gen_params),
+	KUNIT_CASE(system_buffers_get_nobodys_data),
+	KUNIT_CASE(system_buffer_is_in_large_pieces),
+	KUNIT_CASE(system_beyond_all_memory_is_enomem),
+	KUNIT_CASE(system_is_ended_by_a_fatal_signal),
+	{}
+};
+
+static struct kunit_suite heap_suite = {
+	.name = "dma_heap",
+	.test_cases = heap_cases,
+};
+
+kunit_test_suite(heap_suite);

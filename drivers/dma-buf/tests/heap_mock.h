@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Page-backed buffers for tests: memory whose pages are numbered, and a maker
+ * that counts what it gets back.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#ifndef _DMA_BUF_TESTS_HEAP_MOCK_H
+#define _DMA_BUF_TESTS_HEAP_MOCK_H
+
+#include <kunit/test.h>
+#include <linux/dma-buf.h>
+
+#include "../heaps/heap-pages.h"
+
+/**
+ * struct heap_mock - a buffer of a test, all of whose memory has to come back
+ * @test: the test
+ * @ops: what the buffer is made with; the test may change it
+ * @buf: the buffer, until it is freed or exported and released
+ * @dmabuf: likewise, if exported
+ * @added: pages that were given to it
+ * @freed: pages that have come back
+ * @runs_freed: in how many calls
+ */
+struct heap_mock {
+	struct kunit *test;
+	struct heap_pages_ops ops;
+	struct heap_pages *buf;
+	struct dma_buf *dmabuf;
+	unsigned long added;
+	unsigned long freed;
+	unsigned int runs_freed;
+};
+
+/* These fail the test on error. */
+struct heap_mock *heap_mock_create(struct kunit *test);
+/* Adds a run, @order pages large, whose pages are numbered. */
+struct page *heap_mock_add(struct heap_mock *mock, unsigned int order);
+/* A buffer of runs of these orders; ends with -1. */
+struct heap_mock *heap_mock_create_runs(struct kunit *test, const int *orders);
+#define HEAP_MOCK(test, ...) \
+	heap_mock_create_runs(test, (const int[]){ __VA_ARGS__, -1 })
+void heap_mock_export(struct heap_mock *mock);
+/* Drops the dma-buf and expects all memory back. */
+void heap_mock_put(struct heap_mock *mock);
+/* What the first word of page @i says. */
+u64 heap_mock_mark(unsigned long i);
+
+/* A device without hardware, that reaches all memory. */
+struct device *heap_mock_device(struct kunit *test, u64 dma_mask);
+
+#endif /* _DMA_BUF_TESTS_HEAP_MOCK_H */

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page-backed buffers mapped into the kernel and into a process: what is seen
+ * where, how large the mappings are, and where they end.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#include <kunit/test.h>
+#include <linux/dma-buf.h>
+#include <linux/huge_mm.h>
+#include <linux/iosys-map.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/pgtable.h>
+#include <linux/sched/mm.h>
+#include <linux/sizes.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include "../heaps/heap-pages.h"
+#include "heap_mock.h"
+#include "mock.h"
+
+/* The frame of page @i of the buffer, found the slow way. */
+static unsigned long pfn_of(struct heap_pages *buf, pgoff_t i)
+{
+	unsigned int run = buf->nr_runs - 1;
+
+	while (buf->runs[run].start > i)
+		run--;
+	return page_to_pfn(buf->runs[run].page) + i - buf->runs[run].start;
+}
+
+/* Into the kernel */
+
+static void check_vmap(struct kunit *test, struct heap_mock *mock,
+		       bool expect_vmalloc)
+{
+	struct iosys_map map, again;
+	unsigned long i;
+	u64 *word;
+
+	KUNIT_ASSERT_EQ(test, dma_buf_vmap_unlocked(mock->dmabuf, &map), 0);
+	KUNIT_ASSERT_FALSE(test, map.is_iomem);
+	KUNIT_EXPECT_EQ(test, is_vmalloc_addr(map.vaddr), expect_vmalloc);
+	KUNIT_EXPECT_PTR_EQ(test, mock->buf->vaddr, map.vaddr);
+	for (i = 0; i < mock->added; i++) {
+		word = map.vaddr + (i << PAGE_SHIFT);
+		KUNIT_EXPECT_EQ(test, *word, heap_mock_mark(i));
+		if (expect_vmalloc)
+			KUNIT_EXPECT_EQ(test, vmalloc_to_pfn(word),
+					pfn_of(mock->buf, i));
+	}
+	/* The last byte is there too, and what is written arrives. */
+	memset(map.vaddr, 0x5a, mock->dmabuf->size);
+	word = page_address(pfn_to_page(pfn_of(mock->buf, mock->added - 1)));
+	KUNIT_EXPECT_EQ(test, word[PAGE_SIZE / 8 - 1], 0x5a5a5a5a5a5a5a5aull);
+
+	/* With caches that alias this is when they are seen to. */
+	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(mock->dmabuf,
+						       DMA_BIDIRECTIONAL), 0);
+	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(mock->dmabuf,
+						     DMA_BIDIRECTIONAL), 0);
+
+	KUNIT_ASSERT_EQ(test, dma_buf_vmap_unlocked(mock->dmabuf, &again), 0);
+	KUNIT_EXPECT_PTR_EQ(test, again.vaddr, map.vaddr);
+	dma_buf_vunmap_unlocked(mock->dmabuf, &again);
+	dma_buf_vunmap_unlocked(mock->dmabuf, &map);
+	KUNIT_EXPECT_NULL(test, mock->buf->vaddr);
+	if (expect_vmalloc)
+		KUNIT_EXPECT_NULL(test, find_vm_area(map.vaddr));
+}
+
+static void vmap_of_one_run_costs_nothing(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 4);
+
+	heap_mock_export(mock);
+	check_vmap(test, mock, false);
+	heap_mock_put(mock);
+}
+
+static void vmap_joins_runs(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 4, 0, 5, 3, 0);
+
+	heap_mock_export(mock);
+	check_vmap(test, mock, true);
+	heap_mock_put(mock);
+}
+
+static void vmap_joins_large_runs(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 9, 9, 8, 4, 0);
+
+	heap_mock_export(mock);
+	check_vmap(test, mock, true);
+	heap_mock_put(mock);
+}
+
+/* Into a process. These have a part at a known address, or none. */
+
+static void __user *map_at(struct kunit *test, struct heap_mock *mock,
+			   unsigned long addr, pgoff_t first,
+			   unsigned long nr_pages, unsigned long flags)
+{
+	unsigned long ret;
+
+	ret = kunit_vm_mmap(test, mock->dmabuf->file, addr,
+			    nr_pages << PAGE_SHIFT, PROT_READ | PROT_WRITE,
+			    flags, first << PAGE_SHIFT);
+	KUNIT_ASSERT_NE(test, ret, 0);
+	return (void __user *)ret;
+}
+
+/* The tests' mm goes away late, and the memory of the buffer with it. */
+static void unmap(struct kunit *test, void __user *user, unsigned long nr_pages)
+{
+	KUNIT_EXPECT_EQ(test, vm_munmap((unsigned long)user,
+					nr_pages << PAGE_SHIFT), 0);
+}
+
+static u64 read_word(struct kunit *test, void __user *user)
+{
+	u64 word = 0;
+
+	KUNIT_EXPECT_EQ(test, copy_from_user(&word, user, sizeof(word)), 0);
+	return word;
+}
+
+static void check_mapping(struct kunit *test, void __user *user, pgoff_t first,
+			  unsigned long nr_pages)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr_pages; i++)
+		KUNIT_EXPECT_EQ(test, read_word(test, user + i * PAGE_SIZE),
+				heap_mock_mark(first + i));
+}
+
+static void mmap_shows_all_pages(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 0, 4, 5, 0, 3);
+	void __user *user;
+	u64 *word;
+
+	heap_mock_export(mock);
+	user = map_at(test, mock, 0, 0, mock->added, MAP_SHARED);
+	KUNIT_ASSERT_FALSE(test, IS_ERR((__force void *)user));
+	check_mapping(test, user, 0, mock->added);
+
+	KUNIT_EXPECT_EQ(test, put_user(4711, (u64 __user *)(user + PAGE_SIZE)),
+			0);
+	word = page_address(pfn_to_page(pfn_of(mock->buf, 1)));
+	KUNIT_EXPECT_EQ(test, *word, 4711);
+	unmap(test, user, mock->added);
+	heap_mock_put(mock);
+}
+
+static void mmap_shows_a_part(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 3, 0, 3);
+	void __user *user;
+	pgoff_t first;
+
+	heap_mock_export(mock);
+	for (first = 0; first < mock->added - 2; first++) {
+		user = map_at(test, mock, 0, first, 3, MAP_SHARED);
+		KUNIT_ASSERT_FALSE(test, IS_ERR((__force void *)user));
+		check_mapping(test, user, first, 3);
+		unmap(test, user, 3);
+	}
+	heap_mock_put(mock);
+}
+
+static void mmap_has_to_be_shared(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 0);
+	void __user *user;
+
+	heap_mock_export(mock);
+	user = map_at(test, mock, 0, 0, 1, MAP_PRIVATE);
+	KUNIT_EXPECT_PTR_EQ(test, (__force void *)user, ERR_PTR(-EINVAL));
+	heap_mock_put(mock);
+}
+
+/* A mapping keeps the memory when all else is gone. */
+static void mmap_outlives_the_last_put(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 2);
+	void __user *user;
+
+	heap_mock_export(mock);
+	user = map_at(test, mock, 0, 0, 4, MAP_SHARED);
+	KUNIT_ASSERT_FALSE(test, IS_ERR((__force void *)user));
+	dma_buf_put(mock->dmabuf);
+	mock_flush_files();
+	KUNIT_EXPECT_EQ(test, mock->freed, 0);
+	check_mapping(test, user, 0, 4);
+	unmap(test, user, 4);
+	mock_flush_files();
+	KUNIT_EXPECT_EQ(test, mock->freed, 4);
+}
+
+/* As a fault would that goes beyond the buffer, after mremap() for example. */
+static void fault_beyond_the_end_is_sigbus(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 1, 0);
+	struct vm_area_struct *vma;
+	void __user *user;
+	int i;
+
+	heap_mock_export(mock);
+	user = map_at(test, mock, 0, 1, 2, MAP_SHARED);
+	KUNIT_ASSERT_FALSE(test, IS_ERR((__force void *)user));
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, (unsigned long)user);
+	KUNIT_EXPECT_NOT_NULL(test, vma);
+	for (i = 2; vma && i < 2000; i *= 5) {
+		struct vm_fault vmf = {
+			.vma = vma,
+			.address = vma->vm_start + i * PAGE_SIZE,
+		};
+
+		KUNIT_EXPECT_EQ(test, vma->vm_ops->fault(&vmf),
+				VM_FAULT_SIGBUS);
+	}
+	/* What there is can be entered one by one. */
+	if (vma) {
+		struct vm_fault vmf = {
+			.vma = vma,
+			.address = vma->vm_start + PAGE_SIZE,
+		};
+
+		KUNIT_EXPECT_EQ(test, vma->vm_ops->fault(&vmf),
+				VM_FAULT_NOPAGE);
+	}
+	mmap_read_unlock(current->mm);
+	check_mapping(test, user, 1, 2);
+	unmap(test, user, 2);
+	heap_mock_put(mock);
+}
+
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+static bool is_huge(unsigned long addr)
+{
+	pmd_t *pmd;
+
+	guard(rwsem_read)(&current->mm->mmap_lock);
+	pmd = pmd_off(current->mm, addr);
+	return pmd_leaf(pmdp_get(pmd));
+}
+
+/* Where a mapping of the buffer's page 0 is, plus @offset, from a PMD's start. */
+static void __user *map_huge(struct kunit *test, struct heap_mock *mock,
+			     unsigned long offset)
+{
+	unsigned long room = (mock->added << PAGE_SHIFT) + 2 * PMD_SIZE;
+	unsigned long addr;
+	void __user *user;
+
+	addr = kunit_vm_mmap(test, NULL, 0, room, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	KUNIT_ASSERT_FALSE(test, !addr || IS_ERR_VALUE(addr));
+	KUNIT_ASSERT_EQ(test, vm_munmap(addr, room), 0);
+	addr = ALIGN(addr, PMD_SIZE) + offset;
+	user = map_at(test, mock, addr, 0, mock->added, MAP_SHARED | MAP_FIXED);
+	KUNIT_ASSERT_EQ(test, (unsigned long)user, addr);
+	return user;
+}
+
+static void mmap_enters_aligned_memory_by_pmd(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, PMD_ORDER, PMD_ORDER, 2);
+	void __user *user;
+
+	heap_mock_export(mock);
+	user = map_huge(test, mock, 0);
+	check_mapping(test, user, 0, mock->added);
+	KUNIT_EXPECT_TRUE(test, is_huge((unsigned long)user));
+	KUNIT_EXPECT_TRUE(test, is_huge((unsigned long)user + PMD_SIZE));
+	KUNIT_EXPECT_FALSE(test, is_huge((unsigned long)user + 2 * PMD_SIZE));
+	KUNIT_EXPECT_EQ(test, put_user(1, (u64 __user *)(user + PMD_SIZE)), 0);
+	KUNIT_EXPECT_EQ(test, read_word(test, user + PMD_SIZE), 1);
+	unmap(test, user, mock->added);
+	heap_mock_put(mock);
+}
+
+/* The mm drops a PMD of which a part goes away; the rest comes back by pages. */
+static void hole_in_a_pmd_leaves_the_rest(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, PMD_ORDER);
+	unsigned long half = mock->added / 2;
+	void __user *user;
+
+	heap_mock_export(mock);
+	user = map_huge(test, mock, 0);
+	check_mapping(test, user, 0, mock->added);
+	unmap(test, user + half * PAGE_SIZE, 1);
+	check_mapping(test, user, 0, half);
+	check_mapping(test, user + (half + 1) * PAGE_SIZE, half + 1, half - 1);
+	KUNIT_EXPECT_FALSE(test, is_huge((unsigned long)user));
+	unmap(test, user, mock->added);
+	heap_mock_put(mock);
+}
+
+static void mmap_enters_misaligned_memory_by_pages(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, PMD_ORDER, 0, PMD_ORDER);
+	void __user *user;
+
+	heap_mock_export(mock);
+	/* Only the second PMD of memory is aligned there. */
+	user = map_huge(test, mock, PMD_SIZE - PAGE_SIZE);
+	check_mapping(test, user, 0, mock->added);
+	KUNIT_EXPECT_FALSE(test, is_huge((unsigned long)user));
+	KUNIT_EXPECT_FALSE(test, is_huge((unsigned long)user + PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, is_huge((unsigned long)user + PAGE_SIZE +
+					PMD_SIZE));
+	unmap(test, user, mock->added);
+	heap_mock_put(mock);
+}
+#endif
+
+static struct kunit_case heap_pages_cpu_cases[] = {
+	KUNIT_CASE(vmap_of_one_run_costs_nothing),
+	KUNIT_CASE(vmap_joins_runs),
+	KUNIT_CASE(vmap_joins_large_runs),
+	KUNIT_CASE(mmap_shows_all_pages),
+	KUNIT_CASE(mmap_shows_a_part),
+	KUNIT_CASE(mmap_has_to_be_shared),
+	KUNIT_CASE(mmap_outlives_the_last_put),
+	KUNIT_CASE(fault_beyond_the_end_is_sigbus),
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+	KUNIT_CASE(mmap_enters_aligned_memory_by_pmd),
+	KUNIT_CASE(hole_in_a_pmd_leaves_the_rest),
+	KUNIT_CASE(mmap_enters_misaligned_memory_by_pages),
+#endif
+	{}
+};
+
+static struct kunit_suite heap_pages_cpu_suite = {
+	.name = "heap_pages_cpu",
+	.test_cases = heap_pages_cpu_cases,
+};
+
+kunit_test_suite(heap_pages_cpu_suite);

@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page-backed buffers: who owns the memory when, the walk over it, and its
+ * mappings for devices.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#include <kunit/test.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/sizes.h>
+
+#include "../heaps/heap-pages.h"
+#include "heap_mock.h"
+
+/* Life cycle */
+
+static void free_never_exported(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 3, 0, 0, 2);
+
+	heap_pages_free(mock->buf);
+	KUNIT_EXPECT_EQ(test, mock->freed, 8 + 1 + 1 + 4);
+	KUNIT_EXPECT_EQ(test, mock->runs_freed, 4);
+}
+
+static void free_null(struct kunit *test)
+{
+	heap_pages_free(NULL);
+}
+
+static void free_without_memory(struct kunit *test)
+{
+	struct heap_mock *mock = heap_mock_create(test);
+
+	heap_pages_free(mock->buf);
+	KUNIT_EXPECT_EQ(test, mock->runs_freed, 0);
+}
+
+static void export_failed_stays_with_maker(struct kunit *test)
+{
+	struct heap_mock *mock = heap_mock_create(test);
+	struct dma_buf *dmabuf;
+
+	/* Nobody exports nothing. */
+	dmabuf = heap_pages_export(mock->buf, "heap-mock", O_RDWR);
+	KUNIT_EXPECT_PTR_EQ(test, dmabuf, ERR_PTR(-EINVAL));
+	heap_mock_add(mock, 1);
+	heap_pages_free(mock->buf);
+	KUNIT_EXPECT_EQ(test, mock->freed, 2);
+}
+
+static void release_gives_all_back(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 4, 4, 0);
+
+	heap_mock_export(mock);
+	KUNIT_EXPECT_STREQ(test, mock->dmabuf->exp_name, "heap-mock");
+	heap_mock_put(mock);
+	KUNIT_EXPECT_EQ(test, mock->runs_freed, 3);
+}
+
+static void add_many_runs(struct kunit *test)
+{
+	struct heap_mock *mock = heap_mock_create(test);
+	unsigned int i;
+
+	for (i = 0; i < 300; i++)
+		heap_mock_add(mock, i % 3 ? 0 : 1);
+	KUNIT_EXPECT_EQ(test, mock->buf->nr_runs, 300);
+	KUNIT_EXPECT_EQ(test, mock->buf->nr_pages, 400);
+	heap_mock_export(mock);
+	heap_mock_put(mock);
+	KUNIT_EXPECT_EQ(test, mock->runs_freed, 300);
+}
+
+static void add_too_much_is_refused(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 0);
+	struct page *page = mock->buf->runs[0].page;
+
+	KUNIT_EXPECT_EQ(test, heap_pages_add(mock->buf, page, ULONG_MAX),
+			-EOVERFLOW);
+	KUNIT_EXPECT_EQ(test, heap_pages_add(mock->buf, page,
+					     SIZE_MAX >> PAGE_SHIFT),
+			-EOVERFLOW);
+	KUNIT_EXPECT_EQ(test, mock->buf->nr_pages, 1);
+	KUNIT_EXPECT_EQ(test, mock->buf->nr_runs, 1);
+	heap_pages_free(mock->buf);
+	KUNIT_EXPECT_EQ(test, mock->freed, 1);
+}
+
+/* Extents: nothing touches the memory, so that any page frames will do. */
+
+struct extents_case {
+	const char *name;
+	/* First frame and length of each run. */
+	struct { unsigned long pfn, nr; } runs[5];
+	pgoff_t start, end;
+	unsigned long max;
+	/* What is expected. */
+	struct { unsigned long pfn, nr; } want[6];
+};
+
+static const struct extents_case extents_cases[] = {
+	{ "one run", { { 100, 8 } }, 0, 8, ULONG_MAX, { { 100, 8 } } },
+	{ "neighbours are one", { { 100, 1 }, { 101, 2 }, { 103, 5 } },
+	  0, 8, ULONG_MAX, { { 100, 8 } } },
+	{ "gap", { { 100, 2 }, { 103, 2 } }, 0, 4, ULONG_MAX,
+	  { { 100, 2 }, { 103, 2 } } },
+	{ "neighbour in the wrong order", { { 102, 2 }, { 100, 2 } },
+	  0, 4, ULONG_MAX, { { 102, 2 }, { 100, 2 } } },
+	{ "maximum within a run", { { 100, 7 } }, 0, 7, 3,
+	  { { 100, 3 }, { 103, 3 }, { 106, 1 } } },
+	{ "maximum across runs", { { 100, 2 }, { 102, 3 }, { 200, 1 } }, 0, 6, 4,
+	  { { 100, 4 }, { 104, 1 }, { 200, 1 } } },
+	{ "maximum of one", { { 100, 2 }, { 50, 1 } }, 0, 3, 1,
+	  { { 100, 1 }, { 101, 1 }, { 50, 1 } } },
+	{ "part", { { 100, 4 }, { 200, 4 }, { 300, 4 } }, 2, 10, ULONG_MAX,
+	  { { 102, 2 }, { 200, 4 }, { 300, 2 } } },
+	{ "start of a run", { { 100, 4 }, { 200, 4 } }, 4, 6, ULONG_MAX,
+	  { { 200, 2 } } },
+	{ "last page", { { 100, 4 }, { 200, 4 } }, 7, 8, ULONG_MAX,
+	  { { 203, 1 } } },
+	{ "end beyond the buffer", { { 100, 4 } }, 2, ULONG_MAX, ULONG_MAX,
+	  { { 102, 2 } } },
+	{ "start at the end", { { 100, 4 } }, 4, 8, ULONG_MAX, { } },
+	{ "start beyond the end", { { 100, 4 } }, 40, 41, ULONG_MAX, { } },
+	{ "nothing", { { 100, 4 } }, 2, 2, ULONG_MAX, { } },
+};
+
+KUNIT_ARRAY_PARAM_DESC(extents, extents_cases, name);
+
+static void extent_walk(struct kunit *test)
+{
+	const struct extents_case *c = test->param_value;
+	struct heap_mock *mock = heap_mock_create(test);
+	struct heap_extent ext;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(c->runs) && c->runs[i].nr; i++)
+		KUNIT_ASSERT_EQ(test,
+				heap_pages_add(mock->buf,
+					       pfn_to_page(c->runs[i].pfn),
+					       c->runs[i].nr), 0);
+	heap_extent_start(&ext, mock->buf, c->start, c->end, c->max);
+	for (i = 0; c->want[i].nr; i++) {
+		KUNIT_ASSERT_TRUE(test, heap_extent_next(&ext));
+		KUNIT_EXPECT_EQ(test, ext.pfn, c->want[i].pfn);
+		KUNIT_EXPECT_EQ(test, ext.nr, c->want[i].nr);
+	}
+	KUNIT_EXPECT_FALSE(test, heap_extent_next(&ext));
+	KUNIT_EXPECT_FALSE(test, heap_extent_next(&ext));
+
+	/* Not our memory to free. */
+	mock->buf->nr_runs = 0;
+	heap_pages_free(mock->buf);
+}
+
+/* Mappings */
+
+/* The lock that importers hold around map and unmap; they get bare tables. */
+static struct sg_table *map(struct dma_buf_attachment *attach,
+			    enum dma_data_direction dir)
+{
+	struct sg_table *sgt;
+
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	sgt = heap_pages_map(attach, dir);
+	dma_resv_unlock(attach->dmabuf->resv);
+	return sgt;
+}
+
+static void unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		  enum dma_data_direction dir)
+{
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	heap_pages_unmap(attach, sgt, dir);
+	dma_resv_unlock(attach->dmabuf->resv);
+}
+
+static unsigned int count_mappings(struct dma_buf_attachment *attach)
+{
+	struct heap_attachment *att = attach->priv;
+
+	return list_count_nodes(&att->mappings);
+}
+
+struct map_ctx {
+	struct heap_mock *mock;
+	struct device *dev;
+	struct dma_buf_attachment *attach;
+};
+
+static struct map_ctx setup(struct kunit *test, struct heap_mock *mock,
+			    u64 dma_mask)
+{
+	struct map_ctx ctx = { .mock = mock };
+
+	ctx.dev = heap_mock_device(test, dma_mask);
+	heap_mock_export(mock);
+	ctx.attach = dma_buf_attach(mock->dmabuf, ctx.dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx.attach);
+	return ctx;
+}
+
+static void teardown(struct map_ctx *ctx)
+{
+	dma_buf_detach(ctx->mock->dmabuf, ctx->attach);
+	KUNIT_EXPECT_TRUE(ctx->mock->test,
+			  list_empty(&ctx->mock->buf->attachments));
+	heap_mock_put(ctx->mock);
+}
+
+/* The table shows the pages in order, each once, in segments that are allowed. */
+static void check_table(struct kunit *test, struct sg_table *sgt,
+			struct heap_mock *mock, unsigned int max_segment)
+{
+	unsigned long page = 0, i;
+	struct scatterlist *sg;
+	u64 *word;
+	int n;
+
+	for_each_sgtable_sg(sgt, sg, n) {
+		KUNIT_EXPECT_EQ(test, sg->offset, 0);
+		KUNIT_EXPECT_TRUE(test, PAGE_ALIGNED(sg->length));
+		KUNIT_EXPECT_LE(test, sg->length, max_segment);
+		for (i = 0; i < sg->length >> PAGE_SHIFT; i++, page++) {
+			word = page_address(nth_page(sg_page(sg), i));
+			KUNIT_EXPECT_EQ(test, *word, heap_mock_mark(page));
+		}
+	}
+	KUNIT_EXPECT_EQ(test, page, mock->added);
+
+	for_each_sgtable_dma_sg(sgt, sg, n) {
+		KUNIT_EXPECT_TRUE(test, PAGE_ALIGNED(sg_dma_address(sg)));
+		page -= sg_dma_len(sg) >> PAGE_SHIFT;
+	}
+	KUNIT_EXPECT_EQ(test, page, 0);
+}
+
+static void map_covers_the_buffer(struct kunit *test)
+{
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 0, 4, 5, 3, 0, 6),
+				   DMA_BIT_MASK(64));
+	struct sg_table *sgt = map(ctx.attach, DMA_BIDIRECTIONAL);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	check_table(test, sgt, ctx.mock, dma_get_max_seg_size(ctx.dev));
+	unmap(ctx.attach, sgt, DMA_BIDIRECTIONAL);
+	teardown(&ctx);
+}
+
+static const unsigned int segment_limits[] = {
+	1, PAGE_SIZE, 3 * PAGE_SIZE, 3 * PAGE_SIZE + 1, SZ_64K, UINT_MAX,
+};
+
+static void describe_limit(const unsigned int *limit, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%#x", *limit);
+}
+
+KUNIT_ARRAY_PARAM(segment_limits, segment_limits, describe_limit);
+
+/* What a device states counts for all memory. */
+static void map_heeds_the_segment_limit(struct kunit *test)
+{
+	unsigned int limit = *(const unsigned int *)test->param_value;
+	struct device_dma_parameters parms = { .max_segment_size = limit };
+	struct heap_mock *mock = HEAP_MOCK(test, 5, 0, 5);
+	struct sg_table *sgt;
+	struct map_ctx ctx;
+
+	mock->ops.contiguous = true;
+	ctx = setup(test, mock, DMA_BIT_MASK(64));
+	ctx.dev->dma_parms = &parms;
+	sgt = map(ctx.attach, DMA_TO_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	check_table(test, sgt, mock, max(limit, PAGE_SIZE));
+	if (limit == UINT_MAX)
+		KUNIT_EXPECT_LE(test, sgt->orig_nents, 3);
+	unmap(ctx.attach, sgt, DMA_TO_DEVICE);
+	teardown(&ctx);
+	ctx.dev->dma_parms = NULL;
+}
+
+static void unmap_keeps_the_mapping(struct kunit *test)
+{
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0),
+				   DMA_BIT_MASK(64));
+	struct sg_table *first, *sgt;
+	int i;
+
+	first = map(ctx.attach, DMA_FROM_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, first);
+	for (i = 0; i < 3; i++) {
+		unmap(ctx.attach, first, DMA_FROM_DEVICE);
+		KUNIT_EXPECT_EQ(test, count_mappings(ctx.attach), 1);
+		sgt = map(ctx.attach, DMA_FROM_DEVICE);
+		KUNIT_ASSERT_PTR_EQ(test, sgt, first);
+		check_table(test, sgt, ctx.mock, UINT_MAX);
+	}
+	unmap(ctx.attach, first, DMA_FROM_DEVICE);
+	teardown(&ctx);
+}
+
+static void map_in_another_direction_drops_it(struct kunit *test)
+{
+	static const enum dma_data_direction dirs[] = {
+		DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_BIDIRECTIONAL,
+		DMA_TO_DEVICE,
+	};
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0),
+				   DMA_BIT_MASK(64));
+	struct heap_mapping *mapping;
+	struct sg_table *sgt;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
+		sgt = map(ctx.attach, dirs[i]);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+		mapping = container_of(sgt, struct heap_mapping, sgt);
+		KUNIT_EXPECT_EQ(test, mapping->dir, dirs[i]);
+		KUNIT_EXPECT_TRUE(test, mapping->busy);
+		KUNIT_EXPECT_EQ(test, count_mappings(ctx.attach), 1);
+		unmap(ctx.attach, sgt, dirs[i]);
+		KUNIT_EXPECT_FALSE(test, mapping->busy);
+	}
+	teardown(&ctx);
+}
+
+/* Importers change their table, so nobody else may have it meanwhile. */
+static void map_twice_gives_two_tables(struct kunit *test)
+{
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0),
+				   DMA_BIT_MASK(64));
+	struct sg_table *a, *b;
+	dma_addr_t addr;
+
+	a = map(ctx.attach, DMA_TO_DEVICE);
+	b = map(ctx.attach, DMA_TO_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b);
+	KUNIT_EXPECT_PTR_NE(test, a, b);
+	KUNIT_EXPECT_PTR_NE(test, a->sgl, b->sgl);
+	addr = sg_dma_address(a->sgl);
+	sg_dma_address(a->sgl) += PAGE_SIZE;
+	check_table(test, b, ctx.mock, UINT_MAX);
+	sg_dma_address(a->sgl) = addr;
+
+	/* One is enough for the next time. */
+	unmap(ctx.attach, a, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, count_mappings(ctx.attach), 2);
+	unmap(ctx.attach, b, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, count_mappings(ctx.attach), 1);
+	KUNIT_EXPECT_PTR_EQ(test, map(ctx.attach, DMA_TO_DEVICE), a);
+	unmap(ctx.attach, a, DMA_TO_DEVICE);
+	teardown(&ctx);
+}
+
+static void attachments_do_not_share(struct kunit *test)
+{
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4), DMA_BIT_MASK(64));
+	struct dma_buf_attachment *other;
+	struct sg_table *a, *b;
+
+	other = dma_buf_attach(ctx.mock->dmabuf, ctx.dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, other);
+	a = map(ctx.attach, DMA_TO_DEVICE);
+	b = map(other, DMA_TO_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b);
+	KUNIT_EXPECT_PTR_NE(test, a, b);
+	unmap(ctx.attach, a, DMA_TO_DEVICE);
+	unmap(other, b, DMA_TO_DEVICE);
+	dma_buf_detach(ctx.mock->dmabuf, other);
+	teardown(&ctx);
+}
+
+/* It might sit in bounce buffers, which others wait for. */
+static void mapping_of_a_limited_device_is_not_kept(struct kunit *test)
+{
+	struct heap_mock *mock = heap_mock_create(test);
+	struct page *page = alloc_page(GFP_KERNEL | GFP_DMA);
+	struct sg_table *sgt;
+	struct map_ctx ctx;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_EQ(test, heap_pages_add(mock->buf, page, 1), 0);
+	mock->added = 1;
+	ctx = setup(test, mock, DMA_BIT_MASK(24));
+	sgt = map(ctx.attach, DMA_TO_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	unmap(ctx.attach, sgt, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, count_mappings(ctx.attach), 0);
+	teardown(&ctx);
+}
+
+/* CPU access. The DMA API's own checks see to the directions. */
+
+static void cpu_access_in_any_direction(struct kunit *test)
+{
+	static const enum dma_data_direction dirs[] = {
+		DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE,
+	};
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0),
+				   DMA_BIT_MASK(64));
+	struct dma_buf *dmabuf = ctx.mock->dmabuf;
+	struct sg_table *sgt;
+	int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
+		sgt = map(ctx.attach, dirs[i]);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+		for (j = 0; j < ARRAY_SIZE(dirs); j++) {
+			KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(dmabuf, dirs[j]), 0);
+			KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(dmabuf, dirs[j]), 0);
+		}
+		unmap(ctx.attach, sgt, dirs[i]);
+		KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(dmabuf, dirs[i]), 0);
+		KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(dmabuf, dirs[i]), 0);
+	}
+	teardown(&ctx);
+}
+
+static void end_cpu_access_without_begin(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 0);
+	struct heap_mock *strict = HEAP_MOCK(test, 0);
+
+	strict->ops.strict_end = true;
+	heap_mock_export(mock);
+	heap_mock_export(strict);
+	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(mock->dmabuf,
+						     DMA_TO_DEVICE), 0);
+	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(strict->dmabuf,
+						     DMA_TO_DEVICE), -EINVAL);
+	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(strict->dmabuf,
+						       DMA_TO_DEVICE), 0);
+	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(strict->dmabuf,
+						     DMA_TO_DEVICE), 0);
+	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(strict->dmabuf,
+						     DMA_TO_DEVICE), 0);
+	heap_mock_put(mock);
+	heap_mock_put(strict);
+}
+
+static struct kunit_case heap_pages_cases[] = {
+	KUNIT_CASE(free_never_exported),
+	KUNIT_CASE(free_null),
+	KUNIT_CASE(free_without_memory),
+	KUNIT_CASE(export_failed_stays_with_maker),
+	KUNIT_CASE(release_gives_all_back),
+	KUNIT_CASE(add_many_runs),
+	KUNIT_CASE(add_too_much_is_refused),
+	KUNIT_CASE_PARAM(extent_walk, extents_gen_params),
+	KUNIT_CASE(map_covers_the_buffer),
+	KUNIT_CASE_PARAM(map_heeds_the_segment_limit,
+			 segment_limits_gen_params),
+	KUNIT_CASE(unmap_keeps_the_mapping),
+	KUNIT_CASE(map_in_another_direction_drops_it),
+	KUNIT_CASE(map_twice_gives_two_tables),
+	KUNIT_CASE(attachments_do_not_share),
+	KUNIT_CASE(mapping_of_a_limited_device_is_not_kept),
+	KUNIT_CASE(cpu_access_in_any_direction),
+	KUNIT_CASE(end_cpu_access_without_begin),
+	{}
+};
+
+static struct kunit_suite heap_pages_suite = {
+	.name = "heap_pages",
+	.test_cases = heap_pages_cases,
+};
+
+kunit_test_suite(heap_pages_suite);

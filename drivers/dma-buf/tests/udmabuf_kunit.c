@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * udmabuf: what it accepts, whose memory the buffers show, and the pins that
+ * keep it. The memfds are made here, as memfd_create() makes them.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#include <kunit/test.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/falloc.h>
+#include <linux/fcntl.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/iosys-map.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
+#include <linux/sizes.h>
+#include <uapi/linux/udmabuf.h>
+
+#include "../udmabuf.h"
+#include "heap_mock.h"
+#include "mock.h"
+
+#define PAGES 16
+
+/**
+ * struct memfd - a memfd whose pages are numbered
+ * @file: the file
+ * @fd: a descriptor of it
+ */
+struct memfd {
+	struct file *file;
+	int fd;
+};
+
+static void close_memfd(struct memfd *memfd)
+{
+	close_fd(memfd->fd);
+	fput(memfd->file);
+	mock_flush_files();
+}
+
+static struct memfd make_memfd(struct kunit *test, unsigned int seals,
+			       unsigned int first_mark)
+{
+	struct memfd memfd;
+	unsigned long i;
+	loff_t pos;
+	u64 mark;
+
+	memfd.file = shmem_file_setup("udmabuf-kunit", PAGES * PAGE_SIZE, 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, memfd.file);
+	for (i = 0; i < PAGES; i++) {
+		pos = i * PAGE_SIZE;
+		mark = heap_mock_mark(first_mark + i);
+		KUNIT_ASSERT_EQ(test, kernel_write(memfd.file, &mark,
+						   sizeof(mark), &pos),
+				sizeof(mark));
+	}
+	SHMEM_I(file_inode(memfd.file))->seals = seals;
+	memfd.fd = get_unused_fd_flags(O_CLOEXEC);
+	KUNIT_ASSERT_GE(test, memfd.fd, 0);
+	fd_install(memfd.fd, get_file(memfd.file));
+	return memfd;
+}
+
+static struct udmabuf_create_item item(const struct memfd *memfd,
+				       unsigned long first, unsigned long nr)
+{
+	return (struct udmabuf_create_item){
+		.memfd = memfd->fd,
+		.offset = first * PAGE_SIZE,
+		.size = nr * PAGE_SIZE,
+	};
+}
+
+/* The buffer behind the new descriptor, which is closed. */
+static struct dma_buf *create(struct kunit *test,
+			      const struct udmabuf_create_item *items,
+			      unsigned int count)
+{
+	long fd = udmabuf_create(items, count, UDMABUF_FLAGS_CLOEXEC);
+	struct dma_buf *dmabuf;
+
+	KUNIT_ASSERT_GE(test, fd, 0);
+	dmabuf = dma_buf_get(fd);
+	KUNIT_ASSERT_EQ(test, close_fd(fd), 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+	return dmabuf;
+}
+
+static void put(struct dma_buf *dmabuf)
+{
+	dma_buf_put(dmabuf);
+	mock_flush_files();
+}
+
+static bool is_pinned(struct kunit *test, struct memfd *memfd, pgoff_t i)
+{
+	struct folio *folio = filemap_get_folio(memfd->file->f_mapping, i);
+	bool pinned;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, folio);
+	pinned = folio_maybe_dma_pinned(folio);
+	folio_put(folio);
+	return pinned;
+}
+
+static void expect_marks(struct kunit *test, struct dma_buf *dmabuf,
+			 const unsigned int *marks, unsigned int nr)
+{
+	struct iosys_map map;
+	unsigned int i;
+	u64 *word;
+
+	KUNIT_ASSERT_EQ(test, dmabuf->size, nr * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, dma_buf_vmap_unlocked(dmabuf, &map), 0);
+	for (i = 0; i < nr; i++) {
+		word = map.vaddr + i * PAGE_SIZE;
+		KUNIT_EXPECT_EQ(test, *word, heap_mock_mark(marks[i]));
+	}
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+}
+
+static void create_shows_the_range(struct kunit *test)
+{
+	static const unsigned int marks[] = { 3, 4, 5, 6 };
+	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct udmabuf_create_item one = item(&memfd, 3, 4);
+	struct dma_buf *dmabuf = create(test, &one, 1);
+
+	KUNIT_EXPECT_STREQ(test, dmabuf->exp_name, "udmabuf");
+	KUNIT_EXPECT_EQ(test, dmabuf->file->f_mode & (FMODE_READ | FMODE_WRITE),
+			FMODE_READ | FMODE_WRITE);
+	expect_marks(test, dmabuf, marks, ARRAY_SIZE(marks));
+	put(dmabuf);
+	close_memfd(&memfd);
+}
+
+static void list_is_in_its_order(struct kunit *test)
+{
+	static const unsigned int marks[] = { 115, 0, 1, 2, 102, 0 };
+	struct memfd a = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct memfd b = make_memfd(test, F_SEAL_SHRINK, 100);
+	struct udmabuf_create_item items[] = {
+		item(&b, 15, 1), item(&a, 0, 3), item(&b, 2, 1), item(&a, 0, 1),
+	};
+	struct dma_buf *dmabuf = create(test, items, ARRAY_SIZE(items));
+
+	expect_marks(test, dmabuf, marks, ARRAY_SIZE(marks));
+	put(dmabuf);
+	close_memfd(&a);
+	close_memfd(&b);
+}
+
+static void hole_in_the_memfd_is_filled(struct kunit *test)
+{
+	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct udmabuf_create_item one = item(&memfd, 0, PAGES);
+	struct dma_buf *dmabuf;
+	struct iosys_map map;
+
+	KUNIT_ASSERT_EQ(test, vfs_fallocate(memfd.file, FALLOC_FL_PUNCH_HOLE |
+					    FALLOC_FL_KEEP_SIZE, 2 * PAGE_SIZE,
+					    3 * PAGE_SIZE), 0);
+	dmabuf = create(test, &one, 1);
+	KUNIT_ASSERT_EQ(test, dma_buf_vmap_unlocked(dmabuf, &map), 0);
+	KUNIT_EXPECT_NULL(test, memchr_inv(map.vaddr + 2 * PAGE_SIZE, 0,
+					   3 * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, *(u64 *)(map.vaddr + 5 * PAGE_SIZE),
+			heap_mock_mark(5));
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+	put(dmabuf);
+	close_memfd(&memfd);
+}
+
+static void pins_last_as_long_as_the_buffer(struct kunit *test)
+{
+	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct udmabuf_create_item one = item(&memfd, 2, 4);
+	struct dma_buf *dmabuf = create(test, &one, 1);
+
+	KUNIT_EXPECT_FALSE(test, is_pinned(test, &memfd, 1));
+	KUNIT_EXPECT_TRUE(test, is_pinned(test, &memfd, 2));
+	KUNIT_EXPECT_TRUE(test, is_pinned(test, &memfd, 5));
+	KUNIT_EXPECT_FALSE(test, is_pinned(test, &memfd, 6));
+	put(dmabuf);
+	KUNIT_EXPECT_FALSE(test, is_pinned(test, &memfd, 2));
+	KUNIT_EXPECT_FALSE(test, is_pinned(test, &memfd, 5));
+	close_memfd(&memfd);
+}
+
+static void failure_half_way_unpins(struct kunit *test)
+{
+	struct memfd good = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct memfd bad = make_memfd(test, 0, 0);
+	struct udmabuf_create_item items[] = {
+		item(&good, 0, PAGES), item(&bad, 0, 1),
+	};
+	unsigned int fds = mock_count_fds();
+
+	KUNIT_EXPECT_EQ(test, udmabuf_create(items, 2, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, mock_count_fds(), fds);
+	KUNIT_EXPECT_FALSE(test, is_pinned(test, &good, 0));
+	KUNIT_EXPECT_FALSE(test, is_pinned(test, &good, PAGES - 1));
+
+	/* Nothing is pinned for a range that runs off the end. */
+	items[0] = item(&good, 1, PAGES);
+	KUNIT_EXPECT_EQ(test, udmabuf_create(items, 1, 0), -EINVAL);
+	KUNIT_EXPECT_FALSE(test, is_pinned(test, &good, 1));
+	close_memfd(&good);
+	close_memfd(&bad);
+}
+
+static void without_a_free_fd_nothing_is_pinned(struct kunit *test)
+{
+	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct udmabuf_create_item one = item(&memfd, 0, PAGES);
+
+	mock_forbid_fds(true);
+	KUNIT_EXPECT_EQ(test, udmabuf_create(&one, 1, 0), -EMFILE);
+	mock_forbid_fds(false);
+	KUNIT_EXPECT_FALSE(test, is_pinned(test, &memfd, 0));
+	close_memfd(&memfd);
+}
+
+struct seals_case {
+	const char *name;
+	unsigned int seals;
+	long want;
+};
+
+static const struct seals_case seals_cases[] = {
+	{ "shrink", F_SEAL_SHRINK, 0 },
+	{ "shrink, grow and seal",
+	  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, 0 },
+	{ "none", 0, -EINVAL },
+	{ "grow", F_SEAL_GROW, -EINVAL },
+	{ "shrink and write", F_SEAL_SHRINK | F_SEAL_WRITE, -EINVAL },
+	{ "shrink and future write", F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE,
+	  -EINVAL },
+};
+
+KUNIT_ARRAY_PARAM_DESC(seals, seals_cases, name);
+
+static void seals_decide(struct kunit *test)
+{
+	const struct seals_case *c = test->param_value;
+	struct memfd memfd = make_memfd(test, c->seals, 0);
+	struct udmabuf_create_item one = item(&memfd, 0, 1);
+	long ret = udmabuf_create(&one, 1, UDMABUF_FLAGS_CLOEXEC);
+
+	if (ret >= 0) {
+		close_fd(ret);
+		mock_flush_files();
+		ret = 0;
+	}
+	KUNIT_EXPECT_EQ(test, ret, c->want);
+	close_memfd(&memfd);
+}
+
+struct range_case {
+	const char *name;
+	u64 offset, size;
+};
+
+static const struct range_case range_cases[] = {
+	{ "offset within a page", 1, PAGE_SIZE },
+	{ "size within a page", 0, PAGE_SIZE - 1 },
+	{ "size of zero", 0, 0 },
+	{ "beyond the file", PAGES * PAGE_SIZE, PAGE_SIZE },
+	{ "largest offset", U64_MAX & PAGE_MASK, PAGE_SIZE },
+	{ "negative offset", 1ull << 63, PAGE_SIZE },
+	{ "end overflows", (1ull << 63) - PAGE_SIZE, 2 * PAGE_SIZE },
+	{ "largest size", 0, U64_MAX & PAGE_MASK },
+	{ "4 GiB", 0, SZ_4G },
+};
+
+KUNIT_ARRAY_PARAM_DESC(range, range_cases, name);
+
+static void bad_range_is_einval(struct kunit *test)
+{
+	const struct range_case *c = test->param_value;
+	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct udmabuf_create_item items[] = {
+		item(&memfd, 0, 1), {
+			.memfd = memfd.fd,
+			.offset = c->offset,
+			.size = c->size,
+		},
+	};
+
+	KUNIT_EXPECT_EQ(test, udmabuf_create(items + 1, 1, 0), -EINVAL);
+	/* Nor does a good one before it help. */
+	KUNIT_EXPECT_EQ(test, udmabuf_create(items, 2, 0), -EINVAL);
+	close_memfd(&memfd);
+}
+
+static void total_that_wraps_is_einval(struct kunit *test)
+{
+	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct udmabuf_create_item items[] = {
+		item(&memfd, 0, 1), item(&memfd, 0, 1), item(&memfd, 0, 1),
+	};
+
+	items[0].size = 1ull << 63;
+	items[1].size = 1ull << 63;
+	KUNIT_EXPECT_EQ(test, udmabuf_create(items, 3, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, udmabuf_create(items, 0, 0), -EINVAL);
+	close_memfd(&memfd);
+}
+
+static void bad_descriptor_is_ebadfd(struct kunit *test)
+{
+	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct udmabuf_create_item one = item(&memfd, 0, 1);
+	struct udmabuf_create_item two;
+	long fd;
+
+	/* No descriptor at all, and one of a file that has no seals. */
+	one.memfd = 1 << 20;
+	KUNIT_EXPECT_EQ(test, udmabuf_create(&one, 1, 0), -EBADFD);
+	one.memfd = -1;
+	KUNIT_EXPECT_EQ(test, udmabuf_create(&one, 1, 0), -EBADFD);
+
+	two = item(&memfd, 0, 1);
+	fd = udmabuf_create(&two, 1, 0);
+	KUNIT_ASSERT_GE(test, fd, 0);
+	two.memfd = fd;
+	KUNIT_EXPECT_EQ(test, udmabuf_create(&two, 1, 0), -EBADFD);
+	close_fd(fd);
+	mock_flush_files();
+	close_memfd(&memfd);
+}
+
+/* No device has been seen yet, and it works all the same. */
+static void sync_right_after_creation(struct kunit *test)
+{
+	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct udmabuf_create_item one = item(&memfd, 0, PAGES);
+	struct dma_buf *dmabuf = create(test, &one, 1);
+
+	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(dmabuf, DMA_TO_DEVICE),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(dmabuf, DMA_TO_DEVICE),
+			0);
+	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(dmabuf, DMA_TO_DEVICE),
+			0);
+	put(dmabuf);
+	close_memfd(&memfd);
+}
+
+static void map_covers_the_buffer(struct kunit *test)
+{
+	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct udmabuf_create_item one = item(&memfd, 1, PAGES - 2);
+	struct dma_buf *dmabuf = create(test, &one, 1);
+	struct device *dev = heap_mock_device(test, DMA_BIT_MASK(64));
+	struct dma_buf_attachment *attach = dma_buf_attach(dmabuf, dev);
+	struct scatterlist *sg;
+	struct sg_table *sgt;
+	size_t size = 0;
+	int i;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	for_each_sgtable_dma_sg(sgt, sg, i)
+		size += sg_dma_len(sg);
+	KUNIT_EXPECT_EQ(test, size, dmabuf->size);
+	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_BIDIRECTIONAL);
+	dma_buf_detach(dmabuf, attach);
+	put(dmabuf);
+	close_memfd(&memfd);
+}
+
+static struct kunit_case udmabuf_cases[] = {
+	KUNIT_CASE(create_shows_the_range),
+	KUNIT_CASE(list_is_in_its_order),
+	KUNIT_CASE(hole_in_the_memfd_is_filled),
+	KUNIT_CASE(pins_last_as_long_as_the_buffer),
+	KUNIT_CASE(failure_half_way_unpins),
+	KUNIT_CASE(without_a_free_fd_nothing_is_pinned),
+	KUNIT_CASE_PARAM(seals_decide, seals_gen_params),
+	KUNIT_CASE_PARAM(bad_range_is_einval, range_gen_params),
+	KUNIT_CASE(total_that_wraps_is_einval),
+	KUNIT_CASE(bad_descriptor_is_ebadfd),
+	KUNIT_CASE(sync_right_after_creation),
+	KUNIT_CASE(map_covers_the_buffer),
+	{}
+};
+
+static struct kunit_suite udmabuf_suite = {
+	.name = "udmabuf",
+	.test_cases = udmabuf_cases,
+};
+
+kunit_test_suite(udmabuf_suite);
