@@ -52,8 +52,8 @@ selftests: deps
 # The tree's own suites that lean on us.
 suites: deps
 	@scripts/build-kernel debug
-	@scripts/kunit --name drm 'drm*'
-	@scripts/kunit --name ttm 'ttm*'
+	@scripts/kunit --name drm --splats scripts/configs/known-splats 'drm*'
+	@scripts/kunit --name ttm --splats scripts/configs/known-splats 'ttm*'
 
 test: deps
 	@scripts/test

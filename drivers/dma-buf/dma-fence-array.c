@@ -17,9 +17,9 @@
  * DOC: Fence arrays
  *
  * An array is idle until somebody waits for it. Then it is *armed*: it puts a
- * callback on each member and keeps itself alive, by one reference, until all
- * callbacks have run: an array over any member outlives its own signal by that.
- * Who polls an array that is not armed makes it look at its members.
+ * callback on each member, and each callback keeps the array alive until it has
+ * run: an array over any member outlives its own signal by that. Who polls an
+ * array that is not armed makes it look at its members.
  *
  * Callbacks count down and leave the rest to an irq_work, because they run
  * under the lock of a member: signalling there would nest the locks of two
@@ -33,13 +33,11 @@
  * else. It is taken outside the lock of a member that is no container.
  */
 
-/* In &dma_fence.flags. */
-enum {
-	/* The irq_work has containers to arm. */
-	ARM_CONTAINERS = DMA_FENCE_FLAG_USER_BITS,
-	/* All callbacks have run; the reference of the armed array is gone. */
-	DISARMED,
-};
+/* In &dma_fence.flags: the irq_work has containers to arm. */
+enum { ARM_CONTAINERS = DMA_FENCE_FLAG_USER_BITS };
+
+/* In &dma_fence_array.member_error: the first of any is still to come. */
+enum { NO_RESULT = 1 };
 
 static const char *array_driver_name(struct dma_fence *fence)
 {
@@ -65,30 +63,49 @@ static bool is_event(struct dma_fence_array *array, int pending)
 	       (array->signal_on_any && pending == array->num_fences - 1);
 }
 
+/*
+ * A member has signalled. The first one that failed counts, or the first of any,
+ * failed or not; that never changes then, whoever sees to it.
+ */
+static void note_result(struct dma_fence_array *array, struct dma_fence *member)
+{
+	int none = array->signal_on_any ? NO_RESULT : 0;
+	int error = min(member->error, 0);
+
+	if (error != none)
+		cmpxchg(&array->member_error, none, error);
+}
+
 /* Return: how many members are still to come. */
 static int member_done(struct dma_fence_array *array, struct dma_fence *member)
 {
-	/* Ordered by the decrement: the last one sees the error of all. */
-	if (member->error < 0)
-		cmpxchg(&array->member_error, 0, member->error);
+	/* Ordered by the decrement: the last one sees the results of all. */
+	note_result(array, member);
 	return atomic_dec_return(&array->pending);
 }
 
-static void queue_work_on_array(struct dma_fence_array *array)
+/* All who find it complete store the same; whoever does signals it next. */
+static void take_result(struct dma_fence_array *array)
 {
-	/* Each run has a reference; not the last one, the array is armed. */
-	dma_fence_get(&array->base);
-	if (!irq_work_queue(&array->work))
-		dma_fence_put(&array->base);
+	WRITE_ONCE(array->base.error, READ_ONCE(array->member_error));
 }
 
 static void array_callback(struct dma_fence *member, struct dma_fence_cb *cb)
 {
 	struct dma_fence_array *array =
 		container_of(cb, struct dma_fence_array_cb, cb)->array;
+	bool event = is_event(array, member_done(array, member));
 
-	if (is_event(array, member_done(array, member)))
-		queue_work_on_array(array);
+	/*
+	 * The reference of this callback goes to the irq_work if that has to
+	 * run, else away. The last one must not be dropped here, under the lock
+	 * of a member. Then the irq_work does it, which cannot be pending as it
+	 * would have another.
+	 */
+	if (event && irq_work_queue(&array->work))
+		return;
+	if (!refcount_dec_not_one(&array->base.refcount.refcount))
+		irq_work_queue(&array->work);
 }
 
 static void arm_member(struct dma_fence_array *array, unsigned int i)
@@ -96,8 +113,12 @@ static void arm_member(struct dma_fence_array *array, unsigned int i)
 	struct dma_fence_array_cb *cb = &array->callbacks[i];
 
 	cb->array = array;
-	if (dma_fence_add_callback(array->fences[i], &cb->cb, array_callback))
+	/* Of the callback, or not the last one: who arms has another. */
+	dma_fence_get(&array->base);
+	if (dma_fence_add_callback(array->fences[i], &cb->cb, array_callback)) {
 		member_done(array, array->fences[i]);
+		dma_fence_put(&array->base);
+	}
 }
 
 static void arm_containers(struct dma_fence_array *array)
@@ -108,31 +129,21 @@ static void arm_containers(struct dma_fence_array *array)
 	}
 }
 
-/* Drop the reference of the armed array, once; it is not the last one. */
-static void disarm(struct dma_fence_array *array)
-{
-	if (!test_and_set_bit(DISARMED, &array->base.flags))
-		dma_fence_put(&array->base);
-}
-
 /* May run on two processors at once, if a second event comes meanwhile. */
 static void array_work(struct irq_work *work)
 {
 	struct dma_fence_array *array =
 		container_of(work, struct dma_fence_array, work);
-	int pending;
 
 	if (test_and_clear_bit(ARM_CONTAINERS, &array->base.flags))
 		arm_containers(array);
 
-	pending = atomic_read_acquire(&array->pending);
-	if (is_complete(array, pending) &&
+	if (is_complete(array, atomic_read_acquire(&array->pending)) &&
 	    !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &array->base.flags)) {
-		array->base.error = array->member_error;
+		take_result(array);
 		dma_fence_signal(&array->base);
 	}
-	if (!pending)
-		disarm(array);
+	/* Each run has a reference. */
 	dma_fence_put(&array->base);
 }
 
@@ -140,35 +151,31 @@ static bool array_enable_signaling(struct dma_fence *fence)
 {
 	struct dma_fence_array *array = to_dma_fence_array(fence);
 	bool containers = false;
-	int pending;
 
 	lockdep_assert_held(fence->lock);
 
 	if (!array->num_fences)
 		return false;
 
-	dma_fence_get(fence);
 	for (unsigned int i = 0; i < array->num_fences; i++) {
 		if (dma_fence_is_container(array->fences[i]))
 			containers = true;
 		else
 			arm_member(array, i);
 	}
-
-	/*
-	 * A callback may be bringing this about at the same time and have
-	 * queued the work; to signal and to disarm once is enough.
-	 */
-	pending = atomic_read_acquire(&array->pending);
-	if (!pending)
-		disarm(array);
-	if (is_complete(array, pending))
-		fence->error = array->member_error;
 	if (containers) {
 		set_bit(ARM_CONTAINERS, &fence->flags);
-		queue_work_on_array(array);
+		dma_fence_get(fence);
+		/* If it is pending it has a reference, and sees the bit. */
+		if (!irq_work_queue(&array->work))
+			dma_fence_put(fence);
 	}
-	return !is_complete(array, pending);
+
+	/* A callback may find so too, and queue the work: once is enough. */
+	if (!is_complete(array, atomic_read_acquire(&array->pending)))
+		return true;
+	take_result(array);
+	return false;
 }
 
 /* Polling looks at what has happened, and for containers no further. */
@@ -181,7 +188,7 @@ static bool member_is_signaled(struct dma_fence *member)
 }
 
 /* Look at the members of an array that is not armed. */
-static bool poll_members(struct dma_fence_array *array, int *error)
+static bool poll_members(struct dma_fence_array *array)
 {
 	/* A hint: members never become pending again, so a stale one is fine. */
 	unsigned int i = array->signal_on_any ? 0 :
@@ -194,33 +201,29 @@ static bool poll_members(struct dma_fence_array *array, int *error)
 	}
 	if (array->signal_on_any) {
 		if (i < array->num_fences)
-			*error = array->fences[i]->error;
+			note_result(array, array->fences[i]);
 		return i < array->num_fences || !i;
 	}
 
 	WRITE_ONCE(array->first_unsignaled, i);
 	if (i < array->num_fences)
 		return false;
-	for (i = 0; i < array->num_fences && *error >= 0; i++)
-		*error = array->fences[i]->error;
+	for (i = 0; i < array->num_fences; i++)
+		note_result(array, array->fences[i]);
 	return true;
 }
 
 static bool array_signaled(struct dma_fence *fence)
 {
 	struct dma_fence_array *array = to_dma_fence_array(fence);
-	int error = 0;
 
 	if (test_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &fence->flags)) {
 		if (!is_complete(array, atomic_read_acquire(&array->pending)))
 			return false;
-		error = READ_ONCE(array->member_error);
-	} else if (!poll_members(array, &error)) {
+	} else if (!poll_members(array)) {
 		return false;
 	}
-	/* All who get here at once store the same; the core signals next. */
-	if (error < 0)
-		WRITE_ONCE(fence->error, error);
+	take_result(array);
 	return true;
 }
 
@@ -305,7 +308,7 @@ void dma_fence_array_init(struct dma_fence_array *array, int num_fences,
 	array->num_fences = num_fences;
 	array->fences = fences;
 	atomic_set(&array->pending, num_fences);
-	array->member_error = 0;
+	array->member_error = signal_on_any ? NO_RESULT : 0;
 	array->first_unsignaled = 0;
 	array->signal_on_any = signal_on_any;
 	init_irq_work(&array->work, array_work);

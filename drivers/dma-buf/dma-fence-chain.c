@@ -56,6 +56,20 @@ static const char *chain_timeline_name(struct dma_fence *fence)
 	return "unbound";
 }
 
+/*
+ * Has what a link adds signalled? A chain in there is not looked into: it could
+ * contain another one, and so on to any depth.
+ */
+static bool contained_is_signaled(struct dma_fence *link)
+{
+	struct dma_fence *fence = dma_fence_chain_contained(link);
+
+	if (dma_fence_is_chain(fence))
+		return test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
+					&fence->flags);
+	return dma_fence_is_signaled(fence);
+}
+
 /* The link before, with a reference. */
 static struct dma_fence *get_prev(struct dma_fence_chain *chain)
 {
@@ -108,7 +122,7 @@ struct dma_fence *dma_fence_chain_walk(struct dma_fence *fence)
 	while (chain && (prev = get_prev(chain))) {
 		struct dma_fence_chain *link = to_dma_fence_chain(prev);
 
-		if (!dma_fence_is_signaled(dma_fence_chain_contained(prev)))
+		if (!contained_is_signaled(prev))
 			break;
 		replace_link(&chain->prev, prev, link ? get_prev(link) : NULL);
 		dma_fence_put(prev);
@@ -253,7 +267,7 @@ int dma_fence_chain_find_seqno(struct dma_fence **pfence, uint64_t seqno)
 			fence = dma_fence_get_rcu(&link->base);
 		} while (!fence);
 	}
-	if (end || (link != head && dma_fence_is_signaled(link->fence)))
+	if (end || (link != head && contained_is_signaled(fence)))
 		fence = dma_fence_chain_walk(fence);
 	dma_fence_put(*pfence);
 	*pfence = fence;
@@ -324,13 +338,7 @@ static bool chain_signaled(struct dma_fence *fence)
 	struct dma_fence *link;
 
 	dma_fence_chain_for_each(link, fence) {
-		struct dma_fence *contained = dma_fence_chain_contained(link);
-
-		/* Do not recurse into a chain in a chain. */
-		if (dma_fence_is_chain(contained) ?
-		    !test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
-				      &contained->flags) :
-		    !dma_fence_is_signaled(contained)) {
+		if (!contained_is_signaled(link)) {
 			dma_fence_put(link);
 			return false;
 		}

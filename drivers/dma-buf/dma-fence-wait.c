@@ -219,6 +219,7 @@ signed long dma_fence_wait_any_timeout(struct dma_fence **fences, u32 count,
 		ret = poll_any(fences, count, &first);
 	} else {
 		might_sleep();
+		__dma_fence_might_wait();
 		waiters = kvmalloc_array(count, sizeof(*waiters), GFP_KERNEL);
 		if (!waiters)
 			return -ENOMEM;

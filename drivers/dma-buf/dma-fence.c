@@ -291,12 +291,11 @@ static bool enable_signaling_locked(struct dma_fence *fence)
 
 	if (test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
 		return false;
-	if (test_and_set_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &fence->flags) ||
-	    !ops->enable_signaling)
+	if (test_and_set_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &fence->flags))
 		return true;
 
 	trace_dma_fence_enable_signal(fence);
-	if (!ops->enable_signaling(fence))
+	if (ops->enable_signaling && !ops->enable_signaling(fence))
 		dma_fence_signal_locked(fence);
 	/* It may also have signalled in there, whatever it returned. */
 	return !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);

@@ -214,6 +214,26 @@ static bool is_done(struct dma_resv_list *list, unsigned int i)
 	return dma_fence_is_signaled(dma_resv_list_entry(list, i, &usage));
 }
 
+/*
+ * The slot of the timeline comes first: were another one taken, a reader who has
+ * passed that would find the earlier fence signalled and see no work, although
+ * there was some all the time.
+ */
+static unsigned int find_in_short(struct dma_resv_list *list,
+				  struct dma_fence *fence,
+				  enum dma_resv_usage usage)
+{
+	unsigned int slot = list->num_fences;
+
+	for (unsigned int i = 0; i < list->num_fences; i++) {
+		if (stands_for(list, i, fence, usage))
+			return i;
+		if (slot == list->num_fences && is_done(list, i))
+			slot = i;
+	}
+	return slot;
+}
+
 static unsigned int find_in_index(struct dma_resv_list *list,
 				  struct dma_fence *fence,
 				  enum dma_resv_usage usage)
@@ -244,14 +264,8 @@ unsigned int dma_resv_list_find_slot(struct dma_resv_list *list,
 {
 	unsigned int i;
 
-	if (!has_index(list)) {
-		for (i = 0; i < list->num_fences; i++) {
-			if (stands_for(list, i, fence, usage) ||
-			    is_done(list, i))
-				break;
-		}
-		return i;
-	}
+	if (!has_index(list))
+		return find_in_short(list, fence, usage);
 
 	i = find_in_index(list, fence, usage);
 	if (i != NO_SLOT)

@@ -137,9 +137,10 @@ char *sync_file_get_name(struct sync_file *sync_file, char *buf, int len)
 		return buf;
 	}
 
-	snprintf(buf, len, "%s-%s%llu-%lld", sync_file->driver_name,
-		 sync_file->timeline_name, fence->context,
-		 (long long)fence->seqno);
+	/* Made to be cut: what counts is that it is terminated. */
+	scnprintf(buf, len, "%s-%s%llu-%lld", sync_file->driver_name,
+		  sync_file->timeline_name, fence->context,
+		  (long long)fence->seqno);
 	return buf;
 }
 

@@ -165,6 +165,12 @@ BUG: Bad page state in process x  pfn:1'''.splitlines()
     def test_announced_section_without_end(self):
         self.assertEqual(len(report.read_log(['x', report.BEGIN])), 1)
 
+    def test_known_splat(self):
+        log = [self.SPLATS[1], 'WARNING: CPU: 1 PID: 45 at drivers/gpu/drm/x.c:232 f+0x1/0x2'] + ['code'] * 5
+        self.assertEqual(report.read_log(log, [r'at drivers/gpu/drm/x\.c:']), [])
+        self.assertEqual(len(report.read_log(log + [self.SPLATS[5]], [r'at drivers/gpu/drm/x\.c:'])), 1)
+        self.assertEqual(len(report.read_log(log, [r'at drivers/gpu/drm/y\.c:'])), 1)
+
     def test_empty_log(self):
         self.assertEqual(report.read_log([]), ['kernel log: empty'])
 

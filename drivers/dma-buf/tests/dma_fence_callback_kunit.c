@@ -22,7 +22,6 @@ struct probe {
 	int called;
 	int *calls;
 	bool node_empty;
-	bool locked;
 	bool irqs_off;
 	/* The two bits, and whether the work counts as done. */
 	bool signaled;
@@ -33,9 +32,9 @@ static void probe_func(struct dma_fence *fence, struct dma_fence_cb *cb)
 {
 	struct probe *probe = container_of(cb, struct probe, cb);
 
+	lockdep_assert_held(fence->lock);
 	probe->called = probe->calls ? ++*probe->calls : probe->called + 1;
 	probe->node_empty = list_empty(&cb->node);
-	probe->locked = spin_is_locked(fence->lock);
 	probe->irqs_off = irqs_disabled();
 	probe->signaled = test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);
 	probe->has_timestamp = test_bit(DMA_FENCE_FLAG_TIMESTAMP_BIT,
@@ -75,7 +74,6 @@ static void callbacks_run_in_order(struct kunit *test)
 	for (int i = 0; i < ARRAY_SIZE(probes); i++) {
 		KUNIT_EXPECT_EQ(test, probes[i].called, i + 1);
 		KUNIT_EXPECT_TRUE(test, probes[i].node_empty);
-		KUNIT_EXPECT_TRUE(test, probes[i].locked);
 		KUNIT_EXPECT_TRUE(test, probes[i].irqs_off);
 		KUNIT_EXPECT_TRUE(test, probes[i].signaled);
 		KUNIT_EXPECT_TRUE(test, probes[i].has_timestamp);

@@ -102,6 +102,7 @@ static const struct dma_fence_ops both_names = {
 struct bad_init {
 	const char *desc;
 	const struct dma_fence_ops *ops;
+	/* Never taken. */
 	spinlock_t *lock;
 };
 

@@ -70,7 +70,7 @@ static void get_stub_is_shared(struct kunit *test)
 /* drm_syncobj takes it under a spinlock. */
 static void get_stub_while_atomic(struct kunit *test)
 {
-	DEFINE_SPINLOCK(lock);
+	static DEFINE_SPINLOCK(lock);
 	struct dma_fence *fence;
 	unsigned long flags;
 

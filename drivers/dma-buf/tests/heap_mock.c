@@ -84,11 +84,13 @@ void heap_mock_put(struct heap_mock *mock)
 	mock->dmabuf = NULL;
 }
 
-struct device *heap_mock_device(struct kunit *test, u64 dma_mask)
+struct device *heap_mock_device(struct kunit *test)
 {
 	struct device *dev = kunit_device_register(test, "heap-mock");
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
-	KUNIT_ASSERT_EQ(test, dma_coerce_mask_and_coherent(dev, dma_mask), 0);
+	KUNIT_ASSERT_EQ(test, dma_coerce_mask_and_coherent(dev,
+							   DMA_BIT_MASK(64)),
+			0);
 	return dev;
 }

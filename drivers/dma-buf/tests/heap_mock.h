@@ -48,6 +48,6 @@ void heap_mock_put(struct heap_mock *mock);
 u64 heap_mock_mark(unsigned long i);
 
 /* A device without hardware, that reaches all memory. */
-struct device *heap_mock_device(struct kunit *test, u64 dma_mask);
+struct device *heap_mock_device(struct kunit *test);
 
 #endif /* _DMA_BUF_TESTS_HEAP_MOCK_H */

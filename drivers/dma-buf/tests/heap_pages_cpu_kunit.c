@@ -5,6 +5,7 @@
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
+#include <asm/tlbflush.h>
 #include <kunit/test.h>
 #include <linux/dma-buf.h>
 #include <linux/huge_mm.h>
@@ -287,6 +288,31 @@ static void mmap_enters_aligned_memory_by_pmd(struct kunit *test)
 	heap_mock_put(mock);
 }
 
+/* As the mm does to learn who writes where; the fault has to end that. */
+static void write_to_a_protected_pmd(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, PMD_ORDER);
+	struct mm_struct *mm;
+	void __user *user;
+	pmd_t *pmd;
+
+	heap_mock_export(mock);
+	user = map_huge(test, mock, 0);
+	check_mapping(test, user, 0, 1);
+	mm = current->mm;
+	scoped_guard(rwsem_read, &mm->mmap_lock) {
+		pmd = pmd_off(mm, (unsigned long)user);
+		guard(spinlock)(pmd_lockptr(mm, pmd));
+		pmdp_set_wrprotect(mm, (unsigned long)user, pmd);
+	}
+	flush_tlb_mm(mm);
+	KUNIT_EXPECT_EQ(test, put_user(1, (u64 __user *)user), 0);
+	KUNIT_EXPECT_EQ(test, read_word(test, user), 1);
+	KUNIT_EXPECT_TRUE(test, is_huge((unsigned long)user));
+	unmap(test, user, mock->added);
+	heap_mock_put(mock);
+}
+
 /* The mm drops a PMD of which a part goes away; the rest comes back by pages. */
 static void hole_in_a_pmd_leaves_the_rest(struct kunit *test)
 {
@@ -334,6 +360,7 @@ static struct kunit_case heap_pages_cpu_cases[] = {
 	KUNIT_CASE(fault_beyond_the_end_is_sigbus),
 #ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
 	KUNIT_CASE(mmap_enters_aligned_memory_by_pmd),
+	KUNIT_CASE(write_to_a_protected_pmd),
 	KUNIT_CASE(hole_in_a_pmd_leaves_the_rest),
 	KUNIT_CASE(mmap_enters_misaligned_memory_by_pages),
 #endif

@@ -195,12 +195,11 @@ struct map_ctx {
 	struct dma_buf_attachment *attach;
 };
 
-static struct map_ctx setup(struct kunit *test, struct heap_mock *mock,
-			    u64 dma_mask)
+static struct map_ctx setup(struct kunit *test, struct heap_mock *mock)
 {
 	struct map_ctx ctx = { .mock = mock };
 
-	ctx.dev = heap_mock_device(test, dma_mask);
+	ctx.dev = heap_mock_device(test);
 	heap_mock_export(mock);
 	ctx.attach = dma_buf_attach(mock->dmabuf, ctx.dev);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx.attach);
@@ -244,8 +243,7 @@ static void check_table(struct kunit *test, struct sg_table *sgt,
 
 static void map_covers_the_buffer(struct kunit *test)
 {
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 0, 4, 5, 3, 0, 6),
-				   DMA_BIT_MASK(64));
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 0, 4, 5, 3, 0, 6));
 	struct sg_table *sgt = map(ctx.attach, DMA_BIDIRECTIONAL);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
@@ -255,7 +253,7 @@ static void map_covers_the_buffer(struct kunit *test)
 }
 
 static const unsigned int segment_limits[] = {
-	1, PAGE_SIZE, 3 * PAGE_SIZE, 3 * PAGE_SIZE + 1, SZ_64K, UINT_MAX,
+	PAGE_SIZE, 3 * PAGE_SIZE, 3 * PAGE_SIZE + 1, SZ_64K, UINT_MAX,
 };
 
 static void describe_limit(const unsigned int *limit, char *desc)
@@ -275,11 +273,11 @@ static void map_heeds_the_segment_limit(struct kunit *test)
 	struct map_ctx ctx;
 
 	mock->ops.contiguous = true;
-	ctx = setup(test, mock, DMA_BIT_MASK(64));
+	ctx = setup(test, mock);
 	ctx.dev->dma_parms = &parms;
 	sgt = map(ctx.attach, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	check_table(test, sgt, mock, max(limit, PAGE_SIZE));
+	check_table(test, sgt, mock, limit);
 	if (limit == UINT_MAX)
 		KUNIT_EXPECT_LE(test, sgt->orig_nents, 3);
 	unmap(ctx.attach, sgt, DMA_TO_DEVICE);
@@ -289,8 +287,7 @@ static void map_heeds_the_segment_limit(struct kunit *test)
 
 static void unmap_keeps_the_mapping(struct kunit *test)
 {
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0),
-				   DMA_BIT_MASK(64));
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0));
 	struct sg_table *first, *sgt;
 	int i;
 
@@ -313,8 +310,7 @@ static void map_in_another_direction_drops_it(struct kunit *test)
 		DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_BIDIRECTIONAL,
 		DMA_TO_DEVICE,
 	};
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0),
-				   DMA_BIT_MASK(64));
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0));
 	struct heap_mapping *mapping;
 	struct sg_table *sgt;
 	int i;
@@ -335,8 +331,7 @@ static void map_in_another_direction_drops_it(struct kunit *test)
 /* Importers change their table, so nobody else may have it meanwhile. */
 static void map_twice_gives_two_tables(struct kunit *test)
 {
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0),
-				   DMA_BIT_MASK(64));
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0));
 	struct sg_table *a, *b;
 	dma_addr_t addr;
 
@@ -363,7 +358,7 @@ static void map_twice_gives_two_tables(struct kunit *test)
 
 static void attachments_do_not_share(struct kunit *test)
 {
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4), DMA_BIT_MASK(64));
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4));
 	struct dma_buf_attachment *other;
 	struct sg_table *a, *b;
 
@@ -384,14 +379,12 @@ static void attachments_do_not_share(struct kunit *test)
 static void mapping_of_a_limited_device_is_not_kept(struct kunit *test)
 {
 	struct heap_mock *mock = heap_mock_create(test);
-	struct page *page = alloc_page(GFP_KERNEL | GFP_DMA);
+	struct page *page = heap_mock_add(mock, 0);
+	struct map_ctx ctx = setup(test, mock);
 	struct sg_table *sgt;
-	struct map_ctx ctx;
 
-	KUNIT_ASSERT_NOT_NULL(test, page);
-	KUNIT_ASSERT_EQ(test, heap_pages_add(mock->buf, page, 1), 0);
-	mock->added = 1;
-	ctx = setup(test, mock, DMA_BIT_MASK(24));
+	/* It reaches this page, but not all that is beyond. */
+	ctx.dev->bus_dma_limit = PFN_PHYS(page_to_pfn(page) + 1) - 1;
 	sgt = map(ctx.attach, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 	unmap(ctx.attach, sgt, DMA_TO_DEVICE);
@@ -406,8 +399,7 @@ static void cpu_access_in_any_direction(struct kunit *test)
 	static const enum dma_data_direction dirs[] = {
 		DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE,
 	};
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0),
-				   DMA_BIT_MASK(64));
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0));
 	struct dma_buf *dmabuf = ctx.mock->dmabuf;
 	struct sg_table *sgt;
 	int i, j;

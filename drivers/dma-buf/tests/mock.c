@@ -17,6 +17,7 @@
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#include <linux/wait_bit.h>
 
 #include "mock.h"
 
@@ -26,7 +27,7 @@
 struct mapping {
 	struct sg_table table;
 	struct list_head node;
-	struct dma_buf_attachment *attach;
+	struct device *dev;
 	enum dma_data_direction direction;
 };
 
@@ -98,8 +99,8 @@ static int fill_table(struct mock_exporter *exp, struct mapping *mapping)
 						PAGE_SIZE, GFP_KERNEL);
 	if (ret)
 		return ret;
-	ret = dma_map_sgtable(mapping->attach->dev, &mapping->table,
-			      mapping->direction, 0);
+	ret = dma_map_sgtable(mapping->dev, &mapping->table, mapping->direction,
+			      0);
 	if (ret)
 		sg_free_table(&mapping->table);
 	else if (exp->map_empty_segment)
@@ -122,7 +123,7 @@ static struct sg_table *mock_op_map(struct dma_buf_attachment *attach,
 	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL);
 	if (!mapping)
 		return ERR_PTR(-ENOMEM);
-	mapping->attach = attach;
+	mapping->dev = attach->dev;
 	mapping->direction = direction;
 	ret = fill_table(exp, mapping);
 	if (ret) {
@@ -164,7 +165,7 @@ static void mock_op_unmap(struct dma_buf_attachment *attach,
 				  "unmap of what was not mapped");
 	if (!mapping)
 		return;
-	KUNIT_EXPECT_PTR_EQ(exp->test, mapping->attach, attach);
+	KUNIT_EXPECT_PTR_EQ(exp->test, mapping->dev, attach->dev);
 	KUNIT_EXPECT_EQ(exp->test, mapping->direction, direction);
 	KUNIT_EXPECT_PTR_EQ(exp->test, sg_page(sgt->sgl), exp->pages[0]);
 	if (exp->map_empty_segment)
@@ -183,7 +184,9 @@ static void mock_op_release(struct dma_buf *dmabuf)
 	KUNIT_EXPECT_TRUE(exp->test, list_empty(&dmabuf->attachments));
 	/* Still valid: who looks it up finds that it is too late. */
 	KUNIT_EXPECT_EQ(exp->test, file_count(dmabuf->file), 0);
-	complete(&exp->released);
+	/* The exporter may go from here on: only its address is used. */
+	atomic_inc(&exp->released);
+	wake_up_var(&exp->released);
 }
 
 static int mock_op_begin_cpu_access(struct dma_buf *dmabuf,
@@ -258,34 +261,33 @@ static const struct dma_buf_ops mock_ops = {
 bool mock_exporter_wait_released(struct mock_exporter *exp)
 {
 	mock_flush_files();
-	if (!wait_for_completion_timeout(&exp->released, PATIENCE))
-		return false;
-	/* Whoever waits next need not. */
-	complete(&exp->released);
-	return true;
+	return wait_var_event_timeout(&exp->released,
+				      atomic_read(&exp->released) >=
+				      exp->exports, PATIENCE);
 }
 
 void mock_exporter_put_last(struct mock_exporter *exp)
 {
 	KUNIT_EXPECT_EQ(exp->test, file_count(exp->dmabuf->file), 1);
-	KUNIT_EXPECT_EQ(exp->test, mock_calls(exp, MOCK_RELEASE), 0);
+	KUNIT_EXPECT_EQ(exp->test, atomic_read(&exp->released),
+			exp->exports - 1);
 	dma_buf_put(exp->dmabuf);
 	KUNIT_ASSERT_TRUE(exp->test, mock_exporter_wait_released(exp));
-	KUNIT_EXPECT_EQ(exp->test, mock_calls(exp, MOCK_RELEASE), 1);
+	KUNIT_EXPECT_EQ(exp->test, atomic_read(&exp->released), exp->exports);
 }
 
 static void exporter_end(void *data)
 {
 	struct mock_exporter *exp = data;
 
-	if (exp->dmabuf && !mock_exporter_wait_released(exp)) {
+	if (!mock_exporter_wait_released(exp)) {
 		/* Somebody may still use it: leave it. */
 		KUNIT_FAIL(exp->test, "the buffer is left with %ld references",
 			   file_count(exp->dmabuf->file));
 		return;
 	}
 	KUNIT_EXPECT_EQ(exp->test, mock_calls(exp, MOCK_RELEASE),
-			!!exp->dmabuf);
+			exp->exports);
 	KUNIT_EXPECT_TRUE(exp->test, list_empty(&exp->mappings));
 	KUNIT_EXPECT_NULL(exp->test, exp->vaddr);
 	for (int i = 0; i < exp->num_pages; i++) {
@@ -306,7 +308,6 @@ struct mock_exporter *mock_exporter_create(struct kunit *test, size_t size,
 	exp->test = test;
 	spin_lock_init(&exp->lock);
 	INIT_LIST_HEAD(&exp->mappings);
-	init_completion(&exp->released);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, exporter_end,
 							exp), 0);
 
@@ -339,6 +340,7 @@ struct dma_buf *mock_export(struct mock_exporter *exp)
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(exp->test, dmabuf);
 	exp->dmabuf = dmabuf;
+	exp->exports++;
 	return dmabuf;
 }
 

@@ -13,7 +13,6 @@
 
 #include <kunit/test.h>
 #include <linux/atomic.h>
-#include <linux/completion.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
@@ -180,7 +179,8 @@ enum mock_exporter_flags {
  * @mappings: what is mapped now
  * @direction: of the last map, begin_cpu_access or end_cpu_access
  * @vaddr: what vmap returned
- * @released: completed by the release operation
+ * @exports: successful exports so far; the test counts its own
+ * @released: releases that are done
  */
 struct mock_exporter {
 	struct kunit *test;
@@ -202,7 +202,8 @@ struct mock_exporter {
 	struct list_head mappings;
 	enum dma_data_direction direction;
 	void *vaddr;
-	struct completion released;
+	int exports;
+	atomic_t released;
 };
 
 /**
@@ -231,7 +232,7 @@ struct dma_buf *mock_export(struct mock_exporter *exp);
 /* Both in one. */
 struct mock_exporter *mock_exporter_export(struct kunit *test, size_t size,
 					   unsigned int flags);
-/* Waits, for a bounded time, for the release of a buffer. */
+/* Waits, for a bounded time, until all that was exported is released. */
 bool mock_exporter_wait_released(struct mock_exporter *exp);
 /* Drops the last reference to a buffer and expects that it was the last. */
 void mock_exporter_put_last(struct mock_exporter *exp);
@@ -261,8 +262,8 @@ struct dma_buf_attachment *mock_attach(struct mock_importer *imp,
 
 /*
  * Between the two exactly @times warnings fire, and the place of each, as the
- * kernel log has it ("drivers/dma-buf/dma-buf.c:12 dma_buf_put+0x..."), has
- * @where in it. Clears what has been warned about once before.
+ * kernel log has it ("dma_buf_put+0x...", with file and line before it in some
+ * configurations), has @where in it. Clears what has been warned about once.
  */
 void mock_warn_begin(struct kunit *test);
 void mock_warn_end(struct kunit *test, const char *where, unsigned int times);
@@ -290,6 +291,10 @@ void mock_flush_files(void);
 /* Another thread locks the object, until the holder is told to let go. */
 struct task_struct *mock_resv_hold(struct kunit *test, struct dma_resv *resv);
 void mock_resv_let_go(struct task_struct *holder);
+
+/* A file of debugfs, to be closed by __fput_sync(). */
+struct file *mock_debugfs_open(struct kunit *test, const char *path,
+			       int flags);
 
 /* A file to print to, with room for @size bytes; the text is at its buf. */
 struct seq_file *mock_seq_create(struct kunit *test, size_t size);

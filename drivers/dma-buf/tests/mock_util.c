@@ -16,6 +16,7 @@
 #include <linux/kernel.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
+#include <linux/mount.h>
 #include <linux/resource.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
@@ -159,6 +160,23 @@ void mock_signal_end(void)
 void mock_flush_files(void)
 {
 	flush_delayed_fput();
+}
+
+/* From a mount of our own: when tests run at boot nothing is mounted yet. */
+struct file *mock_debugfs_open(struct kunit *test, const char *path, int flags)
+{
+	struct file_system_type *type = get_fs_type("debugfs");
+	struct vfsmount *mount;
+	struct file *file;
+
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	mount = kern_mount(type);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(mount));
+	file = file_open_root_mnt(mount, path, flags, 0);
+	/* An open file has a reference to it. */
+	kern_unmount(mount);
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(file), "%s: %pe", path, file);
+	return file;
 }
 
 static int hold(void *data)

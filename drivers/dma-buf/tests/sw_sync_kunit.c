@@ -6,23 +6,20 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 #include <kunit/test.h>
-#include <linux/anon_inodes.h>
 #include <linux/cleanup.h>
 #include <linux/dma-fence.h>
-#include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
-#include <linux/shmem_fs.h>
 #include <linux/sync_file.h>
-#include <linux/uaccess.h>
 
 #include "../sync_debug.h"
 #include "../sync_timeline.h"
+#include "mock.h"
+#include "sync_mock.h"
 
 /* The interface as test programs know it: on purpose not from sw_sync.c. */
 struct create_fence {
@@ -44,9 +41,9 @@ struct get_deadline {
 struct ctx {
 	struct vfsmount *debugfs;
 	struct file *file;
+	/* Of @file; -1 once it is closed. */
+	int fd;
 	struct sync_timeline *timeline;
-	/* Memory of the "program". */
-	void __user *user;
 };
 
 static struct file *open_sync(struct kunit *test, const char *path, int flags)
@@ -56,24 +53,6 @@ static struct file *open_sync(struct kunit *test, const char *path, int flags)
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
 	return file;
-}
-
-/* A kernel thread's last fput() is carried out later, unless flushed. */
-static void drop(struct file *file)
-{
-	fput(file);
-	flush_delayed_fput();
-}
-
-static void __user *map_user(struct kunit *test, struct file *file,
-			     unsigned long prot, unsigned long flags)
-{
-	unsigned long addr = kunit_vm_mmap(test, file, 0, PAGE_SIZE, prot,
-					   flags | MAP_PRIVATE, 0);
-
-	KUNIT_ASSERT_NE(test, addr, 0);
-	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
-	return (void __user *)addr;
 }
 
 static int sw_sync_init(struct kunit *test)
@@ -87,8 +66,10 @@ static int sw_sync_init(struct kunit *test)
 	ctx->debugfs = kern_mount(type);
 	put_filesystem(type);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx->debugfs);
-	ctx->user = map_user(test, NULL, PROT_READ | PROT_WRITE, MAP_ANONYMOUS);
+	ctx->fd = get_unused_fd_flags(O_CLOEXEC);
+	KUNIT_ASSERT_GE(test, ctx->fd, 0);
 	ctx->file = open_sync(test, "sync/sw_sync", O_RDWR);
+	fd_install(ctx->fd, ctx->file);
 	ctx->timeline = ctx->file->private_data;
 	return 0;
 }
@@ -99,50 +80,35 @@ static void sw_sync_exit(struct kunit *test)
 
 	if (!ctx)
 		return;
-	if (!IS_ERR_OR_NULL(ctx->file)) {
+	if (ctx->timeline && ctx->fd >= 0) {
 		/* The file's is the only reference that is left. */
 		KUNIT_EXPECT_EQ(test, kref_read(&ctx->timeline->kref), 1);
-		drop(ctx->file);
+		sync_mock_close(test, ctx->fd);
 	}
 	if (!IS_ERR_OR_NULL(ctx->debugfs))
 		kern_unmount(ctx->debugfs);
 }
 
-static void close_now(struct kunit *test, int fd)
+static void close_sw_sync(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, close_fd(fd), 0);
-	flush_delayed_fput();
-}
+	struct ctx *ctx = test->priv;
 
-/* The number that the next descriptor gets: tells whether one was left. */
-static int next_fd(struct kunit *test)
-{
-	int fd = get_unused_fd_flags(0);
-
-	KUNIT_ASSERT_GE(test, fd, 0);
-	put_unused_fd(fd);
-	return fd;
+	sync_mock_close(test, ctx->fd);
+	ctx->fd = -1;
 }
 
 static long call_at(struct kunit *test, unsigned int cmd, void __user *arg)
 {
 	struct ctx *ctx = test->priv;
 
-	return ctx->file->f_op->unlocked_ioctl(ctx->file, cmd,
-					       (unsigned long)arg);
+	return sync_mock_ioctl_at(test, ctx->fd, cmd, arg);
 }
 
-/* The same with @data copied into and out of the program's memory. */
 static long call(struct kunit *test, unsigned int cmd, void *data)
 {
 	struct ctx *ctx = test->priv;
-	long ret;
 
-	KUNIT_ASSERT_EQ(test, copy_to_user(ctx->user, data, _IOC_SIZE(cmd)), 0);
-	ret = call_at(test, cmd, ctx->user);
-	KUNIT_ASSERT_EQ(test, copy_from_user(data, ctx->user, _IOC_SIZE(cmd)),
-			0);
-	return ret;
+	return sync_mock_ioctl(test, ctx->fd, cmd, data);
 }
 
 static int create(struct kunit *test, u32 value)
@@ -183,8 +149,9 @@ static void open_names_the_timeline(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sync_timeline_value(ctx->timeline), 0);
 	KUNIT_EXPECT_EQ(test, file_inode(ctx->file)->i_mode & 0777, 0644);
 	KUNIT_EXPECT_EQ(test, file_inode(info)->i_mode & 0777, 0444);
-	KUNIT_EXPECT_NOT_NULL(test, ctx->file->f_op->compat_ioctl);
-	drop(info);
+	/* Not the proxy of debugfs, which has no ioctls for 32 bits. */
+	KUNIT_EXPECT_PTR_EQ(test, ctx->file->f_op, &sw_sync_fops);
+	sync_mock_drop(info);
 }
 
 static void create_fence_then_inc(struct kunit *test)
@@ -197,12 +164,12 @@ static void create_fence_then_inc(struct kunit *test)
 	inc(test, 1);
 	KUNIT_EXPECT_EQ(test, status(test, one), 1);
 	KUNIT_EXPECT_EQ(test, status(test, two), 0);
-	close_now(test, two);
+	sync_mock_close(test, two);
 	inc(test, 1);
 	KUNIT_EXPECT_EQ(test, status(test, again), 1);
-	close_now(test, zero);
-	close_now(test, one);
-	close_now(test, again);
+	sync_mock_close(test, zero);
+	sync_mock_close(test, one);
+	sync_mock_close(test, again);
 }
 
 static void create_fence_shares(struct kunit *test)
@@ -214,8 +181,8 @@ static void create_fence_shares(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, a, b);
 	dma_fence_put(a);
 	dma_fence_put(b);
-	close_now(test, one);
-	close_now(test, other);
+	sync_mock_close(test, one);
+	sync_mock_close(test, other);
 }
 
 /* The answer cannot be delivered: descriptor, file and fence go back. */
@@ -223,23 +190,14 @@ static void create_fence_fault_leaves_nothing(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
 	struct create_fence data = { .value = 1 };
-	struct file *file = shmem_kernel_file_setup("data", PAGE_SIZE, 0);
-	void __user *read_only;
-	loff_t pos = 0;
-	int free;
+	void __user *read_only = mock_user_readonly(test, &data, sizeof(data));
+	unsigned int fds = mock_count_fds();
 
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	KUNIT_ASSERT_EQ(test, kernel_write(file, &data, sizeof(data), &pos),
-			sizeof(data));
-	read_only = map_user(test, file, PROT_READ, 0);
-	drop(file);
-
-	free = next_fd(test);
 	KUNIT_EXPECT_EQ(test, call_at(test, IOC_CREATE_FENCE, read_only),
 			-EFAULT);
 	KUNIT_EXPECT_EQ(test, call_at(test, IOC_CREATE_FENCE, NULL), -EFAULT);
-	flush_delayed_fput();
-	KUNIT_EXPECT_EQ(test, next_fd(test), free);
+	mock_flush_files();
+	KUNIT_EXPECT_EQ(test, mock_count_fds(), fds);
 	KUNIT_EXPECT_EQ(test, kref_read(&ctx->timeline->kref), 1);
 }
 
@@ -265,15 +223,13 @@ static void get_deadline_returns_the_earliest(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, data.deadline_ns, 2000);
 	KUNIT_EXPECT_EQ(test, data.fence_fd, fd);
 	dma_fence_put(fence);
-	close_now(test, fd);
+	sync_mock_close(test, fd);
 }
-
-static const struct file_operations other_fops = {};
 
 static void get_deadline_bad_argument(struct kunit *test)
 {
 	int fd = create(test, 1), stub = get_unused_fd_flags(0);
-	int other = anon_inode_getfd("other", &other_fops, NULL, 0);
+	int other = sync_mock_other_fd(test);
 	struct dma_fence *fence = dma_fence_get_stub();
 	struct sync_file *sync_file = sync_file_create(fence);
 	const struct get_deadline bad[] = {
@@ -293,20 +249,18 @@ static void get_deadline_bad_argument(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, call(test, IOC_GET_DEADLINE, &data),
 				    -EINVAL, "no. %d", i);
 	}
-	close_now(test, stub);
-	close_now(test, other);
-	close_now(test, fd);
+	sync_mock_close(test, stub);
+	sync_mock_close(test, other);
+	sync_mock_close(test, fd);
 }
 
 static void close_fails_pending(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
 	int one = create(test, 1), two = create(test, 2);
 	struct dma_fence *fence;
 
 	inc(test, 1);
-	drop(ctx->file);
-	ctx->file = NULL;
+	close_sw_sync(test);
 	KUNIT_EXPECT_EQ(test, status(test, one), 1);
 	KUNIT_EXPECT_EQ(test, status(test, two), -ENOENT);
 
@@ -316,31 +270,30 @@ static void close_fails_pending(struct kunit *test)
 		KUNIT_EXPECT_STREQ(test, dma_fence_driver_name(fence),
 				   "sw_sync");
 	dma_fence_put(fence);
-	close_now(test, one);
-	close_now(test, two);
+	sync_mock_close(test, one);
+	sync_mock_close(test, two);
 }
 
-/* Everything from the heading of the list to the end. */
-static const char *print_info(struct kunit *test, char *buf, size_t size)
+/* The text of sync/info as far as it goes into @size bytes. */
+static const char *print_info(struct kunit *test, size_t size)
 {
-	struct seq_file seq = { .buf = buf, .size = size };
+	struct seq_file *seq = mock_seq_create(test, size);
 
-	KUNIT_EXPECT_EQ(test, sync_info_show(&seq, NULL), 0);
-	buf[min(seq.count, size - 1)] = '\0';
-	KUNIT_EXPECT_EQ(test, strncmp(buf, "objs:\n--------------\n", 21), 0);
-	return buf;
+	KUNIT_EXPECT_EQ(test, sync_info_show(seq, NULL), 0);
+	KUNIT_EXPECT_EQ(test, strncmp(seq->buf, "objs:\n--------------\n", 21),
+			0);
+	return seq->buf;
 }
 
 static void info_lists_timelines_and_fences(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
-	char *buf = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
 	struct dma_fence *fence;
 	struct timespec64 ts;
+	const char *text;
 	char want[80];
 	int fds[3];
 
-	KUNIT_ASSERT_NOT_NULL(test, buf);
 	strscpy(ctx->timeline->name, "a program");
 	inc(test, 0xfffffff0);
 	fds[0] = create(test, 3);
@@ -348,48 +301,47 @@ static void info_lists_timelines_and_fences(struct kunit *test)
 	fds[2] = create(test, 0xfffffff1);
 	inc(test, 1);
 
-	print_info(test, buf, PAGE_SIZE);
-	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(buf, "a program: -15\n"
+	text = print_info(test, PAGE_SIZE);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(text, "a program: -15\n"
 		"  fence active: 4294967285 / -15\n"
-		"  fence active: 3 / -15\n\n"), "%s", buf);
-	KUNIT_EXPECT_STREQ(test, strrchr(buf, 'f'), "fences:\n--------------\n");
+		"  fence active: 3 / -15\n\n"), "%s", text);
+	KUNIT_EXPECT_STREQ(test, strrchr(text, 'f'),
+			   "fences:\n--------------\n");
 
 	/* What has failed is shown for as long as somebody holds it. */
-	close_now(test, fds[1]);
-	drop(ctx->file);
-	ctx->file = NULL;
+	sync_mock_close(test, fds[1]);
+	close_sw_sync(test);
 	fence = sync_file_get_fence(fds[0]);
 	ts = ktime_to_timespec64(dma_fence_timestamp(fence));
 	dma_fence_put(fence);
 	snprintf(want, sizeof(want), "a program: -15\n"
 		 "  fence error@%lld.%09ld: 3 / -15\n\n",
 		 (s64)ts.tv_sec, ts.tv_nsec);
-	print_info(test, buf, PAGE_SIZE);
-	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(buf, want), "%s", buf);
+	text = print_info(test, PAGE_SIZE);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(text, want), "%s", text);
 
-	close_now(test, fds[0]);
-	close_now(test, fds[2]);
-	print_info(test, buf, PAGE_SIZE);
-	KUNIT_EXPECT_NULL(test, strstr(buf, "a program"));
+	sync_mock_close(test, fds[0]);
+	sync_mock_close(test, fds[2]);
+	text = print_info(test, PAGE_SIZE);
+	KUNIT_EXPECT_NULL(test, strstr(text, "a program"));
 }
 
 /* seq_file prints all of it again into a larger buffer; nothing is kept. */
 static void info_of_a_full_buffer(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
-	char buf[40];
 	int fds[4];
 
 	for (int i = 0; i < ARRAY_SIZE(fds); i++)
 		fds[i] = create(test, i + 1);
-	print_info(test, buf, sizeof(buf));
+	print_info(test, 40);
 	KUNIT_EXPECT_EQ(test, kref_read(&ctx->timeline->kref), 5);
 	for (int i = 0; i < ARRAY_SIZE(fds); i++) {
 		struct dma_fence *fence = sync_file_get_fence(fds[i]);
 
 		KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
 		dma_fence_put(fence);
-		close_now(test, fds[i]);
+		sync_mock_close(test, fds[i]);
 	}
 }
 

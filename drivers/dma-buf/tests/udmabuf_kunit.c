@@ -358,7 +358,7 @@ static void map_covers_the_buffer(struct kunit *test)
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct udmabuf_create_item one = item(&memfd, 1, PAGES - 2);
 	struct dma_buf *dmabuf = create(test, &one, 1);
-	struct device *dev = heap_mock_device(test, DMA_BIT_MASK(64));
+	struct device *dev = heap_mock_device(test);
 	struct dma_buf_attachment *attach = dma_buf_attach(dmabuf, dev);
 	struct scatterlist *sg;
 	struct sg_table *sgt;

@@ -36,8 +36,8 @@ FIXTURE_VARIANT(nth)
 	int (*prepare)(struct ctx *c);
 	int (*call)(struct ctx *c);
 	void (*undo)(struct ctx *c, int ret);
-	bool pages; /* the call allocates pages of its own: look for lost ones */
 	bool thrifty; /* the call may do without any allocation */
+	bool imports; /* the call puts fences on the buffer, or, failing, must not */
 };
 
 static void undo_close(struct ctx *c, int ret)
@@ -52,7 +52,7 @@ static int call_system(struct ctx *c)
 
 FIXTURE_VARIANT_ADD(nth, heap_system)
 {
-	.call = call_system, .undo = undo_close, .pages = true,
+	.call = call_system, .undo = undo_close,
 };
 
 static int call_cma(struct ctx *c)
@@ -62,7 +62,7 @@ static int call_cma(struct ctx *c)
 
 FIXTURE_VARIANT_ADD(nth, heap_cma)
 {
-	.call = call_cma, .undo = undo_close, .pages = true,
+	.call = call_cma, .undo = undo_close,
 };
 
 static int call_set_name(struct ctx *c)
@@ -109,7 +109,7 @@ static int call_import(struct ctx *c)
 
 FIXTURE_VARIANT_ADD(nth, import_one_fence)
 {
-	.prepare = prepare_fresh, .call = call_import, .thrifty = true,
+	.prepare = prepare_fresh, .call = call_import, .thrifty = true, .imports = true,
 };
 
 static int prepare_fresh_merge(struct ctx *c)
@@ -126,7 +126,7 @@ static int prepare_fresh_merge(struct ctx *c)
 
 FIXTURE_VARIANT_ADD(nth, import_merged_fences)
 {
-	.prepare = prepare_fresh_merge, .call = call_import, .thrifty = true,
+	.prepare = prepare_fresh_merge, .call = call_import, .thrifty = true, .imports = true,
 };
 
 static int call_merge(struct ctx *c)
@@ -306,37 +306,50 @@ static bool set_up_injection(void)
 	return true;
 }
 
-FIXTURE_SETUP(nth)
+/* Opens what the calls need; says what is missing, or NULL. */
+static const char *open_devices(struct ctx *c, int *nth_fd)
 {
-	struct ctx *c = &self->c;
-	int i;
-
-	self->nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (self->nth_fd < 0 || !set_up_injection())
-		SKIP(return, "CONFIG_FAULT_INJECTION_DEBUG_FS, _FAILSLAB or _FAIL_PAGE_ALLOC");
+	/* A page fault in the middle of a call would have its allocation failed instead. */
+	if (mlockall(MCL_CURRENT))
+		return "the right to lock memory";
+	*nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (*nth_fd < 0 || !set_up_injection())
+		return "CONFIG_FAULT_INJECTION_DEBUG_FS, _FAILSLAB or _FAIL_PAGE_ALLOC";
+	if (missing(SW_SYNC_PATH))
+		return NEEDS_SW_SYNC;
 	c->system = open(SYSTEM_HEAP, O_RDWR | O_CLOEXEC);
 	c->cma = cma_heap_open();
 	c->udmabuf = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
 	c->vgem = drm_open("vgem");
 	c->vkms = drm_open("vkms");
 	if (c->system < 0 || c->cma < 0 || c->udmabuf < 0 || c->vgem < 0 || c->vkms < 0)
-		SKIP(return, "a heap, /dev/udmabuf, vgem or vkms: see the config file");
-	if (missing(SW_SYNC_PATH))
-		SKIP(return, NEEDS_SW_SYNC);
+		return "a heap, /dev/udmabuf, vgem or vkms: see the config file";
+	return NULL;
+}
+
+static int make_objects(struct ctx *c)
+{
+	int i;
 
 	c->fd = heap_alloc(BUFFER);
-	ASSERT_LE(0, c->fd);
 	c->memfd = sealed_memfd(16 * page_size());
-	ASSERT_LE(0, c->memfd);
 	for (i = 0; i < 2; i++) {
 		c->tl[i] = sw_open();
 		c->fence[i] = sw_fence(c->tl[i], 1);
-		ASSERT_LE(0, c->fence[i]);
 	}
 	c->merged = sf_merge("pair", c->fence[0], c->fence[1]);
-	ASSERT_LE(0, c->merged);
 	c->fresh = -1;
 	c->fresh_tl = -1;
+	return c->fd < 0 || c->memfd < 0 || c->merged < 0 ? -1 : 0;
+}
+
+FIXTURE_SETUP(nth)
+{
+	const char *lack = open_devices(&self->c, &self->nth_fd);
+
+	if (lack)
+		SKIP(return, "%s", lack);
+	ASSERT_EQ(0, make_objects(&self->c));
 }
 
 FIXTURE_TEARDOWN(nth)
@@ -403,6 +416,8 @@ TEST_F_TIMEOUT(nth, every_failing_allocation_is_survived, 600)
 			EXPECT_TRUE(is_memory_error(ret)) {
 				TH_LOG("allocation %u failed and the call said %d", nth, ret);
 			}
+			if (variant->imports)
+				EXPECT_EQ(POLLIN, poll_now(c->fd, POLLIN));
 			failed++;
 		}
 		EXPECT_EQ(fds, count_fds());
@@ -426,17 +441,47 @@ static long available_kb(void)
 	return at ? strtol(at + strlen("MemAvailable:"), NULL, 10) : -1;
 }
 
+FIXTURE(pages)
+{
+	struct ctx c;
+	int nth_fd;
+};
+
+FIXTURE_VARIANT(pages)
+{
+	int (*call)(struct ctx *c);
+};
+
+FIXTURE_VARIANT_ADD(pages, heap_system)
+{
+	.call = call_system,
+};
+
+FIXTURE_VARIANT_ADD(pages, heap_cma)
+{
+	.call = call_cma,
+};
+
+FIXTURE_SETUP(pages)
+{
+	const char *lack = open_devices(&self->c, &self->nth_fd);
+
+	if (lack)
+		SKIP(return, "%s", lack);
+}
+
+FIXTURE_TEARDOWN(pages)
+{
+}
+
 /* The calls that fail, over and over: 64 MiB are lost if each time a buffer's pages are. */
-TEST_F_TIMEOUT(nth, failing_calls_lose_no_pages, 600)
+TEST_F_TIMEOUT(pages, none_are_lost_by_failing_calls, 600)
 {
 	struct ctx *c = &self->c;
 	unsigned int nth, round, failed = 0;
 	bool fired = true;
-	long before;
+	long before = available_kb();
 
-	if (!variant->pages)
-		return;
-	before = available_kb();
 	for (nth = 1; fired && nth < MAX_NTH; nth++) {
 		for (round = 0; round < 128; round++) {
 			int ret = call_failing(self->nth_fd, c, variant->call, nth, &fired);

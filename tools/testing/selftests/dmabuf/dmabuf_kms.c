@@ -221,6 +221,9 @@ TEST_F(kms, in_fence_holds_the_commit)
 	ASSERT_EQ(0, commit(self->dev, req, NONBLOCK));
 	ASSERT_LE(0, out);
 	EXPECT_EQ(0, poll_now(out, POLLIN));
+	ASSERT_EQ(1, sf_fences(out, &done, 1));
+	EXPECT_STREQ("vkms", done.driver_name);
+	EXPECT_EQ(0, done.status);
 	ASSERT_EQ(0, sw_inc(self->tl, 1));
 	EXPECT_EQ(POLLIN, poll_ms(out, POLLIN, WAIT_MS));
 	ASSERT_EQ(1, sf_fences(self->fence, &in, 1));

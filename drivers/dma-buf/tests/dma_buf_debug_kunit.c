@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * With CONFIG_DMABUF_DEBUG importers get a table of their own, which they may
+ * change, without pages; the exporter gets back what it gave.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <kunit/test.h>
+#include <linux/dma-direction.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+
+#include "../dma-buf-internal.h"
+#include "mock.h"
+
+#define PAGES 200
+
+/* Several chunks of a scatter list, some of its segments merged for DMA. */
+static struct sg_table *create_table(struct kunit *test)
+{
+	struct sg_table *sgt = kunit_kzalloc(test, sizeof(*sgt), GFP_KERNEL);
+	struct scatterlist *sg;
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, sgt);
+	KUNIT_ASSERT_EQ(test, sg_alloc_table(sgt, PAGES, GFP_KERNEL), 0);
+	for_each_sgtable_sg(sgt, sg, i) {
+		sg_set_page(sg, ZERO_PAGE(0), PAGE_SIZE, 0);
+		sg_dma_address(sg) = 0x100000000ULL + i * 4 * PAGE_SIZE;
+		sg_dma_len(sg) = (i % 3 + 1) * PAGE_SIZE;
+	}
+	sgt->nents = PAGES - 50;
+	return sgt;
+}
+
+static void wrap_hides_pages(struct kunit *test)
+{
+	struct sg_table *sgt = create_table(test);
+	struct sg_table *seen = dma_buf_debug_wrap(sgt);
+	struct scatterlist *sg;
+	int i;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, seen);
+	KUNIT_EXPECT_PTR_NE(test, seen, sgt);
+	KUNIT_EXPECT_EQ(test, seen->nents, sgt->nents);
+	for_each_sgtable_dma_sg(seen, sg, i) {
+		KUNIT_EXPECT_NULL(test, sg_page(sg));
+		KUNIT_EXPECT_EQ(test, sg->length, 0);
+		KUNIT_EXPECT_EQ(test, sg_dma_address(sg),
+				0x100000000ULL + i * 4 * PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, sg_dma_len(sg),
+				(i % 3 + 1) * PAGE_SIZE);
+	}
+	KUNIT_EXPECT_EQ(test, i, sgt->nents);
+	KUNIT_EXPECT_TRUE(test, sg_is_last(sg_last(seen->sgl, seen->nents)));
+
+	KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), sgt);
+	sg_free_table(sgt);
+}
+
+/* Importers cut the ends off and put them back, or not. */
+static void wrap_may_be_changed(struct kunit *test)
+{
+	struct sg_table *sgt = create_table(test);
+	struct sg_table *seen = dma_buf_debug_wrap(sgt);
+	struct scatterlist *sg;
+	int i;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, seen);
+	for_each_sgtable_dma_sg(seen, sg, i) {
+		sg_dma_address(sg) = 0;
+		sg_dma_len(sg) = 1;
+	}
+	KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), sgt);
+	for_each_sgtable_sg(sgt, sg, i) {
+		KUNIT_EXPECT_PTR_EQ(test, sg_page(sg), ZERO_PAGE(0));
+		KUNIT_EXPECT_EQ(test, sg->length, PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, sg_dma_address(sg),
+				0x100000000ULL + i * 4 * PAGE_SIZE);
+	}
+	KUNIT_EXPECT_EQ(test, sgt->nents, PAGES - 50);
+	KUNIT_EXPECT_EQ(test, sgt->orig_nents, PAGES);
+	sg_free_table(sgt);
+}
+
+/* Memory that is reached in another way, as virtio-gpu's objects. */
+static void wrap_empty_table(struct kunit *test)
+{
+	struct sg_table sgt = {};
+	struct sg_table *seen = dma_buf_debug_wrap(&sgt);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, seen);
+	KUNIT_EXPECT_EQ(test, seen->nents, 0);
+	KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), &sgt);
+}
+
+/* The same from an importer's side; the mock checks what it gets back. */
+static void map_attachment_hides_pages(struct kunit *test)
+{
+	struct mock_exporter *exp = mock_exporter_export(test, 3 * PAGE_SIZE,
+							 0);
+	struct mock_importer *imp = mock_importer_create(test, "imp", exp);
+	struct dma_buf_attachment *attach = mock_attach(imp, false);
+	struct sg_table *sgt;
+	struct scatterlist *sg;
+	int i;
+
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_TO_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		KUNIT_EXPECT_NULL(test, sg_page(sg));
+		sg_dma_address(sg) += 16;
+		sg_dma_len(sg) = 1;
+	}
+	KUNIT_EXPECT_EQ(test, i, 3);
+	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_TO_DEVICE);
+	dma_buf_detach(exp->dmabuf, attach);
+	mock_exporter_put_last(exp);
+}
+
+static void detach_mapped_warns(struct kunit *test)
+{
+	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
+	struct mock_importer *imp = mock_importer_create(test, "imp", exp);
+	struct dma_buf_attachment *attach = mock_attach(imp, false);
+	struct dma_buf_attachment again;
+	struct sg_table *sgt;
+
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_TO_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	again = *attach;
+	mock_warn_begin(test);
+	dma_buf_detach(exp->dmabuf, attach);
+	mock_warn_end(test, "dma_buf_debug_detach", 1);
+
+	/* What the importer has lost only this test can free. */
+	dma_resv_lock(exp->dmabuf->resv, NULL);
+	exp->ops.unmap_dma_buf(&again, dma_buf_debug_unwrap(sgt),
+			       DMA_TO_DEVICE);
+	dma_resv_unlock(exp->dmabuf->resv);
+	mock_exporter_put_last(exp);
+}
+
+static struct kunit_case dma_buf_debug_cases[] = {
+	KUNIT_CASE(wrap_hides_pages),
+	KUNIT_CASE(wrap_may_be_changed),
+	KUNIT_CASE(wrap_empty_table),
+	KUNIT_CASE(map_attachment_hides_pages),
+	KUNIT_CASE(detach_mapped_warns),
+	{}
+};
+
+static struct kunit_suite dma_buf_debug_suite = {
+	.name = "dma_buf_debug",
+	.test_cases = dma_buf_debug_cases,
+};
+
+kunit_test_suite(dma_buf_debug_suite);

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Searches for a point in a chain, compared with a model that is nothing but an
+ * array: at each position, for each pattern of what has signalled, and for
+ * thousands of random operations from a fixed seed.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-fence-chain.h>
+#include <linux/dma-fence.h>
+#include <linux/prandom.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "mock.h"
+
+#define MAX_LINKS 4000
+
+/* A link as the model has it. */
+struct point {
+	struct dma_fence *link;
+	struct dma_fence *fence;
+	u64 seqno;
+	u64 prev_seqno;
+	/* Links of one timeline have the same. */
+	int timeline;
+	bool signaled;
+	/* The test has a reference to the link. */
+	bool held;
+};
+
+struct model {
+	struct kunit *test;
+	struct mock_timeline *timeline;
+	/* What the first link comes after, or NULL. */
+	struct dma_fence *plain;
+	bool plain_signaled;
+	int num;
+	struct point points[MAX_LINKS];
+};
+
+static struct model *model_create(struct kunit *test, bool plain)
+{
+	struct model *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, m);
+	m->test = test;
+	m->timeline = mock_timeline_create(test, "model");
+	if (plain)
+		m->plain = mock_fence_create(m->timeline);
+	return m;
+}
+
+/* The test holds the newest link, which holds the rest. */
+static void model_add(struct model *m, u64 seqno)
+{
+	struct dma_fence_chain *chain = dma_fence_chain_alloc();
+	struct point *p = &m->points[m->num], *prev = p - 1;
+	struct dma_fence *before;
+
+	KUNIT_ASSERT_NOT_NULL(m->test, chain);
+	KUNIT_ASSERT_LT(m->test, m->num, MAX_LINKS);
+	p->link = &chain->base;
+	p->fence = mock_fence_create(m->timeline);
+	p->seqno = seqno;
+	p->held = true;
+	if (m->num) {
+		before = prev->link;
+		prev->held = false;
+		p->timeline = prev->timeline;
+		p->prev_seqno = prev->seqno;
+		if (seqno <= prev->seqno) {
+			p->seqno = prev->seqno;
+			p->timeline++;
+			p->prev_seqno = 0;
+		}
+	} else {
+		before = dma_fence_get(m->plain);
+	}
+	dma_fence_chain_init(chain, before, dma_fence_get(p->fence), seqno);
+	m->num++;
+}
+
+static void model_signal(struct model *m, int i)
+{
+	if (i < 0) {
+		if (m->plain)
+			dma_fence_signal(m->plain);
+		m->plain_signaled = true;
+		return;
+	}
+	dma_fence_signal(m->points[i].fence);
+	m->points[i].signaled = true;
+}
+
+/* The next older one that is pending; -1 for the plain fence, -2 for none. */
+static int model_walk(struct model *m, int i)
+{
+	while (--i >= 0) {
+		if (!m->points[i].signaled)
+			return i;
+	}
+	return i == -1 && m->plain && !m->plain_signaled ? -1 : -2;
+}
+
+/* The fence that a search from link @from finds, or -EINVAL. */
+static int model_find(struct model *m, int from, u64 seqno,
+		      struct dma_fence **found)
+{
+	int i = from;
+
+	*found = m->points[from].link;
+	if (!seqno)
+		return 0;
+	if (m->points[from].seqno < seqno)
+		return -EINVAL;
+	while (i >= 0 && m->points[i].timeline == m->points[from].timeline &&
+	       m->points[i].prev_seqno >= seqno)
+		i = model_walk(m, i);
+	*found = i >= 0 ? m->points[i].link : i == -1 ? m->plain : NULL;
+	return 0;
+}
+
+static void expect_find(struct model *m, int from, u64 seqno)
+{
+	struct dma_fence *fence = dma_fence_get(m->points[from].link);
+	struct dma_fence *found;
+	int ret = model_find(m, from, seqno, &found);
+
+	KUNIT_EXPECT_EQ_MSG(m->test, dma_fence_chain_find_seqno(&fence, seqno),
+			    ret, "from %d for %llu", from, seqno);
+	KUNIT_EXPECT_PTR_EQ_MSG(m->test, fence, found, "from %d for %llu",
+				from, seqno);
+	dma_fence_put(fence);
+}
+
+/* A full walk visits what the model does. */
+static void expect_walk(struct model *m, int from)
+{
+	struct dma_fence *fence = dma_fence_get(m->points[from].link);
+	struct dma_fence *expected;
+	int i = from;
+
+	do {
+		i = model_walk(m, i);
+		fence = dma_fence_chain_walk(fence);
+		expected = i >= 0 ? m->points[i].link :
+				    i == -1 ? m->plain : NULL;
+		KUNIT_EXPECT_PTR_EQ_MSG(m->test, fence, expected,
+					"from %d at %d", from, i);
+	} while (i >= 0 && fence == expected);
+	dma_fence_put(fence);
+}
+
+static bool is_alive(struct model *m, int i)
+{
+	/* Its fence is ours, its reference to it is gone when it is. */
+	return kref_read(&m->points[i].fence->refcount) > 1;
+}
+
+/* After a walk from the newest, what has signalled is gone unless held. */
+static void expect_collected(struct model *m)
+{
+	int wrong = 0, held = -1;
+
+	for (int i = m->num - 1; i >= 0; i--) {
+		if (m->points[i].held && held < 0)
+			held = i;
+		wrong += is_alive(m, i) != (i == held ||
+					    !m->points[i].signaled);
+	}
+	KUNIT_EXPECT_EQ(m->test, wrong, 0);
+}
+
+static void model_free(struct model *m)
+{
+	for (int i = m->num - 1; i >= 0; i--) {
+		if (m->points[i].held)
+			dma_fence_put(m->points[i].link);
+	}
+	for (int i = 0; i < m->num; i++) {
+		KUNIT_EXPECT_EQ(m->test,
+				kref_read(&m->points[i].fence->refcount), 1);
+		dma_fence_put(m->points[i].fence);
+	}
+	if (m->plain)
+		KUNIT_EXPECT_EQ(m->test, kref_read(&m->plain->refcount), 1);
+	dma_fence_put(m->plain);
+}
+
+static void find_without_a_chain(struct kunit *test)
+{
+	struct model *m = model_create(test, true);
+	struct dma_fence *fence = m->plain;
+
+	KUNIT_EXPECT_EQ(test, dma_fence_chain_find_seqno(&fence, 1), -EINVAL);
+	KUNIT_EXPECT_PTR_EQ(test, fence, m->plain);
+	KUNIT_EXPECT_EQ(test, dma_fence_chain_find_seqno(&fence, 0), 0);
+	KUNIT_EXPECT_PTR_EQ(test, fence, m->plain);
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
+	fence = NULL;
+	KUNIT_EXPECT_EQ(test, dma_fence_chain_find_seqno(&fence, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, dma_fence_chain_find_seqno(&fence, 0), 0);
+	KUNIT_EXPECT_NULL(test, fence);
+	model_free(m);
+}
+
+/* The reference that was given in is exchanged or, on failure, left alone. */
+static void find_exchanges_references(struct kunit *test)
+{
+	struct model *m = model_create(test, false);
+	struct dma_fence *fence;
+
+	for (int i = 0; i < 3; i++)
+		model_add(m, (i + 1) * 10);
+	fence = m->points[2].link;
+	dma_fence_get(fence);
+	KUNIT_EXPECT_EQ(test, dma_fence_chain_find_seqno(&fence, 31), -EINVAL);
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
+	KUNIT_EXPECT_EQ(test, dma_fence_chain_find_seqno(&fence, 15), 0);
+	KUNIT_EXPECT_PTR_EQ(test, fence, m->points[1].link);
+	KUNIT_EXPECT_EQ(test, kref_read(&m->points[2].link->refcount), 1);
+	dma_fence_put(fence);
+
+	/* What completes a point that was never added is the next one. */
+	model_signal(m, 0);
+	fence = dma_fence_get(m->points[2].link);
+	KUNIT_EXPECT_EQ(test, dma_fence_chain_find_seqno(&fence, 10), 0);
+	KUNIT_EXPECT_NULL(test, fence);
+	KUNIT_EXPECT_EQ(test, kref_read(&m->points[2].link->refcount), 1);
+	model_free(m);
+}
+
+struct pattern {
+	const char *desc;
+	u32 signaled;
+	bool plain;
+	/* Each search once more when a walk has cut out what has signalled. */
+	bool walked;
+	/* Begin a new timeline at this link. */
+	int restart;
+};
+
+static const struct pattern patterns[] = {
+	{ "all pending", 0 },
+	{ "all pending, after a plain fence", 0, .plain = true },
+	{ "all signalled", U32_MAX },
+	{ "all signalled and cut out", U32_MAX, .walked = true },
+	{ "all signalled, after a plain fence", U32_MAX, true, true },
+	{ "every second", 0xaaaaaaaa },
+	{ "every second, cut out", 0x55555555, .walked = true },
+	{ "older half", 0x0000ffff },
+	{ "older half, cut out", 0x0000ffff, .walked = true },
+	{ "newer half", 0xffff0000 },
+	{ "newer half, cut out", 0x7fff0000, true, .walked = true },
+	{ "all but the oldest, cut out", 0xfffffffe, .walked = true },
+	{ "new timeline in the middle", 0, .restart = 11 },
+	{ "new timeline, mixed", 0x3a79c2e5, true, .restart = 20 },
+	{ "new timeline, mixed, cut out", 0x3a79c2e5, true, true, 20 },
+	{ "new timeline, older one signalled", 0x000fffff, .walked = true,
+	  .restart = 20 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(pattern, patterns, desc);
+
+#define NUM 32
+
+static void find_at_every_position(struct kunit *test)
+{
+	const struct pattern *param = test->param_value;
+	struct model *m = model_create(test, param->plain);
+
+	/* Numbers with gaps: points in between were never added. */
+	for (int i = 0; i < NUM; i++)
+		model_add(m, param->restart && i == param->restart ?
+			     1 : 3 * (i + 1));
+	for (int i = 0; i < NUM; i++) {
+		if (param->signaled & BIT(i))
+			model_signal(m, i);
+	}
+	if (param->walked)
+		expect_walk(m, NUM - 1);
+	for (u64 seqno = 0; seqno <= 3 * NUM + 2; seqno++)
+		expect_find(m, NUM - 1, seqno);
+	/* From the middle too, where it is still there. */
+	for (u64 seqno = 0; seqno <= 3 * NUM + 2; seqno++) {
+		if (is_alive(m, NUM / 2))
+			expect_find(m, NUM / 2, seqno);
+	}
+	expect_walk(m, NUM - 1);
+	expect_collected(m);
+	model_free(m);
+}
+
+/* One pending link at each position in turn, all else cut out. */
+static void find_among_garbage(struct kunit *test)
+{
+	for (int pending = 0; pending < NUM - 1; pending++) {
+		struct model *m = model_create(test, pending & 1);
+
+		for (int i = 0; i < NUM; i++)
+			model_add(m, i + 1);
+		for (int i = 0; i < NUM - 1; i++) {
+			if (i != pending)
+				model_signal(m, i);
+		}
+		expect_walk(m, NUM - 1);
+		for (u64 seqno = 1; seqno <= NUM; seqno++)
+			expect_find(m, NUM - 1, seqno);
+		expect_collected(m);
+		model_free(m);
+		kunit_kfree(test, m);
+	}
+}
+
+/* A link that is held by somebody stays usable when it has been cut out. */
+static int random_link(struct model *m, struct rnd_state *rnd)
+{
+	for (int tries = 0; tries < 20; tries++) {
+		int i = m->num - 1 - prandom_u32_state(rnd) % min(m->num, 200);
+
+		if (is_alive(m, i))
+			return i;
+	}
+	return m->num - 1;
+}
+
+static u64 random_seqno(struct model *m, struct rnd_state *rnd, int from)
+{
+	u64 seqno = m->points[from].seqno;
+
+	switch (prandom_u32_state(rnd) % 8) {
+	case 0:
+		return seqno + prandom_u32_state(rnd) % 3;
+	case 1:
+		return prandom_u32_state(rnd) % 3;
+	default:
+		return m->points[prandom_u32_state(rnd) % m->num].seqno -
+		       prandom_u32_state(rnd) % 2;
+	}
+}
+
+static void random_operation(struct model *m, struct rnd_state *rnd)
+{
+	u64 last = m->points[m->num - 1].seqno;
+	int i = random_link(m, rnd);
+
+	switch (prandom_u32_state(rnd) % 16) {
+	case 0 ... 3:
+		if (m->num == MAX_LINKS)
+			break;
+		/* Now and then backwards. */
+		if (prandom_u32_state(rnd) % 64)
+			model_add(m, last + 1 + prandom_u32_state(rnd) % 4);
+		else
+			model_add(m, prandom_u32_state(rnd) % (last + 1));
+		break;
+	case 4 ... 7:
+		model_signal(m, m->num - 1 -
+			     prandom_u32_state(rnd) % min(m->num, 100));
+		break;
+	case 8:
+		/* Somebody keeps a link of the middle. */
+		if (!m->points[i].held) {
+			dma_fence_get(m->points[i].link);
+			m->points[i].held = true;
+		}
+		break;
+	case 9:
+		if (m->points[i].held && i < m->num - 1) {
+			m->points[i].held = false;
+			dma_fence_put(m->points[i].link);
+		}
+		break;
+	case 10:
+		expect_walk(m, i);
+		break;
+	default:
+		expect_find(m, i, random_seqno(m, rnd, i));
+		break;
+	}
+}
+
+static const u32 seeds[] = { 1, 2, 3 };
+
+static void seed_desc(const u32 *seed, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "seed %u", *seed);
+}
+
+KUNIT_ARRAY_PARAM(seed, seeds, seed_desc);
+
+static void random_operations_match_model(struct kunit *test)
+{
+	u32 seed = *(const u32 *)test->param_value;
+	struct model *m = model_create(test, seed & 1);
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, seed);
+	model_add(m, 5);
+	for (int i = 0; i < 6000; i++) {
+		random_operation(m, &rnd);
+		if (test->status == KUNIT_FAILURE)
+			break;
+		cond_resched();
+	}
+	/* Held by nobody: a full walk leaves what is pending, and the newest. */
+	for (int i = 0; i < m->num - 1; i++) {
+		if (m->points[i].held)
+			dma_fence_put(m->points[i].link);
+		m->points[i].held = false;
+	}
+	expect_walk(m, m->num - 1);
+	expect_collected(m);
+	model_signal(m, -1);
+	for (int i = 0; i < m->num; i++)
+		model_signal(m, i);
+	expect_walk(m, m->num - 1);
+	expect_collected(m);
+	model_free(m);
+}
+
+static struct kunit_case dma_fence_chain_find_cases[] = {
+	KUNIT_CASE(find_without_a_chain),
+	KUNIT_CASE(find_exchanges_references),
+	KUNIT_CASE_PARAM(find_at_every_position, pattern_gen_params),
+	KUNIT_CASE(find_among_garbage),
+	KUNIT_CASE_PARAM_ATTR(random_operations_match_model, seed_gen_params,
+			      { .speed = KUNIT_SPEED_SLOW }),
+	{}
+};
+
+static struct kunit_suite dma_fence_chain_find_suite = {
+	.name = "dma_fence_chain_find",
+	.test_cases = dma_fence_chain_find_cases,
+};
+
+kunit_test_suite(dma_fence_chain_find_suite);
+
+MODULE_LICENSE("GPL");

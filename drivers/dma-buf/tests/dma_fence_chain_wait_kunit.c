@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Waiting for a chain: when it signals, what that costs in whatever order its
+ * fences do, who keeps it meanwhile; and chains in chains, which nobody should
+ * make, but which must do no harm.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/atomic.h>
+#include <linux/bits.h>
+#include <linux/cleanup.h>
+#include <linux/dma-fence-array.h>
+#include <linux/dma-fence-chain.h>
+#include <linux/dma-fence.h>
+#include <linux/prandom.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "mock.h"
+
+#define PATIENCE (60 * HZ)
+#define LINKS 4096
+
+struct probe {
+	struct dma_fence_cb cb;
+	atomic_t called;
+};
+
+static void probe_func(struct dma_fence *fence, struct dma_fence_cb *cb)
+{
+	atomic_inc(&container_of(cb, struct probe, cb)->called);
+}
+
+static int chain_wait_init(struct kunit *test)
+{
+	test->priv = mock_timeline_create(test, "chain wait");
+	return 0;
+}
+
+static struct dma_fence *link_after(struct kunit *test, struct dma_fence *prev,
+				    struct dma_fence *fence, u64 seqno)
+{
+	struct dma_fence_chain *chain = dma_fence_chain_alloc();
+
+	KUNIT_ASSERT_NOT_NULL(test, chain);
+	dma_fence_chain_init(chain, prev, fence, seqno);
+	return &chain->base;
+}
+
+static void put_last(struct kunit *test, struct dma_fence *fence)
+{
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
+	dma_fence_put(fence);
+}
+
+/* Of the chain: callbacks leave the rest to an irq_work. */
+static void settle(struct dma_fence *chain)
+{
+	irq_work_sync(&to_dma_fence_chain(chain)->work);
+}
+
+/* The test has a reference to each fence. */
+static struct dma_fence *make_chain(struct kunit *test, int num,
+				    struct dma_fence **fences)
+{
+	struct dma_fence *head = NULL;
+
+	for (int i = 0; i < num; i++) {
+		fences[i] = mock_fence_create(test->priv);
+		head = link_after(test, head, dma_fence_get(fences[i]), i + 1);
+	}
+	return head;
+}
+
+enum direction { FORWARDS, BACKWARDS, RANDOMLY, INSIDE_OUT };
+
+struct order {
+	const char *desc;
+	enum direction direction;
+};
+
+static const struct order orders[] = {
+	{ "forwards", FORWARDS },
+	{ "backwards", BACKWARDS },
+	{ "randomly", RANDOMLY },
+	{ "from the middle outwards", INSIDE_OUT },
+};
+
+KUNIT_ARRAY_PARAM_DESC(order, orders, desc);
+
+static void make_order(enum direction direction, int num, int *order)
+{
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, 4711);
+	for (int i = 0; i < num; i++) {
+		int half = i / 2;
+
+		order[i] = direction == BACKWARDS ? num - 1 - i :
+			   direction != INSIDE_OUT ? i :
+			   i & 1 ? num / 2 + half : num / 2 - 1 - half;
+	}
+	for (int i = num - 1; direction == RANDOMLY && i > 0; i--) {
+		int j = prandom_u32_state(&rnd) % (i + 1);
+
+		swap(order[i], order[j]);
+	}
+}
+
+/*
+ * It signals after the last fence and not before. The cost is a count: each
+ * fence is looked at a few times, not once for each one that signals.
+ */
+static void wait_signals_after_last(struct kunit *test)
+{
+	const struct order *param = test->param_value;
+	static struct dma_fence *fences[LINKS];
+	static int order[LINKS];
+	struct probe probe = {};
+	struct dma_fence *head;
+	u64 polled = 0;
+	int early = 0;
+
+	make_order(param->direction, LINKS, order);
+	head = make_chain(test, LINKS, fences);
+	KUNIT_ASSERT_EQ(test, dma_fence_add_callback(head, &probe.cb,
+						     probe_func), 0);
+	for (int i = 0; i < LINKS; i++) {
+		early += atomic_read(&probe.called);
+		dma_fence_signal(fences[order[i]]);
+		settle(head);
+		cond_resched();
+	}
+	KUNIT_EXPECT_EQ(test, early, 0);
+	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(head, false, PATIENCE), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&probe.called), 1);
+	settle(head);
+	put_last(test, head);
+	for (int i = 0; i < LINKS; i++) {
+		struct mock_fence *mock = to_mock_fence(fences[i]);
+
+		polled += atomic_read(&mock->polled);
+		KUNIT_EXPECT_LE(test, atomic_read(&mock->enabled), 1);
+		put_last(test, fences[i]);
+	}
+	KUNIT_EXPECT_LE(test, polled, 4 * LINKS);
+}
+
+/* Short ones thoroughly: each order of five, polled while it is armed. */
+static void wait_in_each_order(struct kunit *test)
+{
+	for (int order = 0; order < 5 * 4 * 3 * 2; order++) {
+		struct dma_fence *fences[5], *head;
+		struct probe probe = {};
+		int code = order;
+		u32 left = GENMASK(4, 0);
+
+		head = make_chain(test, 5, fences);
+		dma_fence_add_callback(head, &probe.cb, probe_func);
+		for (int i = 5; i > 0; i--) {
+			int at = code % i, which = -1;
+
+			code /= i;
+			do {
+				which++;
+				if (left & BIT(which))
+					at--;
+			} while (at >= 0);
+			left &= ~BIT(which);
+			dma_fence_signal(fences[which]);
+			settle(head);
+			KUNIT_EXPECT_EQ(test, atomic_read(&probe.called),
+					!left);
+			if (order & 1)
+				KUNIT_EXPECT_EQ(test,
+						dma_fence_is_signaled(head),
+						!left);
+		}
+		put_last(test, head);
+		for (int i = 0; i < 5; i++)
+			put_last(test, fences[i]);
+	}
+}
+
+static void wait_signaled_needs_no_callback(struct kunit *test)
+{
+	struct dma_fence *fences[3], *head;
+	struct probe probe = {};
+
+	head = make_chain(test, 3, fences);
+	for (int i = 0; i < 3; i++)
+		dma_fence_signal(fences[i]);
+	KUNIT_EXPECT_EQ(test, dma_fence_add_callback(head, &probe.cb,
+						     probe_func), -ENOENT);
+	KUNIT_EXPECT_EQ(test, dma_fence_get_status(head), 1);
+	KUNIT_EXPECT_EQ(test, dma_fence_wait(head, true), 0);
+	put_last(test, head);
+	for (int i = 0; i < 3; i++)
+		put_last(test, fences[i]);
+}
+
+/* Each link may be waited for, also while a later one is. */
+static void wait_for_every_link(struct kunit *test)
+{
+	struct dma_fence *fences[4], *links[4], *link;
+	struct probe probes[4] = {};
+	int i = 3;
+
+	links[3] = make_chain(test, 4, fences);
+	dma_fence_chain_for_each(link, links[3])
+		links[i--] = dma_fence_get(link);
+	dma_fence_put(links[3]);
+	for (i = 3; i >= 0; i--)
+		dma_fence_add_callback(links[i], &probes[i].cb, probe_func);
+	for (i = 0; i < 4; i++) {
+		dma_fence_signal(fences[i]);
+		for (int j = 0; j < 4; j++) {
+			settle(links[j]);
+			KUNIT_EXPECT_EQ(test, atomic_read(&probes[j].called),
+					j <= i);
+		}
+	}
+	for (i = 3; i >= 0; i--) {
+		put_last(test, links[i]);
+		put_last(test, fences[i]);
+	}
+}
+
+static void wait_includes_a_plain_first_fence(struct kunit *test)
+{
+	for (int last = 0; last < 2; last++) {
+		struct dma_fence *plain = mock_fence_create(test->priv);
+		struct dma_fence *fence = mock_fence_create(test->priv);
+		struct dma_fence *head;
+		struct probe probe = {};
+
+		head = link_after(test, dma_fence_get(plain),
+				  dma_fence_get(fence), 1);
+		dma_fence_add_callback(head, &probe.cb, probe_func);
+		dma_fence_signal(last ? plain : fence);
+		settle(head);
+		KUNIT_EXPECT_EQ(test, atomic_read(&probe.called), 0);
+		dma_fence_signal(last ? fence : plain);
+		settle(head);
+		KUNIT_EXPECT_EQ(test, atomic_read(&probe.called), 1);
+		put_last(test, head);
+		put_last(test, plain);
+		put_last(test, fence);
+	}
+}
+
+static void wait_includes_an_array(struct kunit *test)
+{
+	struct dma_fence **members = kcalloc(2, sizeof(*members), GFP_KERNEL);
+	struct dma_fence *fences[2], *head;
+	struct dma_fence_array *array;
+	struct probe probe = {};
+
+	KUNIT_ASSERT_NOT_NULL(test, members);
+	for (int i = 0; i < 2; i++) {
+		fences[i] = mock_fence_create(test->priv);
+		members[i] = dma_fence_get(fences[i]);
+	}
+	array = dma_fence_array_create(2, members, 1, 1, false);
+	KUNIT_ASSERT_NOT_NULL(test, array);
+	head = link_after(test, NULL, &array->base, 1);
+	dma_fence_add_callback(head, &probe.cb, probe_func);
+	dma_fence_signal(fences[0]);
+	KUNIT_EXPECT_EQ(test, atomic_read(&probe.called), 0);
+	dma_fence_signal(fences[1]);
+	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(head, false, PATIENCE), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&probe.called), 1);
+	dma_fence_put(head);
+	/* Both containers keep themselves until their work has run. */
+	for (int i = 0; i < 2; i++)
+		dma_fence_put(fences[i]);
+	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(test->priv, 2));
+}
+
+/* Errors of its fences are not its own. */
+static void wait_does_not_pass_errors_on(struct kunit *test)
+{
+	struct dma_fence *fences[2], *head;
+
+	head = make_chain(test, 2, fences);
+	dma_fence_enable_sw_signaling(head);
+	dma_fence_set_error(fences[0], -EIO);
+	dma_fence_signal(fences[0]);
+	dma_fence_signal(fences[1]);
+	settle(head);
+	KUNIT_EXPECT_EQ(test, dma_fence_get_status(head), 1);
+	put_last(test, head);
+	put_last(test, fences[0]);
+	put_last(test, fences[1]);
+}
+
+/* A release that takes the timeline's lock, as that of sw_sync does. */
+static void locking_release(struct dma_fence *fence)
+{
+	struct mock_timeline *timeline = to_mock_fence(fence)->timeline;
+
+	scoped_guard(spinlock_irqsave, &timeline->lock)
+		fence->seqno = 0;
+	mock_fence_release(fence);
+}
+
+static const struct dma_fence_ops locking_ops = {
+	.get_driver_name = mock_fence_driver_name,
+	.get_timeline_name = mock_fence_timeline_name,
+	.release = locking_release,
+};
+
+/* Only itself keeps it: it goes because of a callback, outside of that lock. */
+static void armed_keeps_itself_and_goes_unlocked(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *fences[3], *head = NULL;
+
+	for (int i = 0; i < 3; i++) {
+		fences[i] = mock_fence_create_ops(timeline, i + 1,
+						  MOCK_FENCE_SHARED_LOCK,
+						  &locking_ops);
+		head = link_after(test, head, dma_fence_get(fences[i]), i + 1);
+	}
+	dma_fence_enable_sw_signaling(head);
+	dma_fence_put(head);
+	for (int i = 2; i >= 0; i--) {
+		KUNIT_EXPECT_EQ(test, kref_read(&fences[i]->refcount), 2);
+		dma_fence_signal(fences[i]);
+		dma_fence_put(fences[i]);
+	}
+	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(timeline, 3));
+}
+
+static void chain_in_chain_warns(struct kunit *test)
+{
+	struct dma_fence *fence = mock_fence_create(test->priv);
+	struct dma_fence *inner = link_after(test, NULL, dma_fence_get(fence),
+					     1);
+	struct dma_fence *outer;
+	struct probe probe = {};
+
+	mock_warn_begin(test);
+	outer = link_after(test, NULL, inner, 1);
+	mock_warn_end(test, "dma_fence_chain_init", 1);
+
+	dma_fence_set_deadline(outer, 1);
+	KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(outer));
+	KUNIT_EXPECT_EQ(test, dma_fence_add_callback(outer, &probe.cb,
+						     probe_func), 0);
+	dma_fence_signal(fence);
+	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(outer, false, PATIENCE),
+			0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&probe.called), 1);
+	dma_fence_put(outer);
+	dma_fence_put(fence);
+	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(test->priv, 1));
+}
+
+/* Deeper than any stack; each allocation takes its time with KASAN. */
+#define DEPTH (IS_ENABLED(CONFIG_KASAN) ? 3000 : 50000)
+
+/*
+ * Each link contains a chain, with a signalled link in front of it, so that
+ * looking whether one is done comes to the next one inside.
+ */
+static struct dma_fence *nest_deeply(struct kunit *test,
+				     struct dma_fence *fence)
+{
+	mock_warn_begin(test);
+	for (int i = 0; i < DEPTH; i++) {
+		fence = link_after(test, NULL, fence, 1);
+		fence = link_after(test, fence, dma_fence_get_stub(), 2);
+		cond_resched();
+	}
+	mock_warn_end(test, "dma_fence_chain_init", 1);
+	return fence;
+}
+
+static void chain_in_chain_deeply(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *leaf = mock_fence_create(timeline);
+	struct dma_fence *head = nest_deeply(test, dma_fence_get(leaf));
+	unsigned long end = jiffies + PATIENCE;
+	struct probe probe = {};
+
+	KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(head));
+	dma_fence_set_deadline(head, 1);
+	KUNIT_EXPECT_EQ(test, dma_fence_add_callback(head, &probe.cb,
+						     probe_func), 0);
+	while (!atomic_read(&to_mock_fence(leaf)->enabled) &&
+	       time_before(jiffies, end))
+		cond_resched();
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(leaf)->enabled), 1);
+	dma_fence_signal(leaf);
+	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(head, false, PATIENCE), 0);
+	dma_fence_put(head);
+	dma_fence_put(leaf);
+	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(timeline, 1));
+}
+
+static struct kunit_case dma_fence_chain_wait_cases[] = {
+	KUNIT_CASE_PARAM_ATTR(wait_signals_after_last, order_gen_params,
+			      { .speed = KUNIT_SPEED_SLOW }),
+	KUNIT_CASE(wait_in_each_order),
+	KUNIT_CASE(wait_signaled_needs_no_callback),
+	KUNIT_CASE(wait_for_every_link),
+	KUNIT_CASE(wait_includes_a_plain_first_fence),
+	KUNIT_CASE(wait_includes_an_array),
+	KUNIT_CASE(wait_does_not_pass_errors_on),
+	KUNIT_CASE(armed_keeps_itself_and_goes_unlocked),
+	KUNIT_CASE(chain_in_chain_warns),
+	KUNIT_CASE_SLOW(chain_in_chain_deeply),
+	{}
+};
+
+static struct kunit_suite dma_fence_chain_wait_suite = {
+	.name = "dma_fence_chain_wait",
+	.init = chain_wait_init,
+	.test_cases = dma_fence_chain_wait_cases,
+};
+
+kunit_test_suite(dma_fence_chain_wait_suite);
+
+MODULE_LICENSE("GPL");

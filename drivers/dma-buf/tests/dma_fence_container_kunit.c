@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Containers of containers: chains of arrays of chains, to any depth. What is
+ * released with them and what is not, in which context, and that it all takes
+ * no stack.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/atomic.h>
+#include <linux/cleanup.h>
+#include <linux/dma-fence-array.h>
+#include <linux/dma-fence-chain.h>
+#include <linux/dma-fence-unwrap.h>
+#include <linux/dma-fence.h>
+#include <linux/irqflags.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "mock.h"
+
+#define PATIENCE (60 * HZ)
+
+static int container_test_init(struct kunit *test)
+{
+	test->priv = mock_timeline_create(test, "inside");
+	return 0;
+}
+
+static void put_last(struct kunit *test, struct dma_fence *fence)
+{
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
+	dma_fence_put(fence);
+}
+
+/* All consume the references they are given. */
+static struct dma_fence *array_of(struct kunit *test, int num,
+				  struct dma_fence **members)
+{
+	struct dma_fence **fences = kmemdup_array(members, num,
+						  sizeof(*members), GFP_KERNEL);
+	struct dma_fence_array *array;
+
+	KUNIT_ASSERT_NOT_NULL(test, fences);
+	array = dma_fence_array_create(num, fences, 1, 1, false);
+	KUNIT_ASSERT_NOT_NULL(test, array);
+	return &array->base;
+}
+
+static struct dma_fence *link_after(struct kunit *test, struct dma_fence *prev,
+				    struct dma_fence *fence, u64 seqno)
+{
+	struct dma_fence_chain *chain = dma_fence_chain_alloc();
+
+	KUNIT_ASSERT_NOT_NULL(test, chain);
+	dma_fence_chain_init(chain, prev, fence, seqno);
+	return &chain->base;
+}
+
+/* A chain of two arrays, the second of which has a chain and a plain member. */
+static struct dma_fence *make_mixed(struct kunit *test,
+				    struct dma_fence **leaves)
+{
+	struct dma_fence *inner, *chain, *array;
+
+	for (int i = 0; i < 5; i++)
+		leaves[i] = mock_fence_create(test->priv);
+	inner = link_after(test, NULL, leaves[0], 1);
+	inner = link_after(test, inner, leaves[1], 2);
+	array = array_of(test, 2, (struct dma_fence *[]){ inner, leaves[2] });
+	chain = link_after(test, NULL, array_of(test, 1, &leaves[3]), 1);
+	chain = link_after(test, chain, array, 2);
+	return link_after(test, chain, leaves[4], 3);
+}
+
+static void release_reaches_all(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *leaves[5], *head = make_mixed(test, leaves);
+
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 0);
+	put_last(test, head);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 5);
+}
+
+/* As from a driver's interrupt. */
+static void release_with_irqs_off(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *leaves[5], *head = make_mixed(test, leaves);
+	unsigned long flags;
+
+	local_irq_save(flags);
+	dma_fence_put(head);
+	KUNIT_EXPECT_TRUE(test, irqs_disabled());
+	local_irq_restore(flags);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 5);
+}
+
+/* What somebody else has, at whatever place, stays whole. */
+static void release_stops_at_what_is_held(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *leaves[5], *head = make_mixed(test, leaves);
+	struct dma_fence *link, *array, *inner;
+
+	link = dma_fence_chain_walk(dma_fence_get(head));
+	array = dma_fence_get(dma_fence_chain_contained(link));
+	inner = dma_fence_get(to_dma_fence_array(array)->fences[0]);
+
+	put_last(test, head);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
+	put_last(test, link);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 2);
+	put_last(test, array);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 3);
+	KUNIT_EXPECT_EQ(test, inner->seqno, 2);
+	put_last(test, inner);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 5);
+}
+
+/* A member that is there twice, and a chain that is in two containers. */
+static void release_of_shared_members(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *leaf = mock_fence_create(timeline);
+	struct dma_fence *link, *one, *two, *members[2];
+
+	link = link_after(test, NULL, leaf, 1);
+	members[0] = dma_fence_get(link);
+	members[1] = dma_fence_get(link);
+	one = array_of(test, 2, members);
+	two = link_after(test, dma_fence_get(link), dma_fence_get(leaf), 2);
+	dma_fence_put(link);
+	put_last(test, one);
+	KUNIT_EXPECT_EQ(test, kref_read(&link->refcount), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 0);
+	put_last(test, two);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
+}
+
+/* Nobody signals what was let go: the warning is the maker's, not ours. */
+static void release_of_pending_does_not_warn(struct kunit *test)
+{
+	struct dma_fence *leaves[5], *head = make_mixed(test, leaves);
+
+	mock_warn_begin(test);
+	KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(head));
+	put_last(test, head);
+	mock_warn_end(test, "", 0);
+}
+
+static void mixed_signals_after_all(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *leaves[5], *head = make_mixed(test, leaves);
+
+	for (int i = 0; i < 5; i++)
+		dma_fence_get(leaves[i]);
+	KUNIT_EXPECT_EQ(test, dma_fence_wait_timeout(head, false, 0), 0);
+	for (int i = 4; i >= 0; i--) {
+		KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(head));
+		dma_fence_signal(leaves[i]);
+		dma_fence_put(leaves[i]);
+	}
+	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(head, false, PATIENCE), 0);
+	dma_fence_put(head);
+	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(timeline, 5));
+}
+
+/* A merge may be given anything. */
+static void mixed_is_merged(struct kunit *test)
+{
+	struct mock_timeline *elsewhere = mock_timeline_create(test, "other");
+	struct dma_fence *leaves[5], *head = make_mixed(test, leaves);
+	struct dma_fence *other = mock_fence_create(elsewhere), *merged;
+
+	merged = dma_fence_unwrap_merge(head, other, head);
+	KUNIT_ASSERT_NOT_NULL(test, merged);
+	for (int i = 0; i < 5; i++)
+		dma_fence_get(leaves[i]);
+	KUNIT_EXPECT_EQ(test, dma_fence_wait_timeout(merged, false, 0), 0);
+	dma_fence_signal(other);
+	for (int i = 0; i < 5; i++) {
+		KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(merged));
+		dma_fence_signal(leaves[i]);
+		dma_fence_put(leaves[i]);
+	}
+	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(merged, false, PATIENCE),
+			0);
+	dma_fence_put(merged);
+	dma_fence_put(head);
+	dma_fence_put(other);
+	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(test->priv, 5));
+	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(elsewhere, 1));
+}
+
+/* Half as deep as what comes out, which is deeper than any stack. */
+#define DEPTH (IS_ENABLED(CONFIG_KASAN) ? 2000 : 50000)
+
+/* A chain whose link contains an array, a member of which is such a chain. */
+static struct dma_fence *nest_deeply(struct kunit *test,
+				     struct dma_fence *fence)
+{
+	for (int i = 0; i < DEPTH; i++) {
+		fence = link_after(test, NULL, fence, 1);
+		fence = array_of(test, 1, &fence);
+		cond_resched();
+	}
+	return fence;
+}
+
+static void deep_mix_is_released(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *head;
+
+	head = nest_deeply(test, mock_fence_create(timeline));
+	KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(head));
+	dma_fence_set_deadline(head, 1);
+	put_last(test, head);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
+}
+
+static void deep_mix_signals(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *leaf = mock_fence_create(timeline);
+	struct dma_fence *head = nest_deeply(test, dma_fence_get(leaf));
+	unsigned long end = jiffies + PATIENCE;
+
+	dma_fence_enable_sw_signaling(head);
+	while (!atomic_read(&to_mock_fence(leaf)->enabled) &&
+	       time_before(jiffies, end))
+		cond_resched();
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(leaf)->enabled), 1);
+	dma_fence_signal(leaf);
+	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(head, false, PATIENCE), 0);
+	dma_fence_put(head);
+	dma_fence_put(leaf);
+	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(timeline, 1));
+}
+
+static struct kunit_case dma_fence_container_cases[] = {
+	KUNIT_CASE(release_reaches_all),
+	KUNIT_CASE(release_with_irqs_off),
+	KUNIT_CASE(release_stops_at_what_is_held),
+	KUNIT_CASE(release_of_shared_members),
+	KUNIT_CASE(release_of_pending_does_not_warn),
+	KUNIT_CASE(mixed_signals_after_all),
+	KUNIT_CASE(mixed_is_merged),
+	KUNIT_CASE_SLOW(deep_mix_is_released),
+	KUNIT_CASE_SLOW(deep_mix_signals),
+	{}
+};
+
+static struct kunit_suite dma_fence_container_suite = {
+	.name = "dma_fence_container",
+	.init = container_test_init,
+	.test_cases = dma_fence_container_cases,
+};
+
+kunit_test_suite(dma_fence_container_suite);
+
+MODULE_LICENSE("GPL");

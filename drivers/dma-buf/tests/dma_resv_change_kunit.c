@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Changing what a reservation object holds: slots used anew, a timeline
+ * replaced, one object copied to another; and what all of that costs.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-fence.h>
+#include <linux/dma-resv.h>
+#include <linux/slab.h>
+
+#include "../dma-resv-list.h"
+#include "mock.h"
+
+struct ctx {
+	struct dma_resv resv;
+	struct mock_timeline *timeline;
+};
+
+static int change_test_init(struct kunit *test)
+{
+	struct ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, ctx);
+	ctx->timeline = mock_timeline_create(test, "change");
+	dma_resv_init(&ctx->resv);
+	test->priv = ctx;
+	return 0;
+}
+
+/* The end of the timeline sees whether all references have been dropped. */
+static void change_test_exit(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+
+	if (ctx)
+		dma_resv_fini(&ctx->resv);
+}
+
+static struct dma_fence *make(struct kunit *test, u64 context, u64 seqno)
+{
+	struct ctx *ctx = test->priv;
+
+	ctx->timeline->context = context;
+	return mock_fence_create_at(ctx->timeline, seqno, 0);
+}
+
+/* Add a fence of which nobody else has a reference then. */
+static struct dma_fence *add_new(struct kunit *test, u64 context, u64 seqno,
+				 enum dma_resv_usage usage)
+{
+	struct dma_fence *fence = make(test, context, seqno);
+	struct ctx *ctx = test->priv;
+
+	mock_resv_add(test, &ctx->resv, fence, usage);
+	dma_fence_put(fence);
+	return fence;
+}
+
+static struct dma_resv_list *list_of(struct dma_resv *resv)
+{
+	/* The test is the only one who uses it. */
+	return rcu_dereference_protected(resv->fences, true);
+}
+
+static const int sizes[] = { 1, 4, 8, 9, 40 };
+
+static void size_desc(const int *size, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%d fences", *size);
+}
+
+KUNIT_ARRAY_PARAM(size, sizes, size_desc);
+
+/* A list does not grow for as long as what is in there signals. */
+static void add_reuses_signaled_slots(struct kunit *test)
+{
+	int size = *(const int *)test->param_value;
+	u64 context = dma_fence_context_alloc(100000);
+	struct dma_fence **recent;
+	struct ctx *ctx = test->priv;
+	unsigned int capacity = 0;
+
+	recent = kunit_kcalloc(test, size, sizeof(*recent), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, recent);
+	for (int i = 0; i < 20 * size; i++) {
+		if (recent[i % size])
+			dma_fence_signal(recent[i % size]);
+		recent[i % size] = add_new(test, context + i, 1,
+					   DMA_RESV_USAGE_READ);
+		if (i == 4 * size)
+			capacity = list_of(&ctx->resv)->capacity;
+	}
+	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->capacity, capacity);
+	KUNIT_EXPECT_LE(test, capacity, max(4 * size, 8));
+}
+
+/* What has signalled does not make a list grow, nor come along when it does. */
+static void reserve_leaves_signaled_behind(struct kunit *test)
+{
+	int size = *(const int *)test->param_value;
+	u64 context = dma_fence_context_alloc(100000);
+	struct ctx *ctx = test->priv;
+	struct dma_fence *last = NULL;
+	int pending = 0;
+
+	for (int i = 0; i < size; i++)
+		last = add_new(test, context + i, 1, DMA_RESV_USAGE_READ);
+	dma_fence_signal(last);
+	dma_resv_lock(&ctx->resv, NULL);
+	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&ctx->resv, 500), 0);
+	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->num_fences, size - 1);
+	dma_resv_unlock(&ctx->resv);
+	pending = atomic_read(&ctx->timeline->created) -
+		  atomic_read(&ctx->timeline->released);
+	KUNIT_EXPECT_EQ(test, pending, size - 1);
+}
+
+#define MANY 3000
+
+/*
+ * Cost as a count: how often makers are asked whether a fence is done. To add n
+ * fences of n timelines, and then the next of each, takes a few for each fence,
+ * not one for each that is there.
+ */
+static void add_of_many_is_not_quadratic(struct kunit *test)
+{
+	u64 context = dma_fence_context_alloc(MANY);
+	struct ctx *ctx = test->priv;
+	struct dma_fence **fences;
+	u64 polled = 0;
+
+	fences = kunit_kcalloc(test, 2 * MANY, sizeof(*fences), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, fences);
+	for (int i = 0; i < 2 * MANY; i++) {
+		fences[i] = make(test, context + i % MANY, 1 + i / MANY);
+		mock_resv_add(test, &ctx->resv, fences[i],
+			      DMA_RESV_USAGE_WRITE);
+	}
+	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->num_fences, MANY);
+	for (int i = 0; i < 2 * MANY; i++) {
+		polled += atomic_read(&to_mock_fence(fences[i])->polled);
+		/* The later one has taken the place of the earlier. */
+		KUNIT_EXPECT_EQ(test, kref_read(&fences[i]->refcount),
+				1 + i / MANY);
+		dma_fence_put(fences[i]);
+	}
+	KUNIT_EXPECT_LE(test, polled, 6 * MANY);
+}
+
+static void replace_fences_of_timeline(struct kunit *test)
+{
+	int size = *(const int *)test->param_value;
+	u64 context = dma_fence_context_alloc(1000);
+	struct ctx *ctx = test->priv;
+	struct dma_fence *one, *two, *by;
+	enum dma_resv_usage usage;
+
+	for (int i = 0; i < size; i++)
+		add_new(test, context + 1 + i, 1, DMA_RESV_USAGE_WRITE);
+	/* Twice, as the second is weaker. */
+	one = make(test, context, 1);
+	two = make(test, context, 2);
+	mock_resv_add(test, &ctx->resv, one, DMA_RESV_USAGE_KERNEL);
+	mock_resv_add(test, &ctx->resv, two, DMA_RESV_USAGE_BOOKKEEP);
+	by = make(test, context + 500, 7);
+
+	dma_resv_lock(&ctx->resv, NULL);
+	dma_resv_replace_fences(&ctx->resv, context, by, DMA_RESV_USAGE_READ);
+	/* None of it, and none at all. */
+	dma_resv_replace_fences(&ctx->resv, context, one,
+				DMA_RESV_USAGE_KERNEL);
+	dma_resv_replace_fences(&ctx->resv, context + 999, one,
+				DMA_RESV_USAGE_KERNEL);
+	dma_resv_unlock(&ctx->resv);
+
+	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->num_fences, size + 2);
+	for (int i = size; i < size + 2; i++) {
+		KUNIT_EXPECT_PTR_EQ(test, dma_resv_list_entry(list_of(&ctx->resv),
+							      i, &usage), by);
+		KUNIT_EXPECT_EQ(test, usage, DMA_RESV_USAGE_READ);
+	}
+	KUNIT_EXPECT_EQ(test, kref_read(&one->refcount), 1);
+	KUNIT_EXPECT_EQ(test, kref_read(&two->refcount), 1);
+	KUNIT_EXPECT_EQ(test, kref_read(&by->refcount), 3);
+	dma_fence_put(one);
+	dma_fence_put(two);
+	dma_fence_put(by);
+
+	/* It is found by its own timeline from now on, and no more by theirs. */
+	add_new(test, context + 500, 8, DMA_RESV_USAGE_READ);
+	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->num_fences, size + 2);
+	add_new(test, context, 3, DMA_RESV_USAGE_KERNEL);
+	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->num_fences, size + 3);
+}
+
+static void replace_fences_of_empty_object(struct kunit *test)
+{
+	struct dma_fence *fence = make(test, 5, 1);
+	struct ctx *ctx = test->priv;
+
+	dma_resv_lock(&ctx->resv, NULL);
+	dma_resv_replace_fences(&ctx->resv, 5, fence, DMA_RESV_USAGE_READ);
+	dma_resv_unlock(&ctx->resv);
+	KUNIT_EXPECT_NULL(test, list_of(&ctx->resv));
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
+	dma_fence_put(fence);
+}
+
+/* As xe and amdkfd do. */
+static void replace_fences_inside_walk(struct kunit *test)
+{
+	u64 context = dma_fence_context_alloc(20);
+	struct dma_fence *stub = dma_fence_get_stub(), *fence;
+	struct ctx *ctx = test->priv;
+	struct dma_resv_iter cursor;
+	int visited = 0;
+
+	for (int i = 0; i < 20; i++)
+		add_new(test, context + i, 1, DMA_RESV_USAGE_BOOKKEEP);
+	dma_resv_lock(&ctx->resv, NULL);
+	dma_resv_for_each_fence(&cursor, &ctx->resv, DMA_RESV_USAGE_BOOKKEEP,
+				fence) {
+		KUNIT_EXPECT_EQ(test, fence->context, context + visited);
+		visited++;
+		dma_resv_replace_fences(&ctx->resv, fence->context, stub,
+					DMA_RESV_USAGE_BOOKKEEP);
+	}
+	dma_resv_unlock(&ctx->resv);
+	KUNIT_EXPECT_EQ(test, visited, 20);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->timeline->released), 20);
+	KUNIT_EXPECT_TRUE(test, dma_resv_test_signaled(&ctx->resv,
+						       DMA_RESV_USAGE_BOOKKEEP));
+	dma_fence_put(stub);
+}
+
+static void copy_takes_pending_of_all_usages(struct kunit *test)
+{
+	int size = *(const int *)test->param_value;
+	u64 context = dma_fence_context_alloc(1000);
+	struct ctx *ctx = test->priv;
+	enum dma_resv_usage usage;
+	struct dma_fence *fence;
+	struct dma_resv dst;
+
+	dma_resv_init(&dst);
+	for (int i = 0; i < size; i++)
+		add_new(test, context + i, i + 1, i % 4);
+	fence = make(test, context + 500, 1);
+	mock_resv_add(test, &ctx->resv, fence, DMA_RESV_USAGE_KERNEL);
+	dma_fence_signal(fence);
+	mock_resv_add(test, &dst, fence, DMA_RESV_USAGE_KERNEL);
+
+	dma_resv_lock(&dst, NULL);
+	KUNIT_ASSERT_EQ(test, dma_resv_copy_fences(&dst, &ctx->resv), 0);
+	/* Neither what it had nor what is done. */
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
+	dma_fence_put(fence);
+	KUNIT_ASSERT_EQ(test, list_of(&dst)->num_fences, size);
+	for (int i = 0; i < size; i++) {
+		fence = dma_resv_list_entry(list_of(&dst), i, &usage);
+		KUNIT_EXPECT_EQ(test, fence->seqno, i + 1);
+		KUNIT_EXPECT_EQ(test, usage, i % 4);
+		KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
+	}
+	/* Nothing is reserved, but it can be, and timelines are found. */
+	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&dst, 1), 0);
+	fence = make(test, context, 2);
+	dma_resv_add_fence(&dst, fence, DMA_RESV_USAGE_KERNEL);
+	dma_fence_put(fence);
+	KUNIT_EXPECT_EQ(test, list_of(&dst)->num_fences, size);
+	dma_resv_unlock(&dst);
+	dma_resv_fini(&dst);
+}
+
+static void copy_of_idle_clears(struct kunit *test)
+{
+	u64 context = dma_fence_context_alloc(2);
+	struct ctx *ctx = test->priv;
+	struct dma_resv src;
+
+	dma_resv_init(&src);
+	for (int i = 0; i < 2; i++) {
+		add_new(test, context + i, 1, DMA_RESV_USAGE_READ);
+		dma_resv_lock(&ctx->resv, NULL);
+		KUNIT_EXPECT_EQ(test, dma_resv_copy_fences(&ctx->resv, &src),
+				0);
+		dma_resv_unlock(&ctx->resv);
+		KUNIT_EXPECT_NULL(test, list_of(&ctx->resv));
+		KUNIT_EXPECT_EQ(test, atomic_read(&ctx->timeline->released),
+				2 * i + 1);
+		/* Another kind of idle: all have signalled. */
+		dma_fence_signal(add_new(test, context + i, 2,
+					 DMA_RESV_USAGE_READ));
+		dma_resv_lock(&src, NULL);
+		dma_resv_copy_fences(&src, &ctx->resv);
+		dma_resv_unlock(&src);
+		KUNIT_EXPECT_NULL(test, list_of(&src));
+		dma_resv_lock(&ctx->resv, NULL);
+		dma_resv_copy_fences(&ctx->resv, &src);
+		dma_resv_unlock(&ctx->resv);
+	}
+	dma_resv_fini(&src);
+}
+
+/* Without any fence, list or reader. */
+static void fini_of_unused_object(struct kunit *test)
+{
+	struct dma_resv resv;
+
+	dma_resv_init(&resv);
+	KUNIT_EXPECT_FALSE(test, dma_resv_is_locked(&resv));
+	KUNIT_EXPECT_TRUE(test, dma_resv_trylock(&resv));
+	KUNIT_EXPECT_TRUE(test, dma_resv_is_locked(&resv));
+	KUNIT_EXPECT_NULL(test, dma_resv_locking_ctx(&resv));
+	dma_resv_unlock(&resv);
+	dma_resv_fini(&resv);
+}
+
+static struct kunit_case dma_resv_change_cases[] = {
+	KUNIT_CASE_PARAM(add_reuses_signaled_slots, size_gen_params),
+	KUNIT_CASE_PARAM(reserve_leaves_signaled_behind, size_gen_params),
+	KUNIT_CASE_SLOW(add_of_many_is_not_quadratic),
+	KUNIT_CASE_PARAM(replace_fences_of_timeline, size_gen_params),
+	KUNIT_CASE(replace_fences_of_empty_object),
+	KUNIT_CASE(replace_fences_inside_walk),
+	KUNIT_CASE_PARAM(copy_takes_pending_of_all_usages, size_gen_params),
+	KUNIT_CASE(copy_of_idle_clears),
+	KUNIT_CASE(fini_of_unused_object),
+	{}
+};
+
+static struct kunit_suite dma_resv_change_suite = {
+	.name = "dma_resv_change",
+	.init = change_test_init,
+	.exit = change_test_exit,
+	.test_cases = dma_resv_change_cases,
+};
+
+kunit_test_suite(dma_resv_change_suite);
+
+MODULE_LICENSE("GPL");

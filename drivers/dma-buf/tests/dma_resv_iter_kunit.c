@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Walks over a reservation object, with its lock and without: what they see,
+ * what they hold, and how they begin anew when the list has been replaced.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/cleanup.h>
+#include <linux/dma-fence.h>
+#include <linux/dma-resv.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "../dma-resv-list.h"
+#include "mock.h"
+
+#define MAX_FENCES 20
+#define BOOKKEEP DMA_RESV_USAGE_BOOKKEEP
+
+struct ctx {
+	struct dma_resv resv;
+	struct mock_timeline *timeline;
+	int num;
+	struct dma_fence *fences[MAX_FENCES];
+};
+
+static int iter_test_init(struct kunit *test)
+{
+	struct ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, ctx);
+	ctx->timeline = mock_timeline_create(test, "walk");
+	dma_resv_init(&ctx->resv);
+	test->priv = ctx;
+	return 0;
+}
+
+static void iter_test_exit(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+
+	if (!ctx)
+		return;
+	dma_resv_fini(&ctx->resv);
+	for (int i = 0; i < ctx->num; i++) {
+		KUNIT_EXPECT_EQ(test, kref_read(&ctx->fences[i]->refcount), 1);
+		dma_fence_put(ctx->fences[i]);
+	}
+}
+
+static struct dma_fence *add(struct kunit *test, enum dma_resv_usage usage)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fence;
+
+	ctx->timeline->context = dma_fence_context_alloc(1);
+	fence = mock_fence_create(ctx->timeline);
+	ctx->fences[ctx->num++] = fence;
+	mock_resv_add(test, &ctx->resv, fence, usage);
+	return fence;
+}
+
+/* Another list, with the same fences. */
+static void replace_list(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_resv_list *list;
+
+	dma_resv_lock(&ctx->resv, NULL);
+	list = rcu_dereference_protected(ctx->resv.fences, true);
+	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&ctx->resv,
+						      list->capacity + 1), 0);
+	KUNIT_EXPECT_PTR_NE(test, list,
+			    rcu_dereference_protected(ctx->resv.fences, true));
+	dma_resv_unlock(&ctx->resv);
+}
+
+static const enum dma_resv_usage usages[] = {
+	DMA_RESV_USAGE_KERNEL, DMA_RESV_USAGE_WRITE, DMA_RESV_USAGE_READ,
+	DMA_RESV_USAGE_BOOKKEEP,
+};
+
+static void usage_desc(const enum dma_resv_usage *usage, char *desc)
+{
+	static const char * const names[] = { "kernel", "write", "read",
+					      "bookkeep" };
+
+	strscpy(desc, names[*usage], KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(usage, usages, usage_desc);
+
+/* Under the lock: all of the usage, the signalled too, without references. */
+static void locked_sees_all_of_usage(struct kunit *test)
+{
+	enum dma_resv_usage usage = *(enum dma_resv_usage *)test->param_value;
+	struct ctx *ctx = test->priv;
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+	int i = -1, visited = 0;
+
+	for (int j = 0; j < MAX_FENCES; j++)
+		add(test, j % 4);
+	for (int j = 0; j < MAX_FENCES; j += 3)
+		dma_fence_signal(ctx->fences[j]);
+
+	dma_resv_lock(&ctx->resv, NULL);
+	dma_resv_for_each_fence(&cursor, &ctx->resv, usage, fence) {
+		do {
+			i++;
+		} while (i % 4 > usage);
+		KUNIT_ASSERT_LT(test, i, MAX_FENCES);
+		KUNIT_EXPECT_PTR_EQ(test, fence, ctx->fences[i]);
+		KUNIT_EXPECT_EQ(test, dma_resv_iter_usage(&cursor), i % 4);
+		KUNIT_EXPECT_EQ(test, dma_resv_iter_is_restarted(&cursor),
+				!visited);
+		KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
+		visited++;
+	}
+	dma_resv_unlock(&ctx->resv);
+	KUNIT_EXPECT_EQ(test, visited, MAX_FENCES * (usage + 1) / 4);
+}
+
+/* Without: what is pending of the usage, with a reference to the one. */
+static void unlocked_sees_pending_of_usage(struct kunit *test)
+{
+	enum dma_resv_usage usage = *(enum dma_resv_usage *)test->param_value;
+	struct ctx *ctx = test->priv;
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+	int i = -1, visited = 0;
+
+	for (int j = 0; j < MAX_FENCES; j++)
+		add(test, j % 4);
+	for (int j = 0; j < MAX_FENCES; j += 3)
+		dma_fence_signal(ctx->fences[j]);
+
+	dma_resv_iter_begin(&cursor, &ctx->resv, usage);
+	dma_resv_for_each_fence_unlocked(&cursor, fence) {
+		do {
+			i++;
+		} while (i % 4 > usage || !(i % 3));
+		KUNIT_ASSERT_LT(test, i, MAX_FENCES);
+		KUNIT_EXPECT_PTR_EQ(test, fence, ctx->fences[i]);
+		KUNIT_EXPECT_EQ(test, dma_resv_iter_usage(&cursor), i % 4);
+		KUNIT_EXPECT_EQ(test, dma_resv_iter_is_restarted(&cursor),
+				!visited);
+		KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 3);
+		/* The body may sleep. */
+		might_sleep();
+		visited++;
+	}
+	dma_resv_iter_end(&cursor);
+	KUNIT_EXPECT_GT(test, visited, 0);
+	for (int j = 0; j < MAX_FENCES; j++)
+		KUNIT_EXPECT_EQ(test, kref_read(&ctx->fences[j]->refcount), 2);
+}
+
+static void walk_of_nothing(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+
+	for (int reserved = 0; reserved < 2; reserved++) {
+		dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+		dma_resv_for_each_fence_unlocked(&cursor, fence)
+			KUNIT_FAIL(test, "a fence of nothing");
+		dma_resv_iter_end(&cursor);
+
+		dma_resv_lock(&ctx->resv, NULL);
+		dma_resv_for_each_fence(&cursor, &ctx->resv, BOOKKEEP, fence)
+			KUNIT_FAIL(test, "a fence of nothing");
+		KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&ctx->resv, 1),
+				0);
+		dma_resv_unlock(&ctx->resv);
+	}
+}
+
+/* Who leaves early has one reference, which the end drops. */
+static void unlocked_left_early(struct kunit *test)
+{
+	struct dma_fence *one = add(test, BOOKKEEP), *two = add(test, BOOKKEEP);
+	struct ctx *ctx = test->priv;
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+
+	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+	dma_resv_for_each_fence_unlocked(&cursor, fence) {
+		if (fence == two)
+			break;
+	}
+	KUNIT_EXPECT_EQ(test, kref_read(&one->refcount), 2);
+	KUNIT_EXPECT_EQ(test, kref_read(&two->refcount), 3);
+	dma_resv_iter_end(&cursor);
+	KUNIT_EXPECT_EQ(test, kref_read(&two->refcount), 2);
+	/* Not even begun. */
+	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+	dma_resv_iter_end(&cursor);
+}
+
+/* What signals before the walk comes to it is left out. */
+static void unlocked_skips_what_signals_meanwhile(struct kunit *test)
+{
+	struct dma_fence *fences[4], *fence;
+	struct ctx *ctx = test->priv;
+	struct dma_resv_iter cursor;
+	int visited = 0;
+
+	for (int i = 0; i < 4; i++)
+		fences[i] = add(test, BOOKKEEP);
+	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+	dma_resv_for_each_fence_unlocked(&cursor, fence) {
+		visited++;
+		dma_fence_signal(fences[1]);
+		to_mock_fence(fences[2])->done = true;
+		KUNIT_EXPECT_TRUE(test, fence == fences[0] ||
+				  fence == fences[3]);
+	}
+	dma_resv_iter_end(&cursor);
+	KUNIT_EXPECT_EQ(test, visited, 2);
+}
+
+/* Positions in another list mean nothing. */
+static void unlocked_restarts_on_another_list(struct kunit *test)
+{
+	struct dma_fence *fences[3], *fence;
+	struct ctx *ctx = test->priv;
+	struct dma_resv_iter cursor;
+
+	for (int i = 0; i < 3; i++)
+		fences[i] = add(test, BOOKKEEP);
+	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_first_unlocked(&cursor),
+			    fences[0]);
+	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_next_unlocked(&cursor),
+			    fences[1]);
+	KUNIT_EXPECT_FALSE(test, dma_resv_iter_is_restarted(&cursor));
+
+	replace_list(test);
+	dma_fence_signal(fences[0]);
+	fence = dma_resv_iter_next_unlocked(&cursor);
+	KUNIT_EXPECT_PTR_EQ(test, fence, fences[1]);
+	KUNIT_EXPECT_TRUE(test, dma_resv_iter_is_restarted(&cursor));
+	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_next_unlocked(&cursor),
+			    fences[2]);
+	KUNIT_EXPECT_FALSE(test, dma_resv_iter_is_restarted(&cursor));
+
+	/* Once more when it has come to the end. */
+	KUNIT_EXPECT_NULL(test, dma_resv_iter_next_unlocked(&cursor));
+	replace_list(test);
+	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_next_unlocked(&cursor),
+			    fences[1]);
+	KUNIT_EXPECT_TRUE(test, dma_resv_iter_is_restarted(&cursor));
+	dma_resv_iter_end(&cursor);
+}
+
+/*
+ * The list is freed and another one gets its memory, which nobody can arrange
+ * for: so give this one another identity.
+ */
+static void unlocked_restarts_on_list_at_same_address(struct kunit *test)
+{
+	struct dma_fence *fences[3];
+	struct ctx *ctx = test->priv;
+	struct dma_resv_iter cursor;
+
+	for (int i = 0; i < 3; i++)
+		fences[i] = add(test, BOOKKEEP);
+	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+	dma_resv_iter_first_unlocked(&cursor);
+	dma_resv_iter_next_unlocked(&cursor);
+	rcu_dereference_protected(ctx->resv.fences, true)->id = U64_MAX;
+	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_next_unlocked(&cursor),
+			    fences[0]);
+	KUNIT_EXPECT_TRUE(test, dma_resv_iter_is_restarted(&cursor));
+	dma_resv_iter_end(&cursor);
+}
+
+/* The list goes away altogether, and comes back. */
+static void unlocked_meets_no_list(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+	struct dma_resv idle;
+
+	dma_resv_init(&idle);
+	fence = add(test, BOOKKEEP);
+	add(test, BOOKKEEP);
+	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_first_unlocked(&cursor), fence);
+	dma_resv_lock(&ctx->resv, NULL);
+	KUNIT_EXPECT_EQ(test, dma_resv_copy_fences(&ctx->resv, &idle), 0);
+	dma_resv_unlock(&ctx->resv);
+	/* The walk's own reference is the last but the test's. */
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
+	KUNIT_EXPECT_NULL(test, dma_resv_iter_next_unlocked(&cursor));
+
+	fence = add(test, BOOKKEEP);
+	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_next_unlocked(&cursor), fence);
+	KUNIT_EXPECT_TRUE(test, dma_resv_iter_is_restarted(&cursor));
+	dma_resv_iter_end(&cursor);
+	dma_resv_fini(&idle);
+}
+
+/* A fence in the place of an earlier one is no reason to begin anew. */
+static void unlocked_goes_on_over_replaced_fences(struct kunit *test)
+{
+	struct dma_fence *fences[3], *later;
+	struct ctx *ctx = test->priv;
+	struct dma_resv_iter cursor;
+
+	for (int i = 0; i < 3; i++)
+		fences[i] = add(test, BOOKKEEP);
+	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+	dma_resv_iter_first_unlocked(&cursor);
+
+	ctx->timeline->context = fences[1]->context;
+	later = mock_fence_create(ctx->timeline);
+	ctx->fences[ctx->num++] = later;
+	mock_resv_add(test, &ctx->resv, later, DMA_RESV_USAGE_WRITE);
+	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_next_unlocked(&cursor), later);
+	KUNIT_EXPECT_FALSE(test, dma_resv_iter_is_restarted(&cursor));
+	KUNIT_EXPECT_EQ(test, dma_resv_iter_usage(&cursor),
+			DMA_RESV_USAGE_WRITE);
+	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_next_unlocked(&cursor),
+			    fences[2]);
+	KUNIT_EXPECT_NULL(test, dma_resv_iter_next_unlocked(&cursor));
+	dma_resv_iter_end(&cursor);
+}
+
+/* Shrinkers and interrupts ask too. */
+static void unlocked_while_atomic(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	unsigned long flags;
+	bool idle;
+
+	add(test, DMA_RESV_USAGE_READ);
+	local_irq_save(flags);
+	idle = dma_resv_test_signaled(&ctx->resv, BOOKKEEP);
+	local_irq_restore(flags);
+	KUNIT_EXPECT_FALSE(test, idle);
+}
+
+static struct kunit_case dma_resv_iter_cases[] = {
+	KUNIT_CASE_PARAM(locked_sees_all_of_usage, usage_gen_params),
+	KUNIT_CASE_PARAM(unlocked_sees_pending_of_usage, usage_gen_params),
+	KUNIT_CASE(walk_of_nothing),
+	KUNIT_CASE(unlocked_left_early),
+	KUNIT_CASE(unlocked_skips_what_signals_meanwhile),
+	KUNIT_CASE(unlocked_restarts_on_another_list),
+	KUNIT_CASE(unlocked_restarts_on_list_at_same_address),
+	KUNIT_CASE(unlocked_meets_no_list),
+	KUNIT_CASE(unlocked_goes_on_over_replaced_fences),
+	KUNIT_CASE(unlocked_while_atomic),
+	{}
+};
+
+static struct kunit_suite dma_resv_iter_suite = {
+	.name = "dma_resv_iter",
+	.init = iter_test_init,
+	.exit = iter_test_exit,
+	.test_cases = dma_resv_iter_cases,
+};
+
+kunit_test_suite(dma_resv_iter_suite);
+
+MODULE_LICENSE("GPL");

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Adding fences to a reservation object: room for them, which one takes the
+ * place of which, and what becomes of who did not make room. On lists that are
+ * searched from end to end, and on longer ones that have an index.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-fence-array.h>
+#include <linux/dma-fence.h>
+#include <linux/dma-resv.h>
+#include <linux/slab.h>
+
+#include "../dma-resv-list.h"
+#include "mock.h"
+
+/* Other fences that are in the object already. */
+#define MAX_FILLERS 20
+
+struct ctx {
+	struct dma_resv resv;
+	struct mock_timeline *timeline;
+	int num_fillers;
+	struct dma_fence *fillers[MAX_FILLERS];
+};
+
+static int resv_test_init(struct kunit *test)
+{
+	struct ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, ctx);
+	ctx->timeline = mock_timeline_create(test, "resv");
+	dma_resv_init(&ctx->resv);
+	test->priv = ctx;
+	return 0;
+}
+
+static void resv_test_exit(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+
+	if (!ctx)
+		return;
+	dma_resv_fini(&ctx->resv);
+	for (int i = 0; i < ctx->num_fillers; i++) {
+		KUNIT_EXPECT_EQ(test, kref_read(&ctx->fillers[i]->refcount), 1);
+		dma_fence_put(ctx->fillers[i]);
+	}
+}
+
+static void add(struct kunit *test, struct dma_fence *fence,
+		enum dma_resv_usage usage)
+{
+	struct ctx *ctx = test->priv;
+
+	mock_resv_add(test, &ctx->resv, fence, usage);
+}
+
+/* Each of a timeline of its own. */
+static struct dma_fence *alien(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	u64 context = ctx->timeline->context;
+	struct dma_fence *fence;
+
+	ctx->timeline->context = dma_fence_context_alloc(1);
+	fence = mock_fence_create(ctx->timeline);
+	ctx->timeline->context = context;
+	return fence;
+}
+
+static void fill(struct kunit *test, int num)
+{
+	struct ctx *ctx = test->priv;
+
+	for (int i = 0; i < num; i++) {
+		ctx->fillers[i] = alien(test);
+		ctx->num_fillers++;
+		add(test, ctx->fillers[i], DMA_RESV_USAGE_READ);
+	}
+}
+
+static struct dma_resv_list *list_of(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+
+	/* The test is the only one who uses it. */
+	return rcu_dereference_protected(ctx->resv.fences, true);
+}
+
+static unsigned int num_fences(struct kunit *test)
+{
+	return list_of(test) ? list_of(test)->num_fences : 0;
+}
+
+/* The usage of slot @i, which has to hold @fence. */
+static enum dma_resv_usage usage_at(struct kunit *test, unsigned int i,
+				    struct dma_fence *fence)
+{
+	enum dma_resv_usage usage;
+
+	KUNIT_ASSERT_LT(test, i, num_fences(test));
+	KUNIT_EXPECT_PTR_EQ(test, dma_resv_list_entry(list_of(test), i, &usage),
+			    fence);
+	return usage;
+}
+
+struct size {
+	const char *desc;
+	int fillers;
+};
+
+static const struct size sizes[] = {
+	{ "alone", 0 }, { "short list", 3 }, { "list full", 4 },
+	{ "before the index", 7 }, { "index comes", 8 }, { "index", 20 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(size, sizes, desc);
+
+static void reserve_of_nothing_warns(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+
+	dma_resv_lock(&ctx->resv, NULL);
+	mock_warn_begin(test);
+	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&ctx->resv, 0), -EINVAL);
+	mock_warn_end(test, "dma_resv_reserve_fences", 1);
+	KUNIT_EXPECT_NULL(test, list_of(test));
+	/* TTM looks whether it is there. */
+	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&ctx->resv, 1), 0);
+	KUNIT_EXPECT_NOT_NULL(test, list_of(test));
+	dma_resv_unlock(&ctx->resv);
+}
+
+/* As much as a user's ioctl asks for: no overflow and no warning. */
+static void reserve_of_too_much_fails(struct kunit *test)
+{
+	static const unsigned int much[] = {
+		UINT_MAX, UINT_MAX - 1, INT_MAX, INT_MAX / 2, BIT(29),
+	};
+	struct ctx *ctx = test->priv;
+
+	fill(test, 3);
+	dma_resv_lock(&ctx->resv, NULL);
+	for (int i = 0; i < ARRAY_SIZE(much); i++) {
+		struct dma_resv_list *list = list_of(test);
+
+		mock_warn_begin(test);
+		KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&ctx->resv,
+							      much[i]),
+				-ENOMEM);
+		mock_warn_end(test, "", 0);
+		KUNIT_EXPECT_PTR_EQ(test, list_of(test), list);
+	}
+	dma_resv_unlock(&ctx->resv);
+	KUNIT_EXPECT_EQ(test, num_fences(test), 3);
+}
+
+static void reserve_makes_room_for_all(struct kunit *test)
+{
+	const struct size *param = test->param_value;
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fences[30];
+
+	fill(test, param->fillers);
+	dma_resv_lock(&ctx->resv, NULL);
+	KUNIT_ASSERT_EQ(test, dma_resv_reserve_fences(&ctx->resv,
+						      ARRAY_SIZE(fences)), 0);
+	for (int i = 0; i < ARRAY_SIZE(fences); i++) {
+		fences[i] = alien(test);
+		dma_resv_add_fence(&ctx->resv, fences[i],
+				   i % (DMA_RESV_USAGE_BOOKKEEP + 1));
+		KUNIT_EXPECT_EQ(test, kref_read(&fences[i]->refcount), 2);
+	}
+	dma_resv_unlock(&ctx->resv);
+	KUNIT_ASSERT_EQ(test, num_fences(test),
+			param->fillers + ARRAY_SIZE(fences));
+	for (int i = 0; i < ARRAY_SIZE(fences); i++) {
+		KUNIT_EXPECT_EQ(test, usage_at(test, param->fillers + i,
+					       fences[i]),
+				i % (DMA_RESV_USAGE_BOOKKEEP + 1));
+		dma_fence_put(fences[i]);
+	}
+}
+
+/* It counts from what is there; the second one does not add to the first. */
+static void reserve_again_is_not_more(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_fence *one = alien(test), *two = alien(test);
+
+	dma_resv_lock(&ctx->resv, NULL);
+	dma_resv_reserve_fences(&ctx->resv, 1);
+	dma_resv_reserve_fences(&ctx->resv, 1);
+	dma_resv_add_fence(&ctx->resv, one, DMA_RESV_USAGE_READ);
+	mock_warn_begin(test);
+	dma_resv_add_fence(&ctx->resv, two, DMA_RESV_USAGE_READ);
+	mock_warn_end(test, "dma_resv_add_fence", 1);
+	dma_resv_unlock(&ctx->resv);
+	KUNIT_EXPECT_EQ(test, num_fences(test), 2);
+	dma_fence_put(one);
+	dma_fence_put(two);
+}
+
+static void reserve_more_after_less(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fences[6];
+
+	dma_resv_lock(&ctx->resv, NULL);
+	dma_resv_reserve_fences(&ctx->resv, 6);
+	/* Less is already there. */
+	dma_resv_reserve_fences(&ctx->resv, 2);
+	for (int i = 0; i < 6; i++) {
+		fences[i] = alien(test);
+		dma_resv_add_fence(&ctx->resv, fences[i], DMA_RESV_USAGE_READ);
+		dma_fence_put(fences[i]);
+	}
+	dma_resv_unlock(&ctx->resv);
+	KUNIT_EXPECT_EQ(test, num_fences(test), 6);
+}
+
+/*
+ * A driver's bug. Its work is running, though: the fence must be waited for by
+ * others, whether there happens to be room or not.
+ */
+static void add_without_reservation_loses_nothing(struct kunit *test)
+{
+	const struct size *param = test->param_value;
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fence = alien(test);
+
+	fill(test, param->fillers);
+	dma_resv_lock(&ctx->resv, NULL);
+	mock_warn_begin(test);
+	dma_resv_add_fence(&ctx->resv, fence, DMA_RESV_USAGE_KERNEL);
+	mock_warn_end(test, "dma_resv_add_fence", 1);
+	dma_resv_unlock(&ctx->resv);
+	KUNIT_EXPECT_EQ(test, num_fences(test), param->fillers + 1);
+	KUNIT_EXPECT_EQ(test, usage_at(test, param->fillers, fence),
+			DMA_RESV_USAGE_KERNEL);
+	for (int i = 0; i < param->fillers; i++)
+		usage_at(test, i, ctx->fillers[i]);
+	dma_fence_put(fence);
+}
+
+#ifdef CONFIG_DEBUG_MUTEXES
+static void unlock_ends_reservation(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fence = alien(test);
+
+	dma_resv_lock(&ctx->resv, NULL);
+	dma_resv_reserve_fences(&ctx->resv, 4);
+	dma_resv_unlock(&ctx->resv);
+	dma_resv_lock(&ctx->resv, NULL);
+	mock_warn_begin(test);
+	dma_resv_add_fence(&ctx->resv, fence, DMA_RESV_USAGE_READ);
+	mock_warn_end(test, "dma_resv_add_fence", 1);
+	dma_resv_unlock(&ctx->resv);
+	KUNIT_EXPECT_EQ(test, num_fences(test), 1);
+	dma_fence_put(fence);
+}
+#endif
+
+static void add_container_warns(struct kunit *test)
+{
+	struct dma_fence **members = kmalloc(sizeof(*members), GFP_KERNEL);
+	struct dma_fence_array *array;
+
+	KUNIT_ASSERT_NOT_NULL(test, members);
+	members[0] = alien(test);
+	array = dma_fence_array_create(1, members, 1, 1, false);
+	KUNIT_ASSERT_NOT_NULL(test, array);
+	mock_warn_begin(test);
+	add(test, &array->base, DMA_RESV_USAGE_READ);
+	mock_warn_end(test, "dma_resv_add_fence", 1);
+	/* Not lost either. */
+	KUNIT_EXPECT_EQ(test, num_fences(test), 1);
+	dma_fence_put(&array->base);
+}
+
+#define KERNEL DMA_RESV_USAGE_KERNEL
+#define WRITE_ DMA_RESV_USAGE_WRITE
+#define READ_ DMA_RESV_USAGE_READ
+#define BOOKKEEP DMA_RESV_USAGE_BOOKKEEP
+
+/* A fence is there, another of the same timeline is added. */
+struct rule {
+	const char *desc;
+	u64 old_seqno;
+	enum dma_resv_usage old;
+	u64 new_seqno;
+	enum dma_resv_usage new;
+	bool replaces;
+};
+
+static const struct rule rules[] = {
+	{ "later, same usage", 1, READ_, 2, READ_, true },
+	{ "later, stronger", 1, READ_, 2, WRITE_, true },
+	{ "later, much stronger", 1, BOOKKEEP, 2, KERNEL, true },
+	{ "later, weaker", 1, WRITE_, 2, READ_, false },
+	{ "later, much weaker", 1, KERNEL, 2, BOOKKEEP, false },
+	{ "older, same usage", 2, READ_, 1, READ_, false },
+	{ "older, stronger", 2, READ_, 1, KERNEL, false },
+	{ "older, weaker", 2, READ_, 1, BOOKKEEP, false },
+	{ "equal number", 1, READ_, 1, READ_, false },
+	{ "equal number, stronger", 1, READ_, 1, KERNEL, false },
+	{ "later, wrapped", U32_MAX, READ_, 1, READ_, true },
+	{ "older, wrapped", 1, READ_, U32_MAX, READ_, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(rule, rules, desc);
+
+static void expect_rule(struct kunit *test, const struct rule *param)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_fence *old = mock_fence_create_at(ctx->timeline,
+						     param->old_seqno, 0);
+	struct dma_fence *new = mock_fence_create_at(ctx->timeline,
+						     param->new_seqno, 0);
+	int at = num_fences(test);
+
+	add(test, old, param->old);
+	add(test, new, param->new);
+	KUNIT_EXPECT_EQ(test, num_fences(test), at + 2 - param->replaces);
+	KUNIT_EXPECT_EQ(test, kref_read(&old->refcount), 2 - param->replaces);
+	KUNIT_EXPECT_EQ(test, kref_read(&new->refcount), 2);
+	if (!param->replaces)
+		KUNIT_EXPECT_EQ(test, usage_at(test, at++, old), param->old);
+	KUNIT_EXPECT_EQ(test, usage_at(test, at, new), param->new);
+	dma_fence_put(old);
+	dma_fence_put(new);
+}
+
+static void add_to_timeline(struct kunit *test)
+{
+	expect_rule(test, test->param_value);
+}
+
+static void add_to_timeline_of_long_list(struct kunit *test)
+{
+	fill(test, MAX_FILLERS);
+	expect_rule(test, test->param_value);
+}
+
+/* The same fence: with a stronger usage it moves up, else it is there twice. */
+static void add_same_fence_again(struct kunit *test)
+{
+	const struct size *param = test->param_value;
+	struct dma_fence *fence = alien(test);
+
+	fill(test, param->fillers);
+	add(test, fence, READ_);
+	add(test, fence, READ_);
+	KUNIT_EXPECT_EQ(test, num_fences(test), param->fillers + 1);
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
+	add(test, fence, WRITE_);
+	KUNIT_EXPECT_EQ(test, num_fences(test), param->fillers + 1);
+	KUNIT_EXPECT_EQ(test, usage_at(test, param->fillers, fence), WRITE_);
+	add(test, fence, BOOKKEEP);
+	KUNIT_EXPECT_EQ(test, num_fences(test), param->fillers + 2);
+	KUNIT_EXPECT_EQ(test, usage_at(test, param->fillers, fence), WRITE_);
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 3);
+	dma_fence_put(fence);
+}
+
+static struct kunit_case dma_resv_cases[] = {
+	KUNIT_CASE(reserve_of_nothing_warns),
+	KUNIT_CASE(reserve_of_too_much_fails),
+	KUNIT_CASE_PARAM(reserve_makes_room_for_all, size_gen_params),
+	KUNIT_CASE(reserve_again_is_not_more),
+	KUNIT_CASE(reserve_more_after_less),
+	KUNIT_CASE_PARAM(add_without_reservation_loses_nothing,
+			 size_gen_params),
+#ifdef CONFIG_DEBUG_MUTEXES
+	KUNIT_CASE(unlock_ends_reservation),
+#endif
+	KUNIT_CASE(add_container_warns),
+	KUNIT_CASE_PARAM(add_to_timeline, rule_gen_params),
+	KUNIT_CASE_PARAM(add_to_timeline_of_long_list, rule_gen_params),
+	KUNIT_CASE_PARAM(add_same_fence_again, size_gen_params),
+	{}
+};
+
+static struct kunit_suite dma_resv_suite = {
+	.name = "dma_resv",
+	.init = resv_test_init,
+	.exit = resv_test_exit,
+	.test_cases = dma_resv_cases,
+};
+
+kunit_test_suite(dma_resv_suite);
+
+MODULE_LICENSE("GPL");

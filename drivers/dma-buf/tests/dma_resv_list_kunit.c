@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The list inside a reservation object: its memory, its index, compared with a
+ * search from end to end, and what a reader gets from a slot.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/cleanup.h>
+#include <linux/dma-fence.h>
+#include <linux/prandom.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "../dma-resv-list.h"
+#include "mock.h"
+
+struct ctx {
+	struct mock_timeline *timeline;
+	struct dma_resv_list *list;
+};
+
+static int list_test_init(struct kunit *test)
+{
+	struct ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, ctx);
+	ctx->timeline = mock_timeline_create(test, "list");
+	test->priv = ctx;
+	return 0;
+}
+
+static void list_test_exit(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+
+	if (!ctx)
+		return;
+	dma_resv_list_put_fences(ctx->list);
+	dma_resv_list_free(ctx->list);
+}
+
+static struct dma_resv_list *make_list(struct kunit *test, unsigned int room)
+{
+	struct ctx *ctx = test->priv;
+
+	ctx->list = dma_resv_list_alloc(room, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ctx->list);
+	return ctx->list;
+}
+
+static struct dma_fence *make(struct kunit *test, u64 context, u64 seqno)
+{
+	struct ctx *ctx = test->priv;
+
+	ctx->timeline->context = context;
+	return mock_fence_create_at(ctx->timeline, seqno, 0);
+}
+
+static void alloc_makes_an_empty_list(struct kunit *test)
+{
+	static const unsigned int rooms[] = { 1, 4, 8, 9, 100, 5000 };
+	u64 last = 0;
+
+	for (int i = 0; i < ARRAY_SIZE(rooms); i++) {
+		struct dma_resv_list *list = dma_resv_list_alloc(rooms[i],
+								 GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, list);
+		KUNIT_EXPECT_GE(test, list->capacity, rooms[i]);
+		KUNIT_EXPECT_EQ(test, list->num_fences, 0);
+		KUNIT_EXPECT_EQ(test, list->reserved, 0);
+		/* No two are the same, wherever they are. */
+		KUNIT_EXPECT_GT(test, list->id, last);
+		last = list->id;
+		dma_resv_list_free(list);
+	}
+	KUNIT_EXPECT_NULL(test, dma_resv_list_alloc(UINT_MAX, GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, dma_resv_list_alloc(INT_MAX, GFP_KERNEL));
+	dma_resv_list_put_fences(NULL);
+	dma_resv_list_free(NULL);
+}
+
+static void append_takes_the_reference(struct kunit *test)
+{
+	struct dma_resv_list *list = make_list(test, 20);
+	struct ctx *ctx = test->priv;
+	enum dma_resv_usage usage;
+
+	for (int i = 0; i < 20; i++) {
+		struct dma_fence *fence = make(test, 7, i);
+
+		dma_resv_list_append(list, fence, i % 4);
+		KUNIT_EXPECT_EQ(test, list->num_fences, i + 1);
+		KUNIT_EXPECT_PTR_EQ(test, dma_resv_list_entry(list, i, &usage),
+				    fence);
+		KUNIT_EXPECT_EQ(test, usage, i % 4);
+		KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
+	}
+	dma_resv_list_put_fences(list);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->timeline->released), 20);
+	list->num_fences = 0;
+}
+
+static void replace_drops_the_old_one(struct kunit *test)
+{
+	struct dma_resv_list *list = make_list(test, 20);
+	struct ctx *ctx = test->priv;
+	enum dma_resv_usage usage;
+	struct dma_fence *fence;
+
+	for (int i = 0; i < 20; i++)
+		dma_resv_list_append(list, make(test, i / 2, 0),
+				     DMA_RESV_USAGE_READ);
+	for (int i = 19; i >= 0; i--) {
+		fence = make(test, i & 1 ? 100 + i : i / 2, 1);
+		dma_resv_list_replace(list, i, fence, DMA_RESV_USAGE_WRITE);
+		KUNIT_EXPECT_PTR_EQ(test, dma_resv_list_entry(list, i, &usage),
+				    fence);
+		KUNIT_EXPECT_EQ(test, usage, DMA_RESV_USAGE_WRITE);
+	}
+	KUNIT_EXPECT_EQ(test, list->num_fences, 20);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->timeline->released), 20);
+}
+
+/* The slots whose fence @fence may take the place of. */
+static bool may_take(struct dma_resv_list *list, unsigned int i,
+		     struct dma_fence *fence, enum dma_resv_usage usage)
+{
+	enum dma_resv_usage old_usage;
+	struct dma_fence *old = dma_resv_list_entry(list, i, &old_usage);
+
+	return old->context == fence->context && old_usage >= usage &&
+	       (old == fence || dma_fence_is_later(fence, old));
+}
+
+/*
+ * What the index finds is a slot that a search from end to end could have
+ * found, and it finds one if there is one.
+ */
+static void expect_slot(struct kunit *test, struct dma_resv_list *list,
+			struct dma_fence *fence, enum dma_resv_usage usage)
+{
+	unsigned int found = dma_resv_list_find_slot(list, fence, usage);
+	unsigned int first = list->num_fences;
+	enum dma_resv_usage ignored;
+
+	for (unsigned int i = 0; i < list->num_fences; i++) {
+		if (may_take(list, i, fence, usage)) {
+			first = i;
+			break;
+		}
+	}
+	KUNIT_ASSERT_LE(test, found, list->num_fences);
+	if (first < list->num_fences)
+		KUNIT_EXPECT_LT(test, found, list->num_fences);
+	if (found == list->num_fences || may_take(list, found, fence, usage))
+		return;
+	/* Else the place of one that has signalled; not if it had its own. */
+	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(dma_resv_list_entry(list,
+									  found,
+									  &ignored)));
+	if (list->capacity > 8)
+		KUNIT_EXPECT_EQ(test, first, list->num_fences);
+}
+
+static const int rooms[] = { 4, 8, 9, 16, 64, 300 };
+
+static void room_desc(const int *room, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%d slots", *room);
+}
+
+KUNIT_ARRAY_PARAM(room, rooms, room_desc);
+
+/* Few timelines with many fences each, whose buckets are shared. */
+static void random_changes_keep_the_index(struct kunit *test)
+{
+	int room = *(const int *)test->param_value;
+	struct dma_resv_list *list = make_list(test, room);
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, room);
+	for (int i = 0; i < 3000; i++) {
+		u64 context = prandom_u32_state(&rnd) % room * 64;
+		u64 seqno = prandom_u32_state(&rnd) % 64;
+		enum dma_resv_usage usage = prandom_u32_state(&rnd) % 4;
+		struct dma_fence *fence = make(test, context, seqno);
+		unsigned int slot = prandom_u32_state(&rnd) %
+				    (list->num_fences + 1);
+
+		expect_slot(test, list, fence, usage);
+		if (!(i % 64))
+			dma_fence_signal(fence);
+		if (slot < list->num_fences)
+			dma_resv_list_replace(list, slot, fence, usage);
+		else if (list->num_fences < list->capacity)
+			dma_resv_list_append(list, fence, usage);
+		else
+			dma_fence_put(fence);
+	}
+}
+
+static void find_slot_in_empty_list(struct kunit *test)
+{
+	struct dma_fence *fence = make(test, 1, 1);
+
+	for (int room = 1; room < 20; room += 9) {
+		struct dma_resv_list *list = dma_resv_list_alloc(room,
+								 GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, list);
+		KUNIT_EXPECT_EQ(test, dma_resv_list_find_slot(list, fence,
+							      DMA_RESV_USAGE_READ),
+				0);
+		dma_resv_list_free(list);
+	}
+	dma_fence_put(fence);
+}
+
+/* Long lists are not searched, but each signalled slot is come upon. */
+static void find_slot_comes_to_each_signaled(struct kunit *test)
+{
+	struct dma_resv_list *list = make_list(test, 64);
+	struct dma_fence *fence = make(test, 1000, 1), *last = NULL;
+	unsigned int found = 0;
+
+	for (int i = 0; i < 50; i++) {
+		last = make(test, i, 1);
+		dma_resv_list_append(list, last, DMA_RESV_USAGE_READ);
+	}
+	KUNIT_EXPECT_EQ(test, dma_resv_list_find_slot(list, fence,
+						      DMA_RESV_USAGE_READ),
+			50);
+	dma_fence_signal(last);
+	for (int tries = 0; tries < 25 && found != 49; tries++)
+		found = dma_resv_list_find_slot(list, fence,
+						DMA_RESV_USAGE_READ);
+	KUNIT_EXPECT_EQ(test, found, 49);
+	dma_fence_put(fence);
+}
+
+static void get_rcu_of_usage(struct kunit *test)
+{
+	struct dma_resv_list *list = make_list(test, 4);
+	struct dma_fence *fences[4], *got;
+	enum dma_resv_usage usage;
+
+	for (int i = 0; i < 4; i++) {
+		fences[i] = make(test, i, 1);
+		dma_resv_list_append(list, fences[i], i);
+	}
+	guard(rcu)();
+	for (int wanted = 0; wanted < 4; wanted++) {
+		for (int i = 0; i < 4; i++) {
+			got = dma_resv_list_get_rcu(list, i, wanted, &usage);
+			KUNIT_EXPECT_PTR_EQ(test, got,
+					    i <= wanted ? fences[i] : NULL);
+			KUNIT_EXPECT_EQ(test, usage, i);
+			if (!got)
+				continue;
+			KUNIT_EXPECT_EQ(test, kref_read(&got->refcount), 2);
+			dma_fence_put(got);
+		}
+	}
+}
+
+static void get_rcu_of_signaled(struct kunit *test)
+{
+	struct dma_resv_list *list = make_list(test, 4);
+	struct dma_fence *one = make(test, 1, 1), *two = make(test, 2, 1);
+	enum dma_resv_usage usage;
+
+	dma_resv_list_append(list, one, DMA_RESV_USAGE_READ);
+	dma_resv_list_append(list, two, DMA_RESV_USAGE_READ);
+	dma_fence_signal(one);
+	/* The other one turns out to be. */
+	to_mock_fence(two)->done = true;
+	guard(rcu)();
+	for (int i = 0; i < 2; i++)
+		KUNIT_EXPECT_NULL(test,
+				  dma_resv_list_get_rcu(list, i,
+							DMA_RESV_USAGE_READ,
+							&usage));
+	KUNIT_EXPECT_EQ(test, kref_read(&one->refcount), 1);
+	KUNIT_EXPECT_EQ(test, kref_read(&two->refcount), 1);
+	KUNIT_EXPECT_EQ(test, dma_fence_get_status(two), 1);
+}
+
+/* A list that was replaced: its fences have lost their last references. */
+static void get_rcu_of_released_tells_to_retry(struct kunit *test)
+{
+	struct dma_resv_list *list = make_list(test, 4);
+	struct dma_fence *fence = make(test, 1, 1), *got;
+	enum dma_resv_usage usage;
+
+	dma_resv_list_append(list, fence, DMA_RESV_USAGE_READ);
+	guard(rcu)();
+	dma_fence_put(fence);
+	got = dma_resv_list_get_rcu(list, 0, DMA_RESV_USAGE_READ, &usage);
+	KUNIT_EXPECT_PTR_EQ(test, got, ERR_PTR(-EAGAIN));
+	list->num_fences = 0;
+}
+
+static struct kunit_case dma_resv_list_cases[] = {
+	KUNIT_CASE(alloc_makes_an_empty_list),
+	KUNIT_CASE(append_takes_the_reference),
+	KUNIT_CASE(replace_drops_the_old_one),
+	KUNIT_CASE_PARAM(random_changes_keep_the_index, room_gen_params),
+	KUNIT_CASE(find_slot_in_empty_list),
+	KUNIT_CASE(find_slot_comes_to_each_signaled),
+	KUNIT_CASE(get_rcu_of_usage),
+	KUNIT_CASE(get_rcu_of_signaled),
+	KUNIT_CASE(get_rcu_of_released_tells_to_retry),
+	{}
+};
+
+static struct kunit_suite dma_resv_list_suite = {
+	.name = "dma_resv_list",
+	.init = list_test_init,
+	.exit = list_test_exit,
+	.test_cases = dma_resv_list_cases,
+};
+
+kunit_test_suite(dma_resv_list_suite);
+
+MODULE_LICENSE("GPL");

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Asking a reservation object: for what is pending of a usage, for one fence
+ * that stands for all, for a copy, for a text; and waiting for it.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/completion.h>
+#include <linux/dma-fence-array.h>
+#include <linux/dma-fence.h>
+#include <linux/dma-resv.h>
+#include <linux/kthread.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "mock.h"
+
+#define USAGES (DMA_RESV_USAGE_BOOKKEEP + 1)
+#define MAX_FENCES 24
+
+struct ctx {
+	struct dma_resv resv;
+	struct mock_timeline *timeline;
+	/* What is in it: of usage i % USAGES, each of its own timeline. */
+	int num;
+	struct dma_fence *fences[MAX_FENCES];
+};
+
+static int query_test_init(struct kunit *test)
+{
+	struct ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, ctx);
+	ctx->timeline = mock_timeline_create(test, "query");
+	dma_resv_init(&ctx->resv);
+	test->priv = ctx;
+	return 0;
+}
+
+static void query_test_exit(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+
+	if (!ctx)
+		return;
+	dma_resv_fini(&ctx->resv);
+	for (int i = 0; i < ctx->num; i++) {
+		KUNIT_EXPECT_EQ(test, kref_read(&ctx->fences[i]->refcount), 1);
+		dma_fence_put(ctx->fences[i]);
+	}
+}
+
+static void fill(struct kunit *test, int num)
+{
+	struct ctx *ctx = test->priv;
+
+	for (int i = 0; i < num; i++) {
+		ctx->timeline->context = dma_fence_context_alloc(1);
+		ctx->fences[i] = mock_fence_create_at(ctx->timeline, i + 1, 0);
+		ctx->num++;
+		mock_resv_add(test, &ctx->resv, ctx->fences[i], i % USAGES);
+	}
+}
+
+/* Asked for one usage, of lists without and with an index. */
+struct query {
+	const char *desc;
+	enum dma_resv_usage usage;
+	int num;
+};
+
+static const struct query queries[] = {
+	{ "nothing there", DMA_RESV_USAGE_BOOKKEEP, 0 },
+	{ "kernel of 8", DMA_RESV_USAGE_KERNEL, 8 },
+	{ "write of 8", DMA_RESV_USAGE_WRITE, 8 },
+	{ "read of 8", DMA_RESV_USAGE_READ, 8 },
+	{ "bookkeep of 8", DMA_RESV_USAGE_BOOKKEEP, 8 },
+	{ "kernel of 24", DMA_RESV_USAGE_KERNEL, 24 },
+	{ "bookkeep of 24", DMA_RESV_USAGE_BOOKKEEP, 24 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(query, queries, desc);
+
+static bool is_wanted(const struct query *param, int i)
+{
+	return i % USAGES <= param->usage;
+}
+
+/* Each answer is the fences of the usage and of stronger ones, in order. */
+static void get_fences_of_usage(struct kunit *test)
+{
+	const struct query *param = test->param_value;
+	struct ctx *ctx = test->priv;
+	struct dma_fence **fences = (void *)1;
+	unsigned int num = 77, at = 0;
+
+	fill(test, param->num);
+	KUNIT_ASSERT_EQ(test, dma_resv_get_fences(&ctx->resv, param->usage,
+						  &num, &fences), 0);
+	KUNIT_EXPECT_EQ(test, num, param->num * (param->usage + 1) / USAGES);
+	for (int i = 0; i < param->num && at < num; i++) {
+		if (!is_wanted(param, i))
+			continue;
+		KUNIT_EXPECT_PTR_EQ(test, fences[at], ctx->fences[i]);
+		KUNIT_EXPECT_EQ(test, kref_read(&fences[at]->refcount), 3);
+		dma_fence_put(fences[at++]);
+	}
+	if (!param->num)
+		KUNIT_EXPECT_NULL(test, fences);
+	kfree(fences);
+}
+
+static void get_fences_leaves_out_signaled(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_fence **fences;
+	unsigned int num;
+
+	fill(test, 12);
+	for (int i = 0; i < 12; i++) {
+		if (i != 5)
+			dma_fence_signal(ctx->fences[i]);
+	}
+	KUNIT_ASSERT_EQ(test, dma_resv_get_fences(&ctx->resv,
+						  DMA_RESV_USAGE_BOOKKEEP,
+						  &num, &fences), 0);
+	KUNIT_ASSERT_EQ(test, num, 1);
+	KUNIT_EXPECT_PTR_EQ(test, fences[0], ctx->fences[5]);
+	dma_fence_put(fences[0]);
+	kfree(fences);
+
+	dma_fence_signal(ctx->fences[5]);
+	KUNIT_ASSERT_EQ(test, dma_resv_get_fences(&ctx->resv,
+						  DMA_RESV_USAGE_BOOKKEEP,
+						  &num, &fences), 0);
+	KUNIT_EXPECT_EQ(test, num, 0);
+	KUNIT_EXPECT_NULL(test, fences);
+}
+
+/* Not done before the last one that counts, done with it. */
+static void test_signaled_and_wait_of_usage(struct kunit *test)
+{
+	const struct query *param = test->param_value;
+	struct ctx *ctx = test->priv;
+	int left = param->num * (param->usage + 1) / USAGES;
+
+	fill(test, param->num);
+	for (int i = param->num - 1; i >= 0; i--) {
+		KUNIT_EXPECT_EQ(test, dma_resv_test_signaled(&ctx->resv,
+							     param->usage),
+				!left);
+		KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+							    param->usage,
+							    true, 0), !left);
+		left -= is_wanted(param, i);
+		dma_fence_signal(ctx->fences[i]);
+	}
+	KUNIT_EXPECT_TRUE(test, dma_resv_test_signaled(&ctx->resv,
+						       param->usage));
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv, param->usage,
+						    true, 0), 1);
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv, param->usage,
+						    true, 9), 9);
+}
+
+/* Asking is no reason to enable anything, waiting is. */
+static void test_signaled_does_not_enable(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+
+	fill(test, 4);
+	dma_resv_test_signaled(&ctx->resv, DMA_RESV_USAGE_BOOKKEEP);
+	KUNIT_EXPECT_EQ(test,
+			atomic_read(&to_mock_fence(ctx->fences[0])->enabled),
+			0);
+	dma_resv_wait_timeout(&ctx->resv, DMA_RESV_USAGE_BOOKKEEP, true, 0);
+	KUNIT_EXPECT_EQ(test,
+			atomic_read(&to_mock_fence(ctx->fences[0])->enabled),
+			1);
+}
+
+static void wait_is_interrupted_or_times_out(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+
+	fill(test, 4);
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+						    DMA_RESV_USAGE_READ, true,
+						    2), 0);
+	mock_signal_begin();
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+						    DMA_RESV_USAGE_READ, true,
+						    100 * HZ), -ERESTARTSYS);
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+						    DMA_RESV_USAGE_READ, false,
+						    2), 0);
+	mock_signal_end();
+}
+
+struct waiter {
+	struct dma_resv *resv;
+	long ret;
+	struct completion started;
+	struct completion woken;
+};
+
+static int wait_thread(void *data)
+{
+	struct waiter *waiter = data;
+
+	complete(&waiter->started);
+	waiter->ret = dma_resv_wait_timeout(waiter->resv,
+					    DMA_RESV_USAGE_BOOKKEEP, false,
+					    60 * HZ);
+	complete(&waiter->woken);
+	return 0;
+}
+
+static void wait_is_woken_by_last(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct waiter waiter = { .resv = &ctx->resv };
+	struct task_struct *task;
+
+	init_completion(&waiter.started);
+	init_completion(&waiter.woken);
+	fill(test, 12);
+	task = kthread_run(wait_thread, &waiter, "waiter");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+	wait_for_completion(&waiter.started);
+	for (int i = 11; i >= 0; i--) {
+		KUNIT_EXPECT_FALSE(test, completion_done(&waiter.woken));
+		dma_fence_signal(ctx->fences[i]);
+	}
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&waiter.woken,
+							  60 * HZ), 0);
+	kthread_stop_put(task);
+	KUNIT_EXPECT_GT(test, waiter.ret, 0);
+	KUNIT_EXPECT_LE(test, waiter.ret, 60 * HZ);
+}
+
+/* A maker that waits in its own way, and says how much time that took. */
+static long custom_ret;
+static long custom_timeouts[2];
+static int custom_waits;
+
+static long custom_wait(struct dma_fence *fence, bool intr, long timeout)
+{
+	custom_timeouts[custom_waits++ % 2] = timeout;
+	return custom_ret ?: timeout - 10;
+}
+
+static const struct dma_fence_ops custom_ops = {
+	.get_driver_name = mock_fence_driver_name,
+	.get_timeline_name = mock_fence_timeline_name,
+	.release = mock_fence_release,
+	.wait = custom_wait,
+};
+
+/* The time is for all together; an error ends it. */
+static void wait_has_one_timeout_for_all(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+
+	for (int i = 0; i < 2; i++) {
+		ctx->timeline->context = dma_fence_context_alloc(1);
+		ctx->fences[i] = mock_fence_create_ops(ctx->timeline, 1, 0,
+						       &custom_ops);
+		ctx->num++;
+		mock_resv_add(test, &ctx->resv, ctx->fences[i],
+			      DMA_RESV_USAGE_READ);
+	}
+	custom_waits = 0;
+	custom_ret = 0;
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+						    DMA_RESV_USAGE_READ, true,
+						    100), 80);
+	KUNIT_EXPECT_EQ(test, custom_waits, 2);
+	KUNIT_EXPECT_EQ(test, custom_timeouts[0], 100);
+	KUNIT_EXPECT_EQ(test, custom_timeouts[1], 90);
+
+	custom_ret = -EDEADLK;
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+						    DMA_RESV_USAGE_READ, true,
+						    100), -EDEADLK);
+	KUNIT_EXPECT_EQ(test, custom_waits, 3);
+
+	/* Who polls goes on polling. */
+	custom_ret = 1;
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+						    DMA_RESV_USAGE_READ, true,
+						    0), 1);
+	KUNIT_EXPECT_EQ(test, custom_waits, 5);
+	KUNIT_EXPECT_EQ(test, custom_timeouts[0], 0);
+	KUNIT_EXPECT_EQ(test, custom_timeouts[1], 0);
+}
+
+static void set_deadline_of_usage(struct kunit *test)
+{
+	const struct query *param = test->param_value;
+	struct ctx *ctx = test->priv;
+
+	fill(test, param->num);
+	dma_resv_set_deadline(&ctx->resv, param->usage, 500);
+	for (int i = 0; i < param->num; i++)
+		KUNIT_EXPECT_EQ(test, to_mock_fence(ctx->fences[i])->deadline,
+				is_wanted(param, i) ? 500 : 0);
+}
+
+static void get_singleton_of_none_or_one(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fence = (void *)1;
+
+	KUNIT_EXPECT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+						     DMA_RESV_USAGE_BOOKKEEP,
+						     &fence), 0);
+	KUNIT_EXPECT_NULL(test, fence);
+	fill(test, 12);
+	for (int i = 1; i < 12; i++)
+		dma_fence_signal(ctx->fences[i]);
+	KUNIT_EXPECT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+						     DMA_RESV_USAGE_BOOKKEEP,
+						     &fence), 0);
+	KUNIT_EXPECT_PTR_EQ(test, fence, ctx->fences[0]);
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 3);
+	dma_fence_put(fence);
+
+	dma_fence_signal(ctx->fences[0]);
+	KUNIT_EXPECT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+						     DMA_RESV_USAGE_BOOKKEEP,
+						     &fence), 0);
+	KUNIT_EXPECT_NULL(test, fence);
+}
+
+/* Of one timeline, or one fence twice: it takes no array. */
+static void get_singleton_of_one_timeline(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fence;
+
+	for (int i = 0; i < 3; i++) {
+		ctx->fences[i] = mock_fence_create(ctx->timeline);
+		ctx->num++;
+	}
+	mock_resv_add(test, &ctx->resv, ctx->fences[2], DMA_RESV_USAGE_KERNEL);
+	mock_resv_add(test, &ctx->resv, ctx->fences[0], DMA_RESV_USAGE_READ);
+	mock_resv_add(test, &ctx->resv, ctx->fences[2],
+		      DMA_RESV_USAGE_BOOKKEEP);
+	mock_resv_add(test, &ctx->resv, ctx->fences[1], DMA_RESV_USAGE_WRITE);
+	KUNIT_EXPECT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+						     DMA_RESV_USAGE_BOOKKEEP,
+						     &fence), 0);
+	KUNIT_EXPECT_PTR_EQ(test, fence, ctx->fences[2]);
+	dma_fence_put(fence);
+}
+
+static void get_singleton_of_many(struct kunit *test)
+{
+	const struct query *param = test->param_value;
+	int num = param->num * (param->usage + 1) / USAGES;
+	struct ctx *ctx = test->priv;
+	struct dma_fence_array *array;
+	struct dma_fence *fence;
+
+	fill(test, param->num);
+	KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&ctx->resv, param->usage,
+						     &fence), 0);
+	array = to_dma_fence_array(fence);
+	KUNIT_EXPECT_EQ(test, !!array, num > 1);
+	if (!array)
+		return;
+	KUNIT_EXPECT_EQ(test, array->num_fences, num);
+	KUNIT_EXPECT_EQ(test, fence->seqno, 1);
+	for (int i = 0; i < param->num; i++) {
+		if (!is_wanted(param, i))
+			continue;
+		KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(fence));
+		dma_fence_signal(ctx->fences[i]);
+	}
+	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(fence));
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
+	dma_fence_put(fence);
+}
+
+/* A fence without a number of its own stands for no other. */
+static void get_singleton_keeps_equals(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fence;
+
+	for (int i = 0; i < 2; i++) {
+		ctx->fences[i] = mock_fence_create_at(ctx->timeline, 1, 0);
+		ctx->num++;
+		mock_resv_add(test, &ctx->resv, ctx->fences[i],
+			      DMA_RESV_USAGE_READ);
+	}
+	KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+						     DMA_RESV_USAGE_READ,
+						     &fence), 0);
+	KUNIT_ASSERT_NOT_NULL(test, to_dma_fence_array(fence));
+	KUNIT_EXPECT_EQ(test, to_dma_fence_array(fence)->num_fences, 2);
+	dma_fence_put(fence);
+}
+
+static void describe_shows_what_orders_access(struct kunit *test)
+{
+	static const char text[] =
+		"\tkernel fence:mock query seq 1 unsignalled\n"
+		"\twrite fence:signalled signalled seq 2 signalled\n"
+		"\tread fence:mock query seq 3 unsignalled\n";
+	struct ctx *ctx = test->priv;
+	char buf[256];
+	struct seq_file seq = { .buf = buf, .size = sizeof(buf) };
+
+	fill(test, 4);
+	dma_fence_signal(ctx->fences[1]);
+	dma_resv_lock(&ctx->resv, NULL);
+	dma_resv_describe(&ctx->resv, &seq);
+	dma_resv_unlock(&ctx->resv);
+	seq_putc(&seq, '\0');
+	KUNIT_EXPECT_STREQ(test, buf, text);
+}
+
+static struct kunit_case dma_resv_query_cases[] = {
+	KUNIT_CASE_PARAM(get_fences_of_usage, query_gen_params),
+	KUNIT_CASE(get_fences_leaves_out_signaled),
+	KUNIT_CASE_PARAM(test_signaled_and_wait_of_usage, query_gen_params),
+	KUNIT_CASE(test_signaled_does_not_enable),
+	KUNIT_CASE(wait_is_interrupted_or_times_out),
+	KUNIT_CASE(wait_is_woken_by_last),
+	KUNIT_CASE(wait_has_one_timeout_for_all),
+	KUNIT_CASE_PARAM(set_deadline_of_usage, query_gen_params),
+	KUNIT_CASE(get_singleton_of_none_or_one),
+	KUNIT_CASE(get_singleton_of_one_timeline),
+	KUNIT_CASE_PARAM(get_singleton_of_many, query_gen_params),
+	KUNIT_CASE(get_singleton_keeps_equals),
+	KUNIT_CASE(describe_shows_what_orders_access),
+	{}
+};
+
+static struct kunit_suite dma_resv_query_suite = {
+	.name = "dma_resv_query",
+	.init = query_test_init,
+	.exit = query_test_exit,
+	.test_cases = dma_resv_query_cases,
+};
+
+kunit_test_suite(dma_resv_query_suite);
+
+MODULE_LICENSE("GPL");
