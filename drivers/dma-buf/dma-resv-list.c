@@ -325,9 +325,11 @@ struct dma_fence *dma_resv_list_get_rcu(struct dma_resv_list *list,
 		dma_fence_put(got);
 		return ERR_PTR(-EAGAIN);
 	}
-	if (got && dma_fence_is_signaled(got)) {
-		dma_fence_put(got);
-		return NULL;
-	}
-	return got;
+	if (!got || !dma_fence_is_signaled(got))
+		return got;
+
+	/* A later one may have taken its place before it signalled. */
+	dma_fence_put(got);
+	smp_rmb();
+	return READ_ONCE(list->slots[i]) == slot ? NULL : ERR_PTR(-EAGAIN);
 }

@@ -56,7 +56,7 @@
  * is not zero, and leaves or unlinks it otherwise.
  */
 
-/* Driver's own bit in &dma_fence.flags: &sync_pt.deadline is set. */
+/* In &dma_fence.flags: &sync_pt.deadline is set. */
 #define SYNC_PT_HAS_DEADLINE	DMA_FENCE_FLAG_USER_BITS
 
 /* A fence at a position of a timeline. */
@@ -387,8 +387,6 @@ int sync_timeline_fence_deadline(struct dma_fence *fence, ktime_t *deadline)
 /**
  * sync_timeline_next - visit all timelines
  * @prev: the last one, or NULL to begin; its reference is consumed
- *
- * Those made meanwhile may or may not be part of the visit.
  *
  * Context: Any.
  * Return: The next one, with a reference; NULL at the end.

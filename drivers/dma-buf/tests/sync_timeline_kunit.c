@@ -239,7 +239,7 @@ static struct kunit_case sync_timeline_cases[] = {
 	KUNIT_CASE(inc_signals_in_order),
 	KUNIT_CASE(inc_wraps),
 	KUNIT_CASE(inc_beyond_int_max),
-	KUNIT_CASE(inc_signals_many),
+	KUNIT_CASE_SLOW(inc_signals_many),
 	KUNIT_CASE(fence_reached_is_signaled),
 	KUNIT_CASE(fence_pending_is_shared),
 	KUNIT_CASE(set_error_holds_until_changed),
