@@ -8,13 +8,17 @@
 #ifndef _DMA_BUF_INTERNAL_H
 #define _DMA_BUF_INTERNAL_H
 
+#include <linux/cleanup.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-fence.h>
 #include <linux/types.h>
 
 struct dma_fence;
 struct dma_resv;
 struct poll_table_struct;
 struct seq_file;
+
+DEFINE_FREE(put_fence, struct dma_fence *, dma_fence_put(_T))
 
 /* dma-buf.c */
 void dma_buf_release_object(struct dma_buf *dmabuf);

@@ -62,8 +62,6 @@ static long ioctl_sync(struct dma_buf *dmabuf,
 
 #if IS_ENABLED(CONFIG_SYNC_FILE)
 
-DEFINE_FREE(put_fence, struct dma_fence *, dma_fence_put(_T))
-
 static bool is_access(u32 flags)
 {
 	return flags && !(flags & ~DMA_BUF_SYNC_RW);

@@ -14,7 +14,7 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 
-DEFINE_FREE(put_fence, struct dma_fence *, dma_fence_put(_T))
+#include "dma-buf-internal.h"
 
 /* First fence of the link that the cursor is on, or of the next that has one. */
 static struct dma_fence *enter_link(struct dma_fence_unwrap *cursor)

@@ -21,6 +21,7 @@
 #include <linux/types.h>
 #include <linux/uaccess.h>
 
+#include "dma-buf-internal.h"
 #include "sync_debug.h"
 #include "sync_timeline.h"
 
@@ -76,8 +77,6 @@ static_assert(offsetof(struct sw_sync_get_deadline, fence_fd) == 12);
 static_assert(SW_SYNC_IOC_CREATE_FENCE == 0xc0285700);
 static_assert(SW_SYNC_IOC_INC == 0x40045701);
 static_assert(SW_SYNC_GET_DEADLINE == 0xc0105702);
-
-DEFINE_FREE(put_fence, struct dma_fence *, dma_fence_put(_T))
 
 static int sw_sync_open(struct inode *inode, struct file *file)
 {

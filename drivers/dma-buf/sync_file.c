@@ -22,6 +22,8 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/sync_file.h>
 
+#include "dma-buf-internal.h"
+
 /**
  * DOC: sync_file
  *
@@ -48,8 +50,6 @@
  * be on the fence, or running. Its release is the callback's last access.
  */
 #define ARMED 1
-
-DEFINE_FREE(put_fence, struct dma_fence *, dma_fence_put(_T))
 
 static const struct file_operations sync_file_fops;
 

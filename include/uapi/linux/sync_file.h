@@ -68,7 +68,7 @@ struct sync_fence_info {
  * ask for the count.
  *
  * Errors: EINVAL if @flags or @pad is set, or if there is too little room;
- * ENOMEM; EFAULT.
+ * EFAULT.
  */
 struct sync_file_info {
 	char	name[32];
