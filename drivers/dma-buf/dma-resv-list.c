@@ -328,8 +328,15 @@ struct dma_fence *dma_resv_list_get_rcu(struct dma_resv_list *list,
 	if (!got || !dma_fence_is_signaled(got))
 		return got;
 
-	/* A later one may have taken its place before it signalled. */
-	dma_fence_put(got);
+	/*
+	 * A later one may have taken its place before it signalled. The
+	 * reference keeps yet another one from getting the same address.
+	 */
 	smp_rmb();
-	return READ_ONCE(list->slots[i]) == slot ? NULL : ERR_PTR(-EAGAIN);
+	if (READ_ONCE(list->slots[i]) == slot)
+		fence = NULL;
+	else
+		fence = ERR_PTR(-EAGAIN);
+	dma_fence_put(got);
+	return fence;
 }

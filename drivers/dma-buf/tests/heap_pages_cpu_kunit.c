@@ -224,8 +224,9 @@ static void fault_beyond_the_end_is_sigbus(struct kunit *test)
 			.address = vma->vm_start + i * PAGE_SIZE,
 		};
 
-		KUNIT_EXPECT_EQ(test, vma->vm_ops->fault(&vmf),
-				VM_FAULT_SIGBUS);
+		KUNIT_EXPECT_EQ(test,
+				(__force u32)vma->vm_ops->fault(&vmf),
+				(__force u32)VM_FAULT_SIGBUS);
 	}
 	/* What there is can be entered one by one. */
 	if (vma) {
@@ -234,8 +235,9 @@ static void fault_beyond_the_end_is_sigbus(struct kunit *test)
 			.address = vma->vm_start + PAGE_SIZE,
 		};
 
-		KUNIT_EXPECT_EQ(test, vma->vm_ops->fault(&vmf),
-				VM_FAULT_NOPAGE);
+		KUNIT_EXPECT_EQ(test,
+				(__force u32)vma->vm_ops->fault(&vmf),
+				(__force u32)VM_FAULT_NOPAGE);
 	}
 	mmap_read_unlock(current->mm);
 	check_mapping(test, user, 1, 2);

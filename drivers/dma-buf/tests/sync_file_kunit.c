@@ -113,6 +113,11 @@ static void poller_queue(struct file *file, wait_queue_head_t *head,
 	add_wait_queue(head, &poller->entry);
 }
 
+static void expect_poll(struct kunit *test, __poll_t events, __poll_t expected)
+{
+	KUNIT_EXPECT_EQ(test, (__force u32)events, (__force u32)expected);
+}
+
 static __poll_t poller_poll(struct poller *poller, struct file *file)
 {
 	memset(poller, 0, sizeof(*poller));
@@ -141,8 +146,7 @@ static void poll_wakes_all_when_signaled(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, count_callbacks(fence), 0);
 	for (int i = 0; i < ARRAY_SIZE(pollers); i++) {
-		KUNIT_EXPECT_EQ(test, poller_poll(&pollers[i], sync_file->file),
-				0);
+		expect_poll(test, poller_poll(&pollers[i], sync_file->file), 0);
 		KUNIT_EXPECT_NOT_NULL(test, pollers[i].head);
 		/* Armed once, whatever the number of pollers. */
 		KUNIT_EXPECT_EQ(test, count_callbacks(fence), 1);
@@ -154,7 +158,7 @@ static void poll_wakes_all_when_signaled(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, pollers[i].woken, 1);
 		poller_leave(&pollers[i]);
 	}
-	KUNIT_EXPECT_EQ(test, vfs_poll(sync_file->file, NULL), EPOLLIN);
+	expect_poll(test, vfs_poll(sync_file->file, NULL), EPOLLIN);
 	sync_mock_drop(sync_file->file);
 	sync_mock_put_last(test, fence);
 }
@@ -169,7 +173,7 @@ static void poll_signaled_is_readable_at_once(struct kunit *test)
 
 	sync_timeline_set_error(mock->timelines[0], -EIO);
 	sync_mock_step(test, 0);
-	KUNIT_EXPECT_EQ(test, poller_poll(&poller, sync_file->file), EPOLLIN);
+	expect_poll(test, poller_poll(&poller, sync_file->file), EPOLLIN);
 	KUNIT_EXPECT_FALSE(test, test_bit(POLL_ENABLED, &sync_file->flags));
 	poller_leave(&poller);
 	sync_mock_drop(sync_file->file);
@@ -211,9 +215,9 @@ static void poll_too_late_to_arm_wakes_others(struct kunit *test)
 	sync_file = sync_mock_create(test, fence);
 
 	set_bit(POLL_ENABLED, &sync_file->flags);
-	KUNIT_EXPECT_EQ(test, poller_poll(&first, sync_file->file), 0);
+	expect_poll(test, poller_poll(&first, sync_file->file), 0);
 	clear_bit(POLL_ENABLED, &sync_file->flags);
-	KUNIT_EXPECT_EQ(test, poller_poll(&second, sync_file->file), EPOLLIN);
+	expect_poll(test, poller_poll(&second, sync_file->file), EPOLLIN);
 	KUNIT_EXPECT_EQ(test, first.woken, 1);
 
 	poller_leave(&first);
@@ -264,7 +268,7 @@ static void release_removes_callback(struct kunit *test)
 	struct dma_fence *fence = sync_mock_fence(test, 0, 1);
 	struct sync_file *sync_file = sync_mock_create(test, fence);
 
-	KUNIT_EXPECT_EQ(test, vfs_poll(sync_file->file, NULL), 0);
+	expect_poll(test, vfs_poll(sync_file->file, NULL), 0);
 	KUNIT_EXPECT_EQ(test, count_callbacks(fence), 1);
 	sync_mock_drop(sync_file->file);
 	KUNIT_EXPECT_EQ(test, count_callbacks(fence), 0);
@@ -279,7 +283,7 @@ static void release_after_signal_leaves_the_lock_alone(struct kunit *test)
 	struct sync_file *sync_file = sync_mock_create(test, fence);
 	spinlock_t *lock = fence->lock;
 
-	KUNIT_EXPECT_EQ(test, vfs_poll(sync_file->file, NULL), 0);
+	expect_poll(test, vfs_poll(sync_file->file, NULL), 0);
 	sync_mock_step(test, 0);
 	fence->lock = NULL;
 	sync_mock_drop(sync_file->file);
