@@ -130,19 +130,25 @@ static struct heap_mapping *heap_mapping_create(const struct heap_pages *buf,
 	ret = heap_pages_fill_table(buf, dev, &map->sgt);
 	if (ret)
 		return ERR_PTR(ret);
-	ret = dma_map_sgtable(dev, &map->sgt, dir, 0);
+	/*
+	 * Several devices may have the buffer at a time, and agree by fences on
+	 * who uses it. The debugging of the DMA API has no notion of that: a
+	 * mapping which hands over the memory is taken to own it.
+	 */
+	ret = dma_map_sgtable(dev, &map->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
 	if (ret) {
 		sg_free_table(&map->sgt);
 		return ERR_PTR(ret);
 	}
+	dma_sync_sgtable_for_device(dev, &map->sgt, dir);
 	return no_free_ptr(map);
 }
 
 static void heap_mapping_destroy(struct heap_mapping *map, struct device *dev)
 {
-	unsigned long attrs = map->busy ? 0 : DMA_ATTR_SKIP_CPU_SYNC;
-
-	dma_unmap_sgtable(dev, &map->sgt, map->dir, attrs);
+	if (map->busy)
+		dma_sync_sgtable_for_cpu(dev, &map->sgt, map->dir);
+	dma_unmap_sgtable(dev, &map->sgt, map->dir, DMA_ATTR_SKIP_CPU_SYNC);
 	sg_free_table(&map->sgt);
 	kfree(map);
 }
