@@ -140,7 +140,8 @@ list_add corruption. next->prev should be prev
 list_del corruption, ffff->next is LIST_POISON1
 refcount_t: underflow; use-after-free.
 page allocation failure: order:4, mode:0x40dc0
-BUG: Bad page state in process x  pfn:1'''.splitlines()
+BUG: Bad page state in process x  pfn:1
+DMAR: [DMA Write NO_PASID] Request device [00:03.0] fault addr 0x1000 [fault reason 0x05] PTE Write access is not set'''.splitlines()
 
     def test_each_splat_is_seen(self):
         for line in self.SPLATS:
