@@ -6,6 +6,7 @@
  */
 
 #include <linux/dma-resv.h>
+#include <linux/err.h>
 #include <linux/export.h>
 
 #include "dma-resv-list.h"
@@ -34,7 +35,8 @@ static void restart(struct dma_resv_iter *cursor, struct dma_resv_list *list)
 }
 
 /* Go on to the next pending fence, or to the first one. */
-static struct dma_fence *step_unlocked(struct dma_resv_iter *cursor, bool first)
+static __always_inline struct dma_fence *
+step_unlocked(struct dma_resv_iter *cursor, bool first)
 {
 	struct dma_resv *obj = cursor->obj;
 	struct dma_resv_list *list;
@@ -50,24 +52,57 @@ static struct dma_fence *step_unlocked(struct dma_resv_iter *cursor, bool first)
 		if (first || cursor->list_id != (list ? list->id : 0))
 			restart(cursor, list);
 		first = false;
-		if (cursor->index >= cursor->num_fences)
-			return NULL;
 
-		fence = dma_resv_list_get_rcu(list, cursor->index,
-					      cursor->usage,
-					      &cursor->fence_usage);
+		fence = dma_resv_list_next_rcu(list, &cursor->index,
+					       cursor->num_fences,
+					       cursor->usage,
+					       &cursor->fence_usage);
 		if (IS_ERR(fence))
 			continue;
 		/* Same section, same address: the same list. */
-		if (rcu_access_pointer(obj->fences) != list) {
-			dma_fence_put(fence);
-			continue;
-		}
-		cursor->index++;
-		if (fence) {
+		if (rcu_access_pointer(obj->fences) == list) {
 			cursor->fence = fence;
 			return fence;
 		}
+		dma_fence_put(fence);
+	}
+}
+
+/**
+ * dma_resv_get_pending - find a pending fence, the newest first
+ * @obj: the object; need not be locked
+ * @usage: of it and of stronger usages
+ * @index: look at the slots below; returned: the one to go on with. UINT_MAX to
+ *	begin with the last one
+ *
+ * A number of a slot is a hint: it may mean another fence the next time. Who
+ * has begun with UINT_MAX and gone on to NULL, without a pause, has seen all
+ * that was there at the beginning.
+ *
+ * Context: Any.
+ * Return: The fence, with a reference for the caller; NULL if there is none.
+ */
+struct dma_fence *dma_resv_get_pending(struct dma_resv *obj,
+				       enum dma_resv_usage usage,
+				       unsigned int *index)
+{
+	struct dma_resv_list *list;
+	struct dma_fence *fence;
+
+	guard(rcu)();
+	for (;;) {
+		list = rcu_dereference(obj->fences);
+		if (!list)
+			return NULL;
+		/* Pairs with the release in dma_resv_list_append(). */
+		*index = min(*index, smp_load_acquire(&list->num_fences));
+		fence = dma_resv_list_prev_rcu(list, index, usage);
+		if (rcu_access_pointer(obj->fences) != list)
+			*index = UINT_MAX;
+		else if (!IS_ERR(fence))
+			return fence;
+		if (!IS_ERR(fence))
+			dma_fence_put(fence);
 	}
 }
 
@@ -81,6 +116,13 @@ static struct dma_fence *step_unlocked(struct dma_resv_iter *cursor, bool first)
  */
 struct dma_fence *dma_resv_iter_first_unlocked(struct dma_resv_iter *cursor)
 {
+	/* Nothing was ever added: nothing to look at. */
+	if (!rcu_access_pointer(cursor->obj->fences)) {
+		dma_fence_put(cursor->fence);
+		cursor->fence = NULL;
+		restart(cursor, NULL);
+		return NULL;
+	}
 	return step_unlocked(cursor, true);
 }
 EXPORT_SYMBOL(dma_resv_iter_first_unlocked);

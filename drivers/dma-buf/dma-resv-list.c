@@ -280,28 +280,17 @@ unsigned int dma_resv_list_find_slot(struct dma_resv_list *list,
 	return list->num_fences;
 }
 
-/**
- * dma_resv_list_get_rcu - take a reference to what is in a slot
- * @list: the list
- * @i: a slot in use
- * @wanted: leave out weaker usages than this
- * @usage: returned: usage of the fence
- *
- * The answer holds if @list is still the list of its object afterwards; what
- * an old list refers to may have become any other fence.
- *
- * Context: Any, RCU read section.
- * Return: The fence, with a reference for the caller, if it is of a usage
- * wanted and pending; else NULL. ERR_PTR(-EAGAIN) if it changed meanwhile.
+/*
+ * Look at slot @i. Returns the fence with a reference if it is pending and of a
+ * usage wanted, else NULL; ERR_PTR(-EAGAIN) if it changed meanwhile.
  */
-struct dma_fence *dma_resv_list_get_rcu(struct dma_resv_list *list,
-					unsigned int i,
-					enum dma_resv_usage wanted,
-					enum dma_resv_usage *usage)
+static __always_inline struct dma_fence *
+look_rcu(struct dma_resv_list *list, unsigned int i,
+	 enum dma_resv_usage wanted, enum dma_resv_usage *usage)
 {
 	/* Pairs with the release in store(). */
 	unsigned long slot = smp_load_acquire(&list->slots[i]);
-	struct dma_fence *fence, *got = NULL;
+	struct dma_fence *fence;
 	bool done;
 
 	*usage = slot & DMA_RESV_USAGE_BITS;
@@ -311,32 +300,96 @@ struct dma_fence *dma_resv_list_get_rcu(struct dma_resv_list *list,
 	/* The common case by far, one that has signalled, takes no reference. */
 	fence = (struct dma_fence *)(slot & ~DMA_RESV_USAGE_BITS);
 	done = test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);
-	if (!done)
-		got = dma_fence_get_rcu(fence);
-
-	/*
-	 * That was the fence of this slot, and not another one in the same
-	 * memory, if the slot refers to it still, since a slot holds a
-	 * reference. Orders the look before the two that tell: at the slot
-	 * here and at the list in the caller.
-	 */
-	smp_rmb();
-	if (READ_ONCE(list->slots[i]) != slot || (!done && !got)) {
-		dma_fence_put(got);
-		return ERR_PTR(-EAGAIN);
+	if (!done) {
+		if (!dma_fence_get_rcu(fence))
+			return ERR_PTR(-EAGAIN);
+		/*
+		 * That was the fence of this slot, and not another one in the
+		 * same memory, if the slot refers to it still, since a slot
+		 * holds a reference. Orders the look before the two that tell:
+		 * at the slot here and at the list in the caller.
+		 */
+		smp_rmb();
+		if (READ_ONCE(list->slots[i]) != slot) {
+			dma_fence_put(fence);
+			return ERR_PTR(-EAGAIN);
+		}
+		if (!dma_fence_is_signaled(fence))
+			return fence;
 	}
-	if (!got || !dma_fence_is_signaled(got))
-		return got;
 
 	/*
 	 * A later one may have taken its place before it signalled. The
-	 * reference keeps yet another one from getting the same address.
+	 * reference, if there is one, keeps yet another one from getting the
+	 * same address.
 	 */
 	smp_rmb();
-	if (READ_ONCE(list->slots[i]) == slot)
-		fence = NULL;
-	else
-		fence = ERR_PTR(-EAGAIN);
-	dma_fence_put(got);
+	slot ^= READ_ONCE(list->slots[i]);
+	if (!done)
+		dma_fence_put(fence);
+	return slot ? ERR_PTR(-EAGAIN) : NULL;
+}
+
+/**
+ * dma_resv_list_next_rcu - find the next pending fence
+ * @list: the list, or NULL
+ * @index: slot to look at first; returned: the one after that of the fence, or
+ *	the one to look at again
+ * @end: slot to stop at; so many are in use
+ * @wanted: leave out weaker usages than this
+ * @usage: returned: usage of the fence
+ *
+ * The answer holds if @list is still the list of its object afterwards; what
+ * an old list refers to may have become any other fence.
+ *
+ * Context: Any, RCU read section.
+ * Return: The fence, with a reference for the caller; NULL if none of these
+ * slots has one. ERR_PTR(-EAGAIN) if slot @index changed meanwhile.
+ */
+struct dma_fence *dma_resv_list_next_rcu(struct dma_resv_list *list,
+					 unsigned int *index, unsigned int end,
+					 enum dma_resv_usage wanted,
+					 enum dma_resv_usage *usage)
+{
+	struct dma_fence *fence = NULL;
+	unsigned int i = *index;
+
+	while (i < end) {
+		fence = look_rcu(list, i, wanted, usage);
+		if (IS_ERR(fence))
+			break;
+		i++;
+		if (fence)
+			break;
+	}
+	*index = i;
 	return fence;
+}
+
+/**
+ * dma_resv_list_prev_rcu - find a pending fence from the end on
+ * @list: the list
+ * @index: look at the slots below this, which are in use; returned: that of the
+ *	fence, or the one above the slot to look at again
+ * @wanted: leave out weaker usages than this
+ *
+ * Context: Any, RCU read section.
+ * Return: As dma_resv_list_next_rcu().
+ */
+struct dma_fence *dma_resv_list_prev_rcu(struct dma_resv_list *list,
+					 unsigned int *index,
+					 enum dma_resv_usage wanted)
+{
+	enum dma_resv_usage usage;
+	struct dma_fence *fence;
+
+	while (*index) {
+		fence = look_rcu(list, *index - 1, wanted, &usage);
+		if (IS_ERR(fence))
+			return fence;
+		--*index;
+		if (fence)
+			return fence;
+	}
+	return NULL;
 }

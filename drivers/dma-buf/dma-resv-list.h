@@ -42,10 +42,19 @@ void dma_resv_list_replace(struct dma_resv_list *list, unsigned int i,
 unsigned int dma_resv_list_find_slot(struct dma_resv_list *list,
 				     struct dma_fence *fence,
 				     enum dma_resv_usage usage);
-struct dma_fence *dma_resv_list_get_rcu(struct dma_resv_list *list,
-					unsigned int i,
-					enum dma_resv_usage wanted,
-					enum dma_resv_usage *usage);
+struct dma_fence *dma_resv_list_next_rcu(struct dma_resv_list *list,
+					 unsigned int *index, unsigned int end,
+					 enum dma_resv_usage wanted,
+					 enum dma_resv_usage *usage);
+
+struct dma_fence *dma_resv_list_prev_rcu(struct dma_resv_list *list,
+					 unsigned int *index,
+					 enum dma_resv_usage wanted);
+
+/* dma-resv-iter.c */
+struct dma_fence *dma_resv_get_pending(struct dma_resv *obj,
+				       enum dma_resv_usage usage,
+				       unsigned int *index);
 
 /* Fences are aligned: the two lowest bits of a slot are the usage. */
 #define DMA_RESV_USAGE_BITS 3UL

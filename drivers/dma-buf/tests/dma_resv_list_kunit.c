@@ -240,11 +240,12 @@ static void find_slot_comes_to_each_signaled(struct kunit *test)
 	dma_fence_put(fence);
 }
 
-static void get_rcu_of_usage(struct kunit *test)
+static void next_rcu_of_usage(struct kunit *test)
 {
 	struct dma_resv_list *list = make_list(test, 4);
 	struct dma_fence *fences[4], *got;
 	enum dma_resv_usage usage;
+	unsigned int index;
 
 	for (int i = 0; i < 4; i++) {
 		fences[i] = make(test, i, 1);
@@ -253,21 +254,25 @@ static void get_rcu_of_usage(struct kunit *test)
 	guard(rcu)();
 	for (int wanted = 0; wanted < 4; wanted++) {
 		for (int i = 0; i < 4; i++) {
-			got = dma_resv_list_get_rcu(list, i, wanted, &usage);
+			index = i;
+			got = dma_resv_list_next_rcu(list, &index, i + 1,
+						     wanted, &usage);
 			KUNIT_EXPECT_PTR_EQ(test, got,
 					    i <= wanted ? fences[i] : NULL);
-			KUNIT_EXPECT_EQ(test, usage, i);
+			KUNIT_EXPECT_EQ(test, index, i + 1);
 			if (!got)
 				continue;
+			KUNIT_EXPECT_EQ(test, usage, i);
 			KUNIT_EXPECT_EQ(test, kref_read(&got->refcount), 2);
 			dma_fence_put(got);
 		}
 	}
 }
 
-static void get_rcu_of_signaled(struct kunit *test)
+static void next_rcu_of_signaled(struct kunit *test)
 {
 	struct dma_resv_list *list = make_list(test, 4);
+	unsigned int index = 0;
 	struct dma_fence *one = make(test, 1, 1), *two = make(test, 2, 1);
 	enum dma_resv_usage usage;
 
@@ -277,28 +282,58 @@ static void get_rcu_of_signaled(struct kunit *test)
 	/* The other one turns out to be. */
 	to_mock_fence(two)->done = true;
 	guard(rcu)();
-	for (int i = 0; i < 2; i++)
-		KUNIT_EXPECT_NULL(test,
-				  dma_resv_list_get_rcu(list, i,
-							DMA_RESV_USAGE_READ,
-							&usage));
+	KUNIT_EXPECT_NULL(test,
+			  dma_resv_list_next_rcu(list, &index, 2,
+						 DMA_RESV_USAGE_READ, &usage));
+	KUNIT_EXPECT_EQ(test, index, 2);
 	KUNIT_EXPECT_EQ(test, kref_read(&one->refcount), 1);
 	KUNIT_EXPECT_EQ(test, kref_read(&two->refcount), 1);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(two), 1);
 }
 
+/* From the newest to the oldest; what has signalled, or is of no interest, is not seen. */
+static void prev_rcu_goes_backwards(struct kunit *test)
+{
+	static const enum dma_resv_usage usages[] = {
+		DMA_RESV_USAGE_WRITE, DMA_RESV_USAGE_BOOKKEEP,
+		DMA_RESV_USAGE_KERNEL, DMA_RESV_USAGE_READ,
+	};
+	struct dma_resv_list *list = make_list(test, 4);
+	struct dma_fence *fences[4], *got;
+	unsigned int index = 4;
+
+	for (int i = 0; i < 4; i++) {
+		fences[i] = make(test, i, 1);
+		dma_resv_list_append(list, fences[i], usages[i]);
+	}
+	dma_fence_signal(fences[2]);
+	guard(rcu)();
+	got = dma_resv_list_prev_rcu(list, &index, DMA_RESV_USAGE_READ);
+	KUNIT_EXPECT_PTR_EQ(test, got, fences[3]);
+	KUNIT_EXPECT_EQ(test, index, 3);
+	dma_fence_put(got);
+	got = dma_resv_list_prev_rcu(list, &index, DMA_RESV_USAGE_READ);
+	KUNIT_EXPECT_PTR_EQ(test, got, fences[0]);
+	KUNIT_EXPECT_EQ(test, index, 0);
+	dma_fence_put(got);
+	KUNIT_EXPECT_NULL(test, dma_resv_list_prev_rcu(list, &index, DMA_RESV_USAGE_READ));
+}
+
 /* A list that was replaced: its fences have lost their last references. */
-static void get_rcu_of_released_tells_to_retry(struct kunit *test)
+static void next_rcu_of_released_tells_to_retry(struct kunit *test)
 {
 	struct dma_resv_list *list = make_list(test, 4);
+	unsigned int index = 0;
 	struct dma_fence *fence = make(test, 1, 1), *got;
 	enum dma_resv_usage usage;
 
 	dma_resv_list_append(list, fence, DMA_RESV_USAGE_READ);
 	guard(rcu)();
 	dma_fence_put(fence);
-	got = dma_resv_list_get_rcu(list, 0, DMA_RESV_USAGE_READ, &usage);
+	got = dma_resv_list_next_rcu(list, &index, 1, DMA_RESV_USAGE_READ,
+				     &usage);
 	KUNIT_EXPECT_PTR_EQ(test, got, ERR_PTR(-EAGAIN));
+	KUNIT_EXPECT_EQ(test, index, 0);
 	list->num_fences = 0;
 }
 
@@ -309,9 +344,10 @@ static struct kunit_case dma_resv_list_cases[] = {
 	KUNIT_CASE_PARAM(random_changes_keep_the_index, room_gen_params),
 	KUNIT_CASE(find_slot_in_empty_list),
 	KUNIT_CASE(find_slot_comes_to_each_signaled),
-	KUNIT_CASE(get_rcu_of_usage),
-	KUNIT_CASE(get_rcu_of_signaled),
-	KUNIT_CASE(get_rcu_of_released_tells_to_retry),
+	KUNIT_CASE(next_rcu_of_usage),
+	KUNIT_CASE(next_rcu_of_signaled),
+	KUNIT_CASE(prev_rcu_goes_backwards),
+	KUNIT_CASE(next_rcu_of_released_tells_to_retry),
 	{}
 };
 
