@@ -15,6 +15,7 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
 #include <linux/fs.h>
+#include <linux/huge_mm.h>
 #include <linux/init.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
@@ -175,6 +176,7 @@ static const struct file_operations file_ops = {
 	.release = file_release,
 	.llseek = file_llseek,
 	.mmap = file_mmap,
+	.get_unmapped_area = thp_get_unmapped_area,
 	.poll = dma_buf_poll,
 	.unlocked_ioctl = dma_buf_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,

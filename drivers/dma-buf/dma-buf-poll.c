@@ -10,6 +10,7 @@
 #include <linux/poll.h>
 
 #include "dma-buf-internal.h"
+#include "dma-resv-list.h"
 
 /**
  * DOC: implicit fence polling
@@ -36,28 +37,29 @@ static void wait_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
 	irq_work_queue(&container_of(cb, struct dma_buf_poll_wait, cb)->work);
 }
 
-/* A pending fence, with a reference; NULL if there is none. */
-static struct dma_fence *get_pending(struct dma_buf_poll_wait *wait)
-{
-	struct dma_resv_iter cursor;
-	struct dma_fence *fence;
-
-	dma_resv_iter_begin(&cursor, wait->dmabuf->resv, wait->usage);
-	fence = dma_fence_get(dma_resv_iter_first_unlocked(&cursor));
-	dma_resv_iter_end(&cursor);
-	return fence;
-}
-
-/* Put the callback on a pending fence; false if there is none. */
+/*
+ * Put the callback on a pending fence; false if there is none. Newer fences come
+ * first: when they have signalled, the older ones mostly have. It goes on from
+ * where the last one was, so that n fences are looked at n times, not n times
+ * each; what has come in behind that place is found by beginning anew at the end.
+ */
 static bool wait_for_next(struct dma_buf_poll_wait *wait)
 {
-	while ((wait->fence = get_pending(wait))) {
-		/* From here on the irq_work may be the owner. */
-		if (!dma_fence_add_callback(wait->fence, &wait->cb,
-					    wait_callback))
-			return true;
-		dma_fence_put(wait->fence);
-	}
+	struct dma_resv *resv = wait->dmabuf->resv;
+	bool whole;
+
+	do {
+		whole = wait->index == UINT_MAX;
+		while ((wait->fence = dma_resv_get_pending(resv, wait->usage,
+							   &wait->index))) {
+			/* From here on the irq_work may be the owner. */
+			if (!dma_fence_add_callback(wait->fence, &wait->cb,
+						    wait_callback))
+				return true;
+			dma_fence_put(wait->fence);
+		}
+		wait->index = UINT_MAX;
+	} while (!whole);
 	return false;
 }
 
@@ -85,24 +87,49 @@ static void wait_work(struct irq_work *work)
 		disarm(wait);
 }
 
-/* Is there something to wait for? If so, a wake-up will come. */
-static bool is_pending(struct dma_buf_poll_wait *wait)
+/*
+ * Wait on behalf of all pollers, beginning with @fence, whose reference it takes;
+ * false if it is too late, as nothing is pending any more.
+ */
+static bool arm(struct dma_buf_poll_wait *wait, struct dma_fence *fence,
+		unsigned int index)
 {
 	struct dma_buf *dmabuf = wait->dmabuf;
-
-	if (dma_resv_test_signaled(dmabuf->resv, wait->usage))
-		return false;
+	bool armed;
 
 	scoped_guard(spinlock_irqsave, &dmabuf->poll.lock) {
-		if (wait->armed)
-			return true;
+		armed = wait->armed;
 		wait->armed = true;
 	}
+	if (armed) {
+		dma_fence_put(fence);
+		return true;
+	}
+
 	get_dma_buf(dmabuf);
+	wait->index = index;
+	wait->fence = fence;
+	if (!dma_fence_add_callback(fence, &wait->cb, wait_callback))
+		return true;
+	dma_fence_put(fence);
 	if (wait_for_next(wait))
 		return true;
 	disarm(wait);
 	return false;
+}
+
+/* Is there something to wait for? If so, a wake-up will come. */
+static bool is_pending(struct dma_buf_poll_wait *wait)
+{
+	unsigned int index = UINT_MAX;
+	struct dma_fence *fence;
+
+	/*
+	 * Looked at even if it is armed: who is woken for the one event is to
+	 * see the other, too, before the irq_work for that has run.
+	 */
+	fence = dma_resv_get_pending(wait->dmabuf->resv, wait->usage, &index);
+	return fence && arm(wait, fence, index);
 }
 
 /**
@@ -136,6 +163,7 @@ static void init_wait_for(struct dma_buf *dmabuf,
 	wait->dmabuf = dmabuf;
 	wait->usage = usage;
 	wait->events = events;
+	wait->index = UINT_MAX;
 	init_irq_work(&wait->work, wait_work);
 }
 

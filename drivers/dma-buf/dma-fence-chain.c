@@ -36,8 +36,11 @@
  * reference and has one callback, on the fence of the link at
  * &dma_fence_chain.cursor. When that signals, the cursor moves on from there to
  * the next older link whose fence is pending. Fences do not become pending
- * again, so each is looked at once, in whatever order they signal. It moves in
- * an irq_work, because the callback runs under the lock of another fence.
+ * again, so each is looked at once, in whatever order they signal. If the link
+ * that it comes to is armed itself it waits for that one, which stands for all
+ * that is older: where all n links are waited for, none follows n fences on its
+ * own. The cursor moves in an irq_work, because the callback runs under the
+ * lock of another fence.
  *
  * *Locking.* &dma_fence_chain.lock is that of the fence and protects nothing
  * else. It is taken outside the lock of a contained fence. &dma_fence_chain.prev
@@ -259,6 +262,9 @@ int dma_fence_chain_find_seqno(struct dma_fence **pfence, uint64_t seqno)
 	head = to_dma_fence_chain(*pfence);
 	if (!head || head->base.seqno < seqno)
 		return -EINVAL;
+	/* The newest point, as most ask for. */
+	if (!is_before(head, head->base.context, seqno))
+		return 0;
 
 	scoped_guard(rcu) {
 		/* One that is gone has been cut out: look again. */
@@ -280,6 +286,17 @@ static void chain_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
 	irq_work_queue(&container_of(cb, struct dma_fence_chain, cb)->work);
 }
 
+/* What to wait for where the cursor is: see "Waiting" above. */
+static struct dma_fence *awaited(struct dma_fence_chain *chain)
+{
+	struct dma_fence *link = chain->cursor;
+
+	if (link != &chain->base && dma_fence_is_chain(link) &&
+	    test_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &link->flags))
+		return link;
+	return dma_fence_chain_contained(link);
+}
+
 /*
  * Put the callback on the next pending fence, beginning at the cursor. The one
  * who does is the one whose turn it is: enabling first, then each irq_work.
@@ -292,7 +309,7 @@ static bool arm(struct dma_fence_chain *chain, bool locked)
 	struct dma_fence *fence;
 
 	while (chain->cursor) {
-		fence = dma_fence_chain_contained(chain->cursor);
+		fence = awaited(chain);
 		if (locked && dma_fence_is_chain(fence)) {
 			/* A chain in a chain: not below its own kind of lock. */
 			irq_work_queue(&chain->work);

@@ -43,9 +43,10 @@ EXPORT_TRACEPOINT_SYMBOL(dma_fence_signaled);
  * by its maker: it signals -EDEADLK, with a warning.
  *
  * *Outliving the maker.* Sync files and reservation objects keep fences for as
- * long as they like, while the driver behind them may go. Once a fence has
- * signalled, none of &struct dma_fence_ops is called any more but the release,
- * and names are generic, unless &dma_fence_ops.names_persist.
+ * long as they like, while what they stood for, a device, a queue, may go. Once
+ * a fence has signalled, none of &struct dma_fence_ops is called any more but the
+ * release, and names are generic, unless &dma_fence_ops.names_persist. The lock,
+ * the ops and the code of the release have to stay until the last put.
  *
  * *Locking.* &dma_fence.lock, which the maker chooses, protects the list of
  * callbacks and serialises signalling. Many fences may share it, so no two

@@ -40,7 +40,7 @@
 /*
  * Argument of CREATE_FENCE. @value is where the fence signals, @name is not
  * looked at, @fence returns a sync_file, close-on-exec.
- * Errors: EMFILE, ENFILE, ENOMEM; EFAULT.
+ * Errors: EMFILE, ENOMEM; EFAULT.
  */
 struct sw_sync_create_fence_data {
 	__u32	value;

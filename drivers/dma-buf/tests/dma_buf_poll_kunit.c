@@ -23,6 +23,7 @@
 #define OUT ((__force u32)EPOLLOUT)
 #define BOTH (IN | OUT)
 #define RACES 100
+#define POLL_FENCES 200
 
 /* Who polls; on the queue until poller_end(). */
 struct poller {
@@ -206,6 +207,52 @@ static void poll_asks_for_one(struct kunit *test)
 	signal_and_put(test, fence);
 	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
 	KUNIT_EXPECT_EQ(test, ctx->poller.key, OUT);
+	finish(test);
+}
+
+/* In the place of a fence that the wait has passed. */
+static void poll_finds_what_came_in_behind(struct kunit *test)
+{
+	struct dma_fence *first = add(test, DMA_RESV_USAGE_WRITE);
+	struct dma_fence *second = add(test, DMA_RESV_USAGE_WRITE);
+	struct dma_fence *late;
+	struct ctx *ctx = test->priv;
+
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, OUT), 0);
+	signal_and_put(test, second);
+	late = add(test, DMA_RESV_USAGE_READ);
+	signal_and_put(test, first);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 0);
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, OUT), 0);
+	signal_and_put(test, late);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, OUT), OUT);
+	finish(test);
+}
+
+/* No fence is looked at again and again while they signal. */
+static void poll_looks_at_each_a_few_times(struct kunit *test)
+{
+	static struct dma_fence *fences[POLL_FENCES];
+	struct ctx *ctx = test->priv;
+	int i, looks = 0;
+
+	for (i = 0; i < POLL_FENCES; i++)
+		fences[i] = add(test, DMA_RESV_USAGE_READ);
+	for (i = 0; i < POLL_FENCES; i++)
+		looks -= atomic_read(&to_mock_fence(fences[i])->polled);
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, OUT), 0);
+	for (i = 0; i < POLL_FENCES; i++) {
+		KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 0);
+		dma_fence_signal(fences[i]);
+	}
+	irq_work_sync(&ctx->exp->dmabuf->poll_out.work);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
+	for (i = 0; i < POLL_FENCES; i++) {
+		looks += atomic_read(&to_mock_fence(fences[i])->polled);
+		dma_fence_put(fences[i]);
+	}
+	KUNIT_EXPECT_LE(test, looks, 4 * POLL_FENCES);
 	finish(test);
 }
 
@@ -431,6 +478,8 @@ static struct kunit_case dma_buf_poll_cases[] = {
 	KUNIT_CASE(poll_idle),
 	KUNIT_CASE(poll_other_events),
 	KUNIT_CASE(poll_asks_for_one),
+	KUNIT_CASE(poll_finds_what_came_in_behind),
+	KUNIT_CASE(poll_looks_at_each_a_few_times),
 	KUNIT_CASE(poll_wakes_once_for_last),
 	KUNIT_CASE(poll_in_ignores_reader),
 	KUNIT_CASE(poll_fence_added_while_armed),

@@ -201,6 +201,73 @@ static void wait_signaled_needs_no_callback(struct kunit *test)
 		put_last(test, fences[i]);
 }
 
+/*
+ * All links are waited for, as where each point of a timeline has a waiter. The
+ * cost is a count again: no link follows all fences that are older on its own.
+ */
+static void every_link_waits_in_few_steps(struct kunit *test)
+{
+	const struct order *param = test->param_value;
+	static struct dma_fence *fences[LINKS];
+	struct dma_fence *head = NULL;
+	static int order[LINKS];
+	u64 polled = 0;
+
+	make_order(param->direction, LINKS, order);
+	for (int i = 0; i < LINKS; i++) {
+		fences[i] = mock_fence_create(test->priv);
+		head = link_after(test, head, dma_fence_get(fences[i]), i + 1);
+		dma_fence_enable_sw_signaling(head);
+	}
+	for (int i = 0; i < LINKS; i++) {
+		KUNIT_ASSERT_FALSE(test, test_bit(DMA_FENCE_FLAG_SIGNALED_BIT,
+						  &head->flags));
+		dma_fence_signal(fences[order[i]]);
+		cond_resched();
+	}
+	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(head, false, PATIENCE), 0);
+	settle(head);
+	put_last(test, head);
+	for (int i = 0; i < LINKS; i++) {
+		polled += atomic_read(&to_mock_fence(fences[i])->polled);
+		put_last(test, fences[i]);
+	}
+	KUNIT_EXPECT_LE(test, polled, 16 * LINKS);
+}
+
+/* Of five links, each signals with the last fence up to it, in each order. */
+static void every_link_waits_in_each_order(struct kunit *test)
+{
+	for (int order = 0; order < 5 * 4 * 3 * 2; order++) {
+		struct dma_fence *fences[5], *links[5];
+		struct probe probes[5] = {};
+		int code = order, at[5] = { 0, 1, 2, 3, 4 };
+		u32 left = GENMASK(4, 0);
+
+		for (int i = 0; i < 5; i++) {
+			fences[i] = mock_fence_create(test->priv);
+			links[i] = link_after(test, i ? dma_fence_get(links[i - 1]) : NULL,
+					      dma_fence_get(fences[i]), i + 1);
+			dma_fence_add_callback(links[i], &probes[i].cb, probe_func);
+		}
+		for (int i = 4; i >= 0; i--) {
+			swap(at[i], at[code % (i + 1)]);
+			code /= i + 1;
+			left &= ~BIT(at[i]);
+			dma_fence_signal(fences[at[i]]);
+			for (int j = 0; j < 5; j++) {
+				settle(links[j]);
+				KUNIT_EXPECT_EQ(test, atomic_read(&probes[j].called),
+						!(left & GENMASK(j, 0)));
+			}
+		}
+		for (int i = 4; i >= 0; i--)
+			put_last(test, links[i]);
+		for (int i = 0; i < 5; i++)
+			put_last(test, fences[i]);
+	}
+}
+
 /* Each link may be waited for, also while a later one is. */
 static void wait_for_every_link(struct kunit *test)
 {
@@ -407,6 +474,8 @@ static struct kunit_case dma_fence_chain_wait_cases[] = {
 			      { .speed = KUNIT_SPEED_SLOW }),
 	KUNIT_CASE(wait_in_each_order),
 	KUNIT_CASE(wait_signaled_needs_no_callback),
+	KUNIT_CASE_PARAM(every_link_waits_in_few_steps, order_gen_params),
+	KUNIT_CASE(every_link_waits_in_each_order),
 	KUNIT_CASE(wait_for_every_link),
 	KUNIT_CASE(wait_includes_a_plain_first_fence),
 	KUNIT_CASE(wait_includes_an_array),

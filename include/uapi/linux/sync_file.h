@@ -22,7 +22,7 @@
  * @pad: must be zero
  *
  * Errors: EINVAL if @flags or @pad is set; ENOENT if @fd2 is no sync_file;
- * EMFILE, ENFILE, ENOMEM; EFAULT.
+ * EMFILE, ENOMEM; EFAULT.
  */
 struct sync_merge_data {
 	char	name[32];
