@@ -428,7 +428,8 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_map_attachment_unlocked, DMA_BUF);
 /**
  * dma_buf_unmap_attachment - a device is done with a mapping
  * @attach: the attachment; if nothing is mapped, nothing is done, with a warning
- * @sg_table: from dma_buf_map_attachment()
+ * @sg_table: from dma_buf_map_attachment(); if it is not what the core keeps for
+ *	@attach, nothing is done, with a warning
  * @direction: as it was mapped
  *
  * Context: Process, may sleep, reservation lock held.
@@ -441,11 +442,12 @@ void dma_buf_unmap_attachment(struct dma_buf_attachment *attach,
 	if (WARN_ON_ONCE(!attach || !attach->dmabuf || !sg_table))
 		return;
 	dma_resv_assert_held(attach->dmabuf->resv);
-	if (WARN_ON_ONCE(!attach->map_count))
+	if (WARN_ON_ONCE(!attach->map_count ||
+			 (attach->sgt && attach->sgt != sg_table)))
 		return;
 
 	attach->map_count--;
-	if (attach->sgt == sg_table)
+	if (attach->sgt)
 		return;
 	unmap_memory(attach, sg_table, direction);
 	if (pins_on_map(attach))

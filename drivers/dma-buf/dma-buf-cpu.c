@@ -11,6 +11,7 @@
 #include <linux/export.h>
 #include <linux/iosys-map.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 
 #include "dma-buf-internal.h"
 
@@ -18,9 +19,10 @@
  * DOC: cpu access
  *
  * The CPU touches a buffer, by whatever mapping, between
- * dma_buf_begin_cpu_access() and dma_buf_end_cpu_access(), which user space calls
- * as DMA_BUF_IOCTL_SYNC. Begin waits until devices are done and has the exporter
- * make their writes visible; end has it make the CPU's writes visible to devices.
+ * dma_buf_begin_cpu_access() and dma_buf_end_cpu_access(), which user space
+ * calls as DMA_BUF_IOCTL_SYNC, or as DMA_BUF_IOCTL_SYNC_PARTIAL for a part.
+ * Begin waits until devices are done and has the exporter make their writes
+ * visible; end has it make the CPU's writes visible to devices.
  *
  * The kernel maps a buffer with dma_buf_vmap(). All callers share one mapping,
  * which is counted: it goes with the last dma_buf_vunmap(). The count, and the
@@ -35,6 +37,70 @@ static int wait_for_devices(struct dma_buf *dmabuf, bool write)
 	return min(ret, 0L);
 }
 
+static bool is_whole(struct dma_buf *dmabuf, size_t offset, size_t len)
+{
+	return !offset && len == dmabuf->size;
+}
+
+static int check_range(struct dma_buf *dmabuf, size_t offset, size_t len)
+{
+	size_t end;
+
+	if (!len || check_add_overflow(offset, len, &end))
+		return -EINVAL;
+	return end > dmabuf->size ? -EINVAL : 0;
+}
+
+static int exporter_begin(struct dma_buf *dmabuf, enum dma_data_direction dir,
+			  size_t offset, size_t len)
+{
+	const struct dma_buf_ops *ops = dmabuf->ops;
+
+	if (ops->begin_cpu_access_partial && !is_whole(dmabuf, offset, len))
+		return ops->begin_cpu_access_partial(dmabuf, dir, offset, len);
+	return ops->begin_cpu_access ? ops->begin_cpu_access(dmabuf, dir) : 0;
+}
+
+/**
+ * dma_buf_begin_cpu_access_partial - the CPU is about to touch a part
+ * @dmabuf: the buffer
+ * @direction: DMA_FROM_DEVICE for reading, DMA_TO_DEVICE for writing, or both
+ * @offset: first byte
+ * @len: number of bytes
+ *
+ * Exporters that know no parts make the whole ready.
+ *
+ * Context: Process, may sleep. Reservation lock not held.
+ * Return: 0; -EINVAL, with a warning, for no buffer; -EINVAL for an empty range
+ * and one that does not lie in the buffer; -ERESTARTSYS if a signal ended the
+ * wait; what the exporter says.
+ */
+int dma_buf_begin_cpu_access_partial(struct dma_buf *dmabuf,
+				     enum dma_data_direction direction,
+				     size_t offset, size_t len)
+{
+	bool write = direction == DMA_BIDIRECTIONAL ||
+		     direction == DMA_TO_DEVICE;
+	int ret;
+
+	if (WARN_ON_ONCE(!dmabuf))
+		return -EINVAL;
+	might_lock(&dmabuf->resv->lock.base);
+	ret = check_range(dmabuf, offset, len);
+	if (ret)
+		return ret;
+
+	/* Caches are cleaned of what devices have written, not yet may. */
+	ret = wait_for_devices(dmabuf, write);
+	if (ret)
+		return ret;
+
+	ret = exporter_begin(dmabuf, direction, offset, len);
+	/* The exporter may have had to move the memory. */
+	return ret ?: wait_for_devices(dmabuf, write);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_begin_cpu_access_partial, DMA_BUF);
+
 /**
  * dma_buf_begin_cpu_access - the CPU is about to touch the buffer
  * @dmabuf: the buffer
@@ -47,24 +113,45 @@ static int wait_for_devices(struct dma_buf *dmabuf, bool write)
 int dma_buf_begin_cpu_access(struct dma_buf *dmabuf,
 			     enum dma_data_direction direction)
 {
-	bool write = direction == DMA_BIDIRECTIONAL ||
-		     direction == DMA_TO_DEVICE;
+	if (WARN_ON_ONCE(!dmabuf))
+		return -EINVAL;
+	return dma_buf_begin_cpu_access_partial(dmabuf, direction, 0,
+						dmabuf->size);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_begin_cpu_access, DMA_BUF);
+
+/**
+ * dma_buf_end_cpu_access_partial - the CPU is done with a part for now
+ * @dmabuf: the buffer
+ * @direction: as in dma_buf_begin_cpu_access_partial()
+ * @offset: as there
+ * @len: as there
+ *
+ * Context: Process, may sleep. Reservation lock not held.
+ * Return: 0; -EINVAL, with a warning, for no buffer; -EINVAL for an empty range
+ * and one that does not lie in the buffer; what the exporter says.
+ */
+int dma_buf_end_cpu_access_partial(struct dma_buf *dmabuf,
+				   enum dma_data_direction direction,
+				   size_t offset, size_t len)
+{
+	const struct dma_buf_ops *ops;
 	int ret;
 
 	if (WARN_ON_ONCE(!dmabuf))
 		return -EINVAL;
 	might_lock(&dmabuf->resv->lock.base);
-
-	/* Caches are cleaned of what devices have written, not yet may. */
-	ret = wait_for_devices(dmabuf, write);
-	if (ret || !dmabuf->ops->begin_cpu_access)
+	ret = check_range(dmabuf, offset, len);
+	if (ret)
 		return ret;
 
-	ret = dmabuf->ops->begin_cpu_access(dmabuf, direction);
-	/* The exporter may have had to move the memory. */
-	return ret ?: wait_for_devices(dmabuf, write);
+	ops = dmabuf->ops;
+	if (ops->end_cpu_access_partial && !is_whole(dmabuf, offset, len))
+		return ops->end_cpu_access_partial(dmabuf, direction, offset,
+						   len);
+	return ops->end_cpu_access ? ops->end_cpu_access(dmabuf, direction) : 0;
 }
-EXPORT_SYMBOL_NS_GPL(dma_buf_begin_cpu_access, DMA_BUF);
+EXPORT_SYMBOL_NS_GPL(dma_buf_end_cpu_access_partial, DMA_BUF);
 
 /**
  * dma_buf_end_cpu_access - the CPU is done for now
@@ -79,11 +166,8 @@ int dma_buf_end_cpu_access(struct dma_buf *dmabuf,
 {
 	if (WARN_ON_ONCE(!dmabuf))
 		return -EINVAL;
-	might_lock(&dmabuf->resv->lock.base);
-
-	if (!dmabuf->ops->end_cpu_access)
-		return 0;
-	return dmabuf->ops->end_cpu_access(dmabuf, direction);
+	return dma_buf_end_cpu_access_partial(dmabuf, direction, 0,
+					      dmabuf->size);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_end_cpu_access, DMA_BUF);
 
@@ -123,8 +207,8 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_mmap, DMA_BUF);
  * @map: returned: the mapping, which all users share; cleared on failure
  *
  * Context: Process, may sleep, reservation lock held.
- * Return: 0; -EINVAL, with a warning, for no buffer; -EINVAL if the exporter
- * cannot; what the exporter says.
+ * Return: 0; -EINVAL, with a warning, for no buffer, or an exporter that
+ * succeeds without a mapping; -EINVAL if the exporter cannot; what it says.
  */
 int dma_buf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
@@ -142,6 +226,8 @@ int dma_buf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 		ret = dmabuf->ops->vmap(dmabuf, &new);
 		if (ret)
 			return ret;
+		if (WARN_ON_ONCE(iosys_map_is_null(&new)))
+			return -EINVAL;
 		dmabuf->vmap_map = new;
 	}
 	dmabuf->vmap_count++;

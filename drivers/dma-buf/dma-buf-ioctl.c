@@ -20,15 +20,35 @@
 
 /* User space is compiled against these: they never change. */
 static_assert(sizeof(struct dma_buf_sync) == 8);
+static_assert(sizeof(struct dma_buf_sync_partial) == 16);
+static_assert(offsetof(struct dma_buf_sync_partial, len) == 12);
 static_assert(sizeof(struct dma_buf_export_sync_file) == 8);
 static_assert(offsetof(struct dma_buf_export_sync_file, fd) == 4);
 static_assert(sizeof(struct dma_buf_import_sync_file) == 8);
 static_assert(offsetof(struct dma_buf_import_sync_file, fd) == 4);
 static_assert(DMA_BUF_IOCTL_SYNC == 0x40086200);
+static_assert(DMA_BUF_IOCTL_SYNC_PARTIAL == 0x40106202);
 static_assert(DMA_BUF_SET_NAME_A == 0x40046201);
 static_assert(DMA_BUF_SET_NAME_B == 0x40086201);
 static_assert(DMA_BUF_IOCTL_EXPORT_SYNC_FILE == 0xc0086202);
 static_assert(DMA_BUF_IOCTL_IMPORT_SYNC_FILE == 0x40086203);
+
+/* Named after what the CPU does, directions after what devices do. */
+static enum dma_data_direction sync_direction(u64 flags)
+{
+	if (flags & ~DMA_BUF_SYNC_VALID_FLAGS_MASK)
+		return DMA_NONE;
+	switch (flags & DMA_BUF_SYNC_RW) {
+	case DMA_BUF_SYNC_READ:
+		return DMA_FROM_DEVICE;
+	case DMA_BUF_SYNC_WRITE:
+		return DMA_TO_DEVICE;
+	case DMA_BUF_SYNC_RW:
+		return DMA_BIDIRECTIONAL;
+	default:
+		return DMA_NONE;
+	}
+}
 
 static long ioctl_sync(struct dma_buf *dmabuf,
 		       const struct dma_buf_sync __user *user)
@@ -38,26 +58,30 @@ static long ioctl_sync(struct dma_buf *dmabuf,
 
 	if (copy_from_user(&sync, user, sizeof(sync)))
 		return -EFAULT;
-	if (sync.flags & ~DMA_BUF_SYNC_VALID_FLAGS_MASK)
+	dir = sync_direction(sync.flags);
+	if (dir == DMA_NONE)
 		return -EINVAL;
-
-	/* Named after what the CPU does, directions after what devices do. */
-	switch (sync.flags & DMA_BUF_SYNC_RW) {
-	case DMA_BUF_SYNC_READ:
-		dir = DMA_FROM_DEVICE;
-		break;
-	case DMA_BUF_SYNC_WRITE:
-		dir = DMA_TO_DEVICE;
-		break;
-	case DMA_BUF_SYNC_RW:
-		dir = DMA_BIDIRECTIONAL;
-		break;
-	default:
-		return -EINVAL;
-	}
 	if (sync.flags & DMA_BUF_SYNC_END)
 		return dma_buf_end_cpu_access(dmabuf, dir);
 	return dma_buf_begin_cpu_access(dmabuf, dir);
+}
+
+static long ioctl_sync_partial(struct dma_buf *dmabuf,
+			       const struct dma_buf_sync_partial __user *user)
+{
+	struct dma_buf_sync_partial sync;
+	enum dma_data_direction dir;
+
+	if (copy_from_user(&sync, user, sizeof(sync)))
+		return -EFAULT;
+	dir = sync_direction(sync.flags);
+	if (dir == DMA_NONE)
+		return -EINVAL;
+	if (sync.flags & DMA_BUF_SYNC_END)
+		return dma_buf_end_cpu_access_partial(dmabuf, dir, sync.offset,
+						      sync.len);
+	return dma_buf_begin_cpu_access_partial(dmabuf, dir, sync.offset,
+						sync.len);
 }
 
 #if IS_ENABLED(CONFIG_SYNC_FILE)
@@ -196,6 +220,8 @@ long dma_buf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	switch (cmd) {
 	case DMA_BUF_IOCTL_SYNC:
 		return ioctl_sync(dmabuf, user);
+	case DMA_BUF_IOCTL_SYNC_PARTIAL:
+		return ioctl_sync_partial(dmabuf, user);
 	case DMA_BUF_SET_NAME_A:
 	case DMA_BUF_SET_NAME_B:
 		return dma_buf_set_name(dmabuf, user);

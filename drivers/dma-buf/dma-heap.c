@@ -33,11 +33,8 @@
  * number, makes the device and publishes the heap under that number as the last
  * step, which cannot fail; until then, open() finds nothing there.
  *
- * Locking
- * ~~~~~~~
- *
- * dma_heap_add_lock makes sure of unique names. Lookup in dma_heaps is by RCU,
- * and allocation takes no lock here at all.
+ * *Locking.* dma_heap_add_lock makes sure of unique names. Lookup in dma_heaps
+ * is by RCU, and allocation takes no lock here at all.
  */
 
 #define DMA_HEAP_MINORS	128

@@ -46,11 +46,8 @@
  * The misc device does no DMA of its own; caches are taken care of for the
  * devices that have the buffer mapped.
  *
- * Locking
- * ~~~~~~~
- *
- * The inode lock of each memfd, shared, as said above; the device has no state
- * but the module's parameters.
+ * *Locking.* The inode lock of each memfd, shared, as said above; the device
+ * has no state but the module's parameters.
  */
 
 /* How many folios are pinned by one call. */

@@ -127,6 +127,29 @@ struct dma_buf_ops {
 			      enum dma_data_direction direction);
 
 	/**
+	 * @begin_cpu_access_partial: As @begin_cpu_access, for the @len bytes
+	 * from @offset on, which lie in the buffer and are not all of it.
+	 * Without it the whole is made ready. Optional.
+	 *
+	 * Context: As @begin_cpu_access.
+	 * Return: 0 or a negative errno.
+	 */
+	int (*begin_cpu_access_partial)(struct dma_buf *dmabuf,
+					enum dma_data_direction direction,
+					size_t offset, size_t len);
+
+	/**
+	 * @end_cpu_access_partial: As @end_cpu_access, for a part. Without it
+	 * the whole is made visible. Optional.
+	 *
+	 * Context: As @begin_cpu_access.
+	 * Return: 0 or a negative errno.
+	 */
+	int (*end_cpu_access_partial)(struct dma_buf *dmabuf,
+				      enum dma_data_direction direction,
+				      size_t offset, size_t len);
+
+	/**
 	 * @mmap: Map the buffer into a process; the range has been checked.
 	 * Optional.
 	 *
@@ -160,6 +183,7 @@ struct dma_buf_ops {
  * @dmabuf: the buffer, which stays open while armed; immutable
  * @usage: &enum dma_resv_usage of what has to signal; immutable
  * @events: what pollers are told then; immutable
+ * @index: slot of the reservation object to look at next
  * @armed: it is waiting; protected by the lock of &dma_buf.poll
  */
 struct dma_buf_poll_wait {
@@ -169,6 +193,7 @@ struct dma_buf_poll_wait {
 	struct dma_buf *dmabuf;
 	unsigned int usage;
 	__poll_t events;
+	unsigned int index;
 	bool armed;
 };
 
@@ -231,9 +256,9 @@ struct dma_buf_attach_ops {
 
 	/**
 	 * @move_notify: The memory is about to move: map it anew before the
-	 * next use. May unmap and unpin. Mappings stay valid until unmapped and
-	 * until work already submitted is done. Called only while the
-	 * attachment is mapped or pinned. Mandatory.
+	 * next use. May unmap, and unpin, what no submitted work uses; the rest
+	 * is unmapped once that work is done, until when it stays valid. Called
+	 * only while the attachment is mapped or pinned. Mandatory.
 	 *
 	 * Context: Process, may sleep, reservation lock held. May not wait for
 	 * fences that the importer signals, nor attach or detach.
@@ -371,6 +396,12 @@ int dma_buf_begin_cpu_access(struct dma_buf *dmabuf,
 			     enum dma_data_direction dir);
 int dma_buf_end_cpu_access(struct dma_buf *dmabuf,
 			   enum dma_data_direction dir);
+int dma_buf_begin_cpu_access_partial(struct dma_buf *dmabuf,
+				     enum dma_data_direction dir,
+				     size_t offset, size_t len);
+int dma_buf_end_cpu_access_partial(struct dma_buf *dmabuf,
+				   enum dma_data_direction dir,
+				   size_t offset, size_t len);
 int dma_buf_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
 		 unsigned long pgoff);
 int dma_buf_vmap(struct dma_buf *dmabuf, struct iosys_map *map);

@@ -43,12 +43,9 @@
  * Mappings that go through a bounce buffer are not kept: that memory is scarce
  * and others wait for it.
  *
- * Locking
- * ~~~~~~~
- *
- * The mappings of an attachment change under the reservation lock and, since
- * CPU access brackets walk over them without that, &heap_pages.lock too. Who
- * holds the former may read them.
+ * *Locking.* The mappings of an attachment change under the reservation lock
+ * and, since CPU access brackets walk over them without that, &heap_pages.lock
+ * too. Who holds the former may read them.
  */
 
 /**
@@ -90,17 +87,26 @@ static unsigned long heap_pages_max_segment(const struct heap_pages *buf,
 	return max(max >> PAGE_SHIFT, 1U);
 }
 
+/* A walk over what one segment each may hold. */
+static void heap_segments_start(struct heap_extent *ext,
+				const struct heap_pages *buf,
+				struct device *dev)
+{
+	heap_extent_start(ext, buf, 0, buf->nr_pages,
+			  heap_pages_max_segment(buf, dev));
+	ext->boundary = dma_get_seg_boundary(dev) >> PAGE_SHIFT;
+}
+
 /* Two walks: a table has to know the number of segments when it is allocated. */
 static int heap_pages_fill_table(const struct heap_pages *buf,
 				 struct device *dev, struct sg_table *sgt)
 {
-	unsigned long max = heap_pages_max_segment(buf, dev);
 	struct heap_extent ext;
 	struct scatterlist *sg;
 	unsigned int n = 0;
 	int ret;
 
-	heap_extent_start(&ext, buf, 0, buf->nr_pages, max);
+	heap_segments_start(&ext, buf, dev);
 	while (heap_extent_next(&ext))
 		n++;
 	ret = sg_alloc_table(sgt, n, GFP_KERNEL);
@@ -108,12 +114,48 @@ static int heap_pages_fill_table(const struct heap_pages *buf,
 		return ret;
 
 	sg = sgt->sgl;
-	heap_extent_start(&ext, buf, 0, buf->nr_pages, max);
+	heap_segments_start(&ext, buf, dev);
 	while (heap_extent_next(&ext)) {
 		sg_set_page(sg, pfn_to_page(ext.pfn), ext.nr << PAGE_SHIFT, 0);
 		sg = sg_next(sg);
 	}
 	return 0;
+}
+
+/*
+ * Note down where the parts of a mapping are. What is one segment for the device
+ * may be several pieces of memory behind an IOMMU, but caches are maintained by
+ * physical address: a step ends where either ends.
+ */
+static void heap_mapping_note_steps(struct heap_mapping *map,
+				    struct device *dev)
+{
+	struct scatterlist *dma = map->sgt.sgl, *mem = map->sgt.sgl;
+	size_t dma_done = 0, mem_done = 0, len;
+	unsigned int left = map->sgt.nents;
+
+	/* It would need that from now on, being mapped, or never will. */
+	if (!dma_dev_need_sync(dev))
+		return;
+	map->steps = kvmalloc_array(map->sgt.nents + map->sgt.orig_nents,
+				    sizeof(*map->steps),
+				    GFP_KERNEL | __GFP_NOWARN);
+	while (map->steps && left && mem) {
+		len = min(sg_dma_len(dma) - dma_done, mem->length - mem_done);
+		map->steps[map->num_steps].addr = sg_dma_address(dma) + dma_done;
+		map->steps[map->num_steps++].len = len;
+		dma_done += len;
+		mem_done += len;
+		if (dma_done == sg_dma_len(dma)) {
+			dma = sg_next(dma);
+			dma_done = 0;
+			left--;
+		}
+		if (mem_done == mem->length) {
+			mem = sg_next(mem);
+			mem_done = 0;
+		}
+	}
 }
 
 static struct heap_mapping *heap_mapping_create(const struct heap_pages *buf,
@@ -141,6 +183,7 @@ static struct heap_mapping *heap_mapping_create(const struct heap_pages *buf,
 		return ERR_PTR(ret);
 	}
 	dma_sync_sgtable_for_device(dev, &map->sgt, dir);
+	heap_mapping_note_steps(map, dev);
 	return no_free_ptr(map);
 }
 
@@ -150,6 +193,7 @@ static void heap_mapping_destroy(struct heap_mapping *map, struct device *dev)
 		dma_sync_sgtable_for_cpu(dev, &map->sgt, map->dir);
 	dma_unmap_sgtable(dev, &map->sgt, map->dir, DMA_ATTR_SKIP_CPU_SYNC);
 	sg_free_table(&map->sgt);
+	kvfree(map->steps);
 	kfree(map);
 }
 
@@ -271,24 +315,114 @@ static enum dma_data_direction heap_sync_dir(const struct heap_mapping *map,
 	return map->dir == DMA_BIDIRECTIONAL ? access : map->dir;
 }
 
+/* A range of a buffer, in bytes, that changes hands. */
+struct heap_sync {
+	size_t offset;
+	size_t len;
+	/* What the CPU does with it. */
+	enum dma_data_direction dir;
+	/* The CPU is about to; else it is done. */
+	bool begin;
+};
+
+static void heap_mapping_sync_part(struct heap_mapping *map, struct device *dev,
+				   const struct heap_sync *sync)
+{
+	enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
+	size_t end = sync->offset + sync->len, pos = 0, from, to;
+	struct heap_step *step;
+
+	for (step = map->steps; pos < end; pos += step++->len) {
+		from = max(sync->offset, pos);
+		to = min(end, pos + step->len);
+		if (from >= to)
+			continue;
+		if (sync->begin)
+			dma_sync_single_for_cpu(dev, step->addr + from - pos,
+						to - from, dir);
+		else
+			dma_sync_single_for_device(dev, step->addr + from - pos,
+						   to - from, dir);
+	}
+}
+
+static void heap_mapping_sync(struct heap_mapping *map, struct device *dev,
+			      const struct heap_sync *sync, bool whole)
+{
+	enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
+
+	/* Of a coherent device that reaches all memory nothing has to be done. */
+	if (!map->busy || !dma_dev_need_sync(dev))
+		return;
+	if (!whole && map->steps)
+		heap_mapping_sync_part(map, dev, sync);
+	else if (sync->begin)
+		dma_sync_sgtable_for_cpu(dev, &map->sgt, dir);
+	else
+		dma_sync_sgtable_for_device(dev, &map->sgt, dir);
+}
+
 /*
  * The kernel's mapping may alias in a cache that is indexed by address. The
- * functions behind @flush take the length as an int.
+ * functions behind it take the length as an int.
  */
-static void heap_pages_sync_vaddr(const struct heap_pages *buf, bool flush)
+static void heap_pages_sync_vaddr(const struct heap_pages *buf,
+				  const struct heap_sync *sync)
 {
-	size_t size = buf->nr_pages << PAGE_SHIFT, pos, len;
+	size_t pos = sync->offset, end = sync->offset + sync->len, len;
 
 	lockdep_assert_held(&buf->lock);
 	if (!buf->vaddr || !is_vmalloc_addr(buf->vaddr))
 		return;
-	for (pos = 0; pos < size; pos += len) {
-		len = min_t(size_t, size - pos, SZ_1G);
-		if (flush)
-			flush_kernel_vmap_range(buf->vaddr + pos, len);
-		else
+	for (; pos < end; pos += len) {
+		len = min_t(size_t, end - pos, SZ_1G);
+		if (sync->begin)
 			invalidate_kernel_vmap_range(buf->vaddr + pos, len);
+		else
+			flush_kernel_vmap_range(buf->vaddr + pos, len);
 	}
+}
+
+/*
+ * Only devices that have the buffer mapped right now matter: idle mappings have
+ * been handed to the CPU already.
+ */
+static void heap_pages_sync(struct heap_pages *buf,
+			    const struct heap_sync *sync)
+{
+	bool whole = sync->len == buf->nr_pages << PAGE_SHIFT;
+	struct heap_attachment *att;
+	struct heap_mapping *map;
+
+	heap_pages_sync_vaddr(buf, sync);
+	list_for_each_entry(att, &buf->attachments, node)
+		list_for_each_entry(map, &att->mappings, node)
+			heap_mapping_sync(map, att->dev, sync, whole);
+}
+
+/**
+ * heap_pages_begin_cpu_partial - &dma_buf_ops.begin_cpu_access_partial
+ * @dmabuf: a page-backed buffer
+ * @dir: what the CPU is going to do
+ * @offset: first byte
+ * @len: number of bytes, which lie in the buffer
+ *
+ * Context: Process, may sleep. Takes &heap_pages.lock.
+ * Return: 0.
+ */
+int heap_pages_begin_cpu_partial(struct dma_buf *dmabuf,
+				 enum dma_data_direction dir, size_t offset,
+				 size_t len)
+{
+	const struct heap_sync sync = {
+		.offset = offset, .len = len, .dir = dir, .begin = true,
+	};
+	struct heap_pages *buf = dmabuf->priv;
+
+	guard(mutex)(&buf->lock);
+	buf->begun = true;
+	heap_pages_sync(buf, &sync);
+	return 0;
 }
 
 /**
@@ -296,26 +430,37 @@ static void heap_pages_sync_vaddr(const struct heap_pages *buf, bool flush)
  * @dmabuf: the buffer
  * @dir: what the CPU is going to do
  *
- * Only devices that have the buffer mapped right now matter: idle mappings have
- * been handed to the CPU already.
- *
  * Context: Process, may sleep. Takes &heap_pages.lock.
  * Return: 0.
  */
 int heap_pages_begin_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir)
 {
+	return heap_pages_begin_cpu_partial(dmabuf, dir, 0, dmabuf->size);
+}
+
+/**
+ * heap_pages_end_cpu_partial - &dma_buf_ops.end_cpu_access_partial
+ * @dmabuf: a page-backed buffer
+ * @dir: what the CPU has done
+ * @offset: first byte
+ * @len: number of bytes, which lie in the buffer
+ *
+ * Context: Process, may sleep. Takes &heap_pages.lock.
+ * Return: 0; -EINVAL if the maker is strict and there was no begin.
+ */
+int heap_pages_end_cpu_partial(struct dma_buf *dmabuf,
+			       enum dma_data_direction dir, size_t offset,
+			       size_t len)
+{
+	const struct heap_sync sync = {
+		.offset = offset, .len = len, .dir = dir, .begin = false,
+	};
 	struct heap_pages *buf = dmabuf->priv;
-	struct heap_attachment *att;
-	struct heap_mapping *map;
 
 	guard(mutex)(&buf->lock);
-	buf->begun = true;
-	heap_pages_sync_vaddr(buf, false);
-	list_for_each_entry(att, &buf->attachments, node)
-		list_for_each_entry(map, &att->mappings, node)
-			if (map->busy)
-				dma_sync_sgtable_for_cpu(att->dev, &map->sgt,
-							 heap_sync_dir(map, dir));
+	if (buf->ops->strict_end && !buf->begun)
+		return -EINVAL;
+	heap_pages_sync(buf, &sync);
 	return 0;
 }
 
@@ -325,22 +470,9 @@ int heap_pages_begin_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir)
  * @dir: what the CPU has done
  *
  * Context: Process, may sleep. Takes &heap_pages.lock.
- * Return: 0; -EINVAL if the maker is strict and there was no begin.
+ * Return: As heap_pages_end_cpu_partial().
  */
 int heap_pages_end_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir)
 {
-	struct heap_pages *buf = dmabuf->priv;
-	struct heap_attachment *att;
-	struct heap_mapping *map;
-
-	guard(mutex)(&buf->lock);
-	if (buf->ops->strict_end && !buf->begun)
-		return -EINVAL;
-	heap_pages_sync_vaddr(buf, true);
-	list_for_each_entry(att, &buf->attachments, node)
-		list_for_each_entry(map, &att->mappings, node)
-			if (map->busy)
-				dma_sync_sgtable_for_device(att->dev, &map->sgt,
-							    heap_sync_dir(map, dir));
-	return 0;
+	return heap_pages_end_cpu_partial(dmabuf, dir, 0, dmabuf->size);
 }

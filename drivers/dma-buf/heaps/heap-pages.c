@@ -31,15 +31,12 @@
  * of equal size. Their table is not changed after export, so everybody reads
  * it without a lock. Nothing is filled in lazily but the mappings of devices.
  *
- * Locking
- * ~~~~~~~
- *
- * &heap_pages.lock protects the list of attachments, whether their mappings
- * are in use, the kernel's mapping and @begun. It nests inside the reservation
- * lock, which map, unmap and vmap are called with; the brackets of CPU access
- * take it alone, because their callers hold whatever they like. It is never
- * held while memory is allocated or mapped. The order of all locks is stated
- * in dma-buf-attach.c.
+ * *Locking.* &heap_pages.lock protects the list of attachments, whether their
+ * mappings are in use, the kernel's mapping and @begun. It nests inside the
+ * reservation lock, which map, unmap and vmap are called with; the brackets of
+ * CPU access take it alone, because their callers hold whatever they like. It
+ * is never held while memory is allocated or mapped. The order of all locks is
+ * stated in dma-buf-attach.c.
  */
 
 /* A table of this many runs is allocated first, and doubled when full. */
@@ -58,6 +55,8 @@ static const struct dma_buf_ops heap_pages_dma_buf_ops = {
 	.release = heap_pages_release,
 	.begin_cpu_access = heap_pages_begin_cpu,
 	.end_cpu_access = heap_pages_end_cpu,
+	.begin_cpu_access_partial = heap_pages_begin_cpu_partial,
+	.end_cpu_access_partial = heap_pages_end_cpu_partial,
 	.mmap = heap_pages_mmap,
 	.vmap = heap_pages_vmap,
 	.vunmap = heap_pages_vunmap,
@@ -218,6 +217,8 @@ static unsigned int heap_pages_find(const struct heap_pages *buf, pgoff_t pgoff)
  * @end: page to stop at; what lies beyond the buffer's end is left out
  * @max: extents shall be no longer, in pages; not zero
  *
+ * The caller may set the boundary of @ext afterwards.
+ *
  * Context: Any.
  */
 void heap_extent_start(struct heap_extent *ext, const struct heap_pages *buf,
@@ -228,6 +229,7 @@ void heap_extent_start(struct heap_extent *ext, const struct heap_pages *buf,
 	ext->next = start;
 	ext->end = min(end, buf->nr_pages);
 	ext->max = max;
+	ext->boundary = ULONG_MAX;
 	ext->pfn = 0;
 	ext->nr = 0;
 }
@@ -251,10 +253,12 @@ bool heap_extent_next(struct heap_extent *ext)
 	do {
 		off = ext->next - buf->runs[ext->run].start;
 		pfn = page_to_pfn(buf->runs[ext->run].page) + off;
-		if (!ext->nr)
+		if (!ext->nr) {
 			ext->pfn = pfn;
-		else if (pfn != ext->pfn + ext->nr)
+			limit = min(limit - 1, ~pfn & ext->boundary) + 1;
+		} else if (pfn != ext->pfn + ext->nr) {
 			break;
+		}
 		left = heap_run_pages(buf, ext->run) - off;
 		if (left > limit - ext->nr)
 			left = limit - ext->nr;

@@ -97,15 +97,30 @@ struct heap_attachment {
 };
 
 /**
+ * struct heap_step - part of a mapping, contiguous in memory and for the device
+ * @addr: for the device
+ * @len: bytes
+ */
+struct heap_step {
+	dma_addr_t addr;
+	size_t len;
+};
+
+/**
  * struct heap_mapping - a buffer mapped for a device
  * @node: in &heap_attachment.mappings
- * @sgt: the table, of the importer while @busy
+ * @sgt: the table, of the importer while @busy, who may change lengths in it
+ * @steps: what it was when it was made, in order, to maintain parts; NULL if
+ *	nothing has to be maintained, or memory was short; immutable
+ * @num_steps: how many; immutable
  * @dir: direction; immutable
  * @busy: an importer has it; protected as @node
  */
 struct heap_mapping {
 	struct list_head node;
 	struct sg_table sgt;
+	struct heap_step *steps;
+	unsigned int num_steps;
 	enum dma_data_direction dir;
 	bool busy;
 };
@@ -117,6 +132,8 @@ struct heap_mapping {
  * @next: page of the buffer where the next extent starts
  * @end: page of the buffer to stop at
  * @max: no extent is longer, in pages
+ * @boundary: no extent crosses a multiple of this plus one, in page frames; all
+ *	ones for no such limit
  * @pfn: first page frame of this extent
  * @nr: pages of this extent
  *
@@ -129,6 +146,7 @@ struct heap_extent {
 	pgoff_t next;
 	pgoff_t end;
 	unsigned long max;
+	unsigned long boundary;
 	unsigned long pfn;
 	unsigned long nr;
 };
@@ -158,6 +176,12 @@ void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		      enum dma_data_direction dir);
 int heap_pages_begin_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir);
 int heap_pages_end_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir);
+int heap_pages_begin_cpu_partial(struct dma_buf *dmabuf,
+				 enum dma_data_direction dir, size_t offset,
+				 size_t len);
+int heap_pages_end_cpu_partial(struct dma_buf *dmabuf,
+			       enum dma_data_direction dir, size_t offset,
+			       size_t len);
 
 /* heap-pages-cpu.c: what processes and the kernel need */
 int heap_pages_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);

@@ -38,11 +38,8 @@
  * Pages keep their one reference in the pool. If somebody else has another one
  * on a page it does not get in: its contents are not ours to change.
  *
- * Locking
- * ~~~~~~~
- *
- * The lists have locks of their own, which are leaves; counters are atomic. All
- * calls are safe against each other but for create and destroy.
+ * *Locking.* The lists have locks of their own, which are leaves; counters are
+ * atomic. All calls are safe against each other but for create and destroy.
  */
 
 /* list_lru callback: take the first page there is. */

@@ -301,6 +301,27 @@ static void vmap_fails(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
+static int vmap_to_nowhere(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	iosys_map_clear(map);
+	return 0;
+}
+
+static void vmap_succeeds_without_mapping(struct kunit *test)
+{
+	struct mock_exporter *exp = mock_exporter_export(test, SIZE, 0);
+	struct iosys_map map;
+
+	exp->ops.vmap = vmap_to_nowhere;
+	mock_warn_begin(test);
+	KUNIT_EXPECT_EQ(test, dma_buf_vmap_unlocked(exp->dmabuf, &map),
+			-EINVAL);
+	mock_warn_end(test, "dma_buf_vmap", 1);
+	KUNIT_EXPECT_TRUE(test, iosys_map_is_null(&map));
+	KUNIT_EXPECT_EQ(test, exp->dmabuf->vmap_count, 0);
+	mock_exporter_put_last(exp);
+}
+
 static void vunmap_out_of_balance(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, SIZE, 0);
@@ -442,6 +463,7 @@ static struct kunit_case dma_buf_cpu_cases[] = {
 	KUNIT_CASE(vmap_bad_arguments),
 	KUNIT_CASE(vmap_is_shared),
 	KUNIT_CASE(vmap_fails),
+	KUNIT_CASE(vmap_succeeds_without_mapping),
 	KUNIT_CASE(vunmap_out_of_balance),
 	KUNIT_CASE(vunmap_no_op),
 	KUNIT_CASE(mmap_redirects),

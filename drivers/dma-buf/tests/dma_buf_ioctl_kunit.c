@@ -26,20 +26,14 @@ struct cmd_param {
 	unsigned int cmd;
 };
 
-/* The ranged sync of vendors' kernels: user space probes for it. */
-struct sync_partial {
-	__u64 flags;
-	__u32 offset;
-	__u32 len;
-};
-
 static const struct cmd_param cmd_params[] = {
 	{ "0", 0 },
 	{ "number not used", _IOW(DMA_BUF_BASE, 4, __u64) },
 	{ "SYNC with another size", _IOW(DMA_BUF_BASE, 0, __u32) },
 	{ "SYNC in the other direction", _IOR(DMA_BUF_BASE, 0, __u64) },
 	{ "SYNC of another type", _IOW('B', 0, struct dma_buf_sync) },
-	{ "ranged sync", _IOW(DMA_BUF_BASE, 2, struct sync_partial) },
+	{ "SYNC_PARTIAL in both directions",
+	  _IOWR(DMA_BUF_BASE, 2, struct dma_buf_sync_partial) },
 	{ "EXPORT_SYNC_FILE in one direction",
 	  _IOW(DMA_BUF_BASE, 2, struct dma_buf_export_sync_file) },
 	{ "IMPORT_SYNC_FILE in both directions",
@@ -110,6 +104,55 @@ static void ioctl_sync_flags(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, call(exp, DMA_BUF_IOCTL_SYNC, user),
 				-EIO);
 	}
+	mock_exporter_put_last(exp);
+}
+
+/* The flags are those of DMA_BUF_IOCTL_SYNC, and mean the same. */
+static void ioctl_sync_partial_flags(struct kunit *test)
+{
+	const struct sync_param *param = test->param_value;
+	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
+	struct dma_buf_sync_partial sync = {
+		.flags = param->flags, .offset = 64, .len = 128,
+	};
+	void __user *user = mock_user_readonly(test, &sync, sizeof(sync));
+
+	exp->direction = DMA_NONE;
+	KUNIT_EXPECT_EQ(test, call(exp, DMA_BUF_IOCTL_SYNC_PARTIAL, user),
+			param->ret);
+	if (param->ret) {
+		MOCK_EXPECT_NO_CALLS(exp);
+	} else {
+		MOCK_EXPECT_LOG(exp, param->op);
+		KUNIT_EXPECT_EQ(test, exp->direction, param->direction);
+	}
+	mock_exporter_put_last(exp);
+}
+
+/* Ranges are checked by the core; here, that both numbers arrive there. */
+static void ioctl_sync_partial_range(struct kunit *test)
+{
+	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
+	struct dma_buf_sync_partial sync = {
+		.flags = DMA_BUF_SYNC_READ, .offset = 1, .len = PAGE_SIZE,
+	};
+	void __user *user = mock_user_alloc(test, PAGE_SIZE);
+
+	KUNIT_ASSERT_EQ(test, copy_to_user(user, &sync, sizeof(sync)), 0);
+	KUNIT_EXPECT_EQ(test, call(exp, DMA_BUF_IOCTL_SYNC_PARTIAL, user),
+			-EINVAL);
+	sync.len = PAGE_SIZE - 1;
+	KUNIT_ASSERT_EQ(test, copy_to_user(user, &sync, sizeof(sync)), 0);
+	KUNIT_EXPECT_EQ(test, call(exp, DMA_BUF_IOCTL_SYNC_PARTIAL, user), 0);
+	sync.flags |= DMA_BUF_SYNC_END;
+	sync.offset = PAGE_SIZE;
+	KUNIT_ASSERT_EQ(test, copy_to_user(user, &sync, sizeof(sync)), 0);
+	KUNIT_EXPECT_EQ(test, call(exp, DMA_BUF_IOCTL_SYNC_PARTIAL, user),
+			-EINVAL);
+	MOCK_EXPECT_LOG(exp, MOCK_BEGIN_CPU_ACCESS);
+	/* Half of it is there. */
+	KUNIT_EXPECT_EQ(test, call(exp, DMA_BUF_IOCTL_SYNC_PARTIAL,
+				   user + PAGE_SIZE - 8), -EFAULT);
 	mock_exporter_put_last(exp);
 }
 
@@ -211,6 +254,8 @@ static void ioctl_set_name_attached(struct kunit *test)
 static struct kunit_case dma_buf_ioctl_cases[] = {
 	KUNIT_CASE_PARAM(ioctl_unknown, cmd_gen_params),
 	KUNIT_CASE_PARAM(ioctl_sync_flags, sync_gen_params),
+	KUNIT_CASE_PARAM(ioctl_sync_partial_flags, sync_gen_params),
+	KUNIT_CASE(ioctl_sync_partial_range),
 	KUNIT_CASE(ioctl_sync_no_ops),
 	KUNIT_CASE(ioctl_sync_bad_pointer),
 	KUNIT_CASE(ioctl_sync_interrupted),

@@ -117,6 +117,23 @@ static void unmap_attachment_bad_arguments(struct kunit *test)
 	end(&ctx);
 }
 
+/* The core keeps the table of a cached exporter; another is none of its. */
+static void unmap_attachment_foreign_table(struct kunit *test)
+{
+	struct ctx ctx = begin(test, MOCK_CACHED, false);
+	struct sg_table *sgt = map(&ctx, DMA_TO_DEVICE);
+	struct sg_table foreign = {};
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	mock_warn_begin(test);
+	unmap(&ctx, &foreign, DMA_TO_DEVICE);
+	mock_warn_end(test, "dma_buf_unmap_attachment", 1);
+	KUNIT_EXPECT_EQ(test, ctx.attach->map_count, 1);
+	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP);
+	unmap(&ctx, sgt, DMA_TO_DEVICE);
+	end(&ctx);
+}
+
 static void map_attachment_has_addresses(struct kunit *test)
 {
 	struct ctx ctx = begin(test, 0, false);
@@ -472,6 +489,7 @@ static void move_notify_unmaps(struct kunit *test)
 static struct kunit_case dma_buf_map_cases[] = {
 	KUNIT_CASE(map_attachment_bad_arguments),
 	KUNIT_CASE(unmap_attachment_bad_arguments),
+	KUNIT_CASE(unmap_attachment_foreign_table),
 	KUNIT_CASE(map_attachment_has_addresses),
 	KUNIT_CASE(map_attachment_tables_differ),
 	KUNIT_CASE(map_attachment_fails),

@@ -351,6 +351,28 @@ static void mmap_enters_misaligned_memory_by_pages(struct kunit *test)
 }
 #endif
 
+static void end_cpu_access_without_begin(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 0);
+	struct heap_mock *strict = HEAP_MOCK(test, 0);
+
+	strict->ops.strict_end = true;
+	heap_mock_export(mock);
+	heap_mock_export(strict);
+	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(mock->dmabuf,
+						     DMA_TO_DEVICE), 0);
+	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(strict->dmabuf,
+						     DMA_TO_DEVICE), -EINVAL);
+	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(strict->dmabuf,
+						       DMA_TO_DEVICE), 0);
+	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(strict->dmabuf,
+						     DMA_TO_DEVICE), 0);
+	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(strict->dmabuf,
+						     DMA_TO_DEVICE), 0);
+	heap_mock_put(mock);
+	heap_mock_put(strict);
+}
+
 static struct kunit_case heap_pages_cpu_cases[] = {
 	KUNIT_CASE(vmap_of_one_run_costs_nothing),
 	KUNIT_CASE(vmap_joins_runs),
@@ -366,6 +388,7 @@ static struct kunit_case heap_pages_cpu_cases[] = {
 	KUNIT_CASE(hole_in_a_pmd_leaves_the_rest),
 	KUNIT_CASE(mmap_enters_misaligned_memory_by_pages),
 #endif
+	KUNIT_CASE(end_cpu_access_without_begin),
 	{}
 };
 

@@ -103,6 +103,8 @@ struct extents_case {
 	unsigned long max;
 	/* What is expected. */
 	struct { unsigned long pfn, nr; } want[6];
+	/* In page frames; 0 for none. */
+	unsigned long boundary;
 };
 
 static const struct extents_case extents_cases[] = {
@@ -130,6 +132,14 @@ static const struct extents_case extents_cases[] = {
 	{ "start at the end", { { 100, 4 } }, 4, 8, ULONG_MAX, { } },
 	{ "start beyond the end", { { 100, 4 } }, 40, 41, ULONG_MAX, { } },
 	{ "nothing", { { 100, 4 } }, 2, 2, ULONG_MAX, { } },
+	{ "boundary within a run", { { 100, 8 } }, 0, 8, ULONG_MAX,
+	  { { 100, 4 }, { 104, 4 } }, 7 },
+	{ "boundary across runs", { { 102, 1 }, { 103, 4 }, { 200, 1 } },
+	  0, 6, ULONG_MAX, { { 102, 2 }, { 104, 3 }, { 200, 1 } }, 7 },
+	{ "boundary that ends a run", { { 100, 4 }, { 104, 1 } }, 0, 5, ULONG_MAX,
+	  { { 100, 4 }, { 104, 1 } }, 7 },
+	{ "maximum below the boundary", { { 102, 6 } }, 0, 6, 3,
+	  { { 102, 2 }, { 104, 3 }, { 107, 1 } }, 7 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(extents, extents_cases, name);
@@ -147,6 +157,8 @@ static void extent_walk(struct kunit *test)
 					       pfn_to_page(c->runs[i].pfn),
 					       c->runs[i].nr), 0);
 	heap_extent_start(&ext, mock->buf, c->start, c->end, c->max);
+	if (c->boundary)
+		ext.boundary = c->boundary;
 	for (i = 0; c->want[i].nr; i++) {
 		KUNIT_ASSERT_TRUE(test, heap_extent_next(&ext));
 		KUNIT_EXPECT_EQ(test, ext.pfn, c->want[i].pfn);
@@ -418,28 +430,6 @@ static void cpu_access_in_any_direction(struct kunit *test)
 	teardown(&ctx);
 }
 
-static void end_cpu_access_without_begin(struct kunit *test)
-{
-	struct heap_mock *mock = HEAP_MOCK(test, 0);
-	struct heap_mock *strict = HEAP_MOCK(test, 0);
-
-	strict->ops.strict_end = true;
-	heap_mock_export(mock);
-	heap_mock_export(strict);
-	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(mock->dmabuf,
-						     DMA_TO_DEVICE), 0);
-	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(strict->dmabuf,
-						     DMA_TO_DEVICE), -EINVAL);
-	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(strict->dmabuf,
-						       DMA_TO_DEVICE), 0);
-	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(strict->dmabuf,
-						     DMA_TO_DEVICE), 0);
-	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(strict->dmabuf,
-						     DMA_TO_DEVICE), 0);
-	heap_mock_put(mock);
-	heap_mock_put(strict);
-}
-
 static struct kunit_case heap_pages_cases[] = {
 	KUNIT_CASE(free_never_exported),
 	KUNIT_CASE(free_null),
@@ -458,7 +448,6 @@ static struct kunit_case heap_pages_cases[] = {
 	KUNIT_CASE(attachments_do_not_share),
 	KUNIT_CASE(mapping_of_a_limited_device_is_not_kept),
 	KUNIT_CASE(cpu_access_in_any_direction),
-	KUNIT_CASE(end_cpu_access_without_begin),
 	{}
 };
 

@@ -39,6 +39,28 @@ struct dma_buf_sync {
 #define DMA_BUF_SYNC_VALID_FLAGS_MASK \
 	(DMA_BUF_SYNC_RW | DMA_BUF_SYNC_END)
 
+/**
+ * struct dma_buf_sync_partial - argument of DMA_BUF_IOCTL_SYNC_PARTIAL
+ * @flags: as in &struct dma_buf_sync
+ * @offset: first byte that the CPU touches
+ * @len: number of bytes
+ *
+ * As DMA_BUF_IOCTL_SYNC, for a part of the buffer: caches are looked after for
+ * that alone, where the exporter can. Other parts may not be touched. END
+ * names the same range as START. Waiting is for the whole buffer.
+ *
+ * Errors: those of DMA_BUF_IOCTL_SYNC; EINVAL for an empty range, or one that
+ * does not lie in the buffer.
+ *
+ * The command and its argument are those of the kernels that camera and codec
+ * makers ship. Others answer ENOTTY: programs then take DMA_BUF_IOCTL_SYNC.
+ */
+struct dma_buf_sync_partial {
+	__u64 flags;
+	__u32 offset;
+	__u32 len;
+};
+
 /* Room for a buffer's name, the terminating NUL included. */
 #define DMA_BUF_NAME_LEN	32
 
@@ -52,7 +74,7 @@ struct dma_buf_sync {
  * The sync_file is a snapshot: work submitted later is not part of it. An
  * idle buffer gives a sync_file that has already signalled.
  *
- * Errors: EINVAL for unknown flags or none; EMFILE, ENFILE, ENOMEM; EFAULT.
+ * Errors: EINVAL for unknown flags or none; EMFILE, ENOMEM; EFAULT.
  * ENOTTY on kernels without sync_file.
  */
 struct dma_buf_export_sync_file {
@@ -79,6 +101,8 @@ struct dma_buf_import_sync_file {
 
 #define DMA_BUF_BASE		'b'
 #define DMA_BUF_IOCTL_SYNC	_IOW(DMA_BUF_BASE, 0, struct dma_buf_sync)
+#define DMA_BUF_IOCTL_SYNC_PARTIAL \
+	_IOW(DMA_BUF_BASE, 2, struct dma_buf_sync_partial)
 
 /*
  * Name a buffer; the argument is the string itself, at most 31 characters.

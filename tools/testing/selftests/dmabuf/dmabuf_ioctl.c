@@ -54,6 +54,7 @@ TEST_F(ioctl_args, unknown_command_is_enotty)
 TEST_F(ioctl_args, command_words_are_the_abi)
 {
 	EXPECT_EQ(0x40086200, DMA_BUF_IOCTL_SYNC);
+	EXPECT_EQ(0x40106202, DMA_BUF_IOCTL_SYNC_PARTIAL);
 	EXPECT_EQ(0x40046201, DMA_BUF_SET_NAME_A);
 	EXPECT_EQ(0x40086201, DMA_BUF_SET_NAME_B);
 	EXPECT_EQ(0xc0086202, DMA_BUF_IOCTL_EXPORT_SYNC_FILE);
@@ -95,6 +96,29 @@ TEST_F(ioctl_args, sync_brackets_need_not_balance)
 	EXPECT_EQ(0, db_sync(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
 	EXPECT_EQ(0, db_sync(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ));
 	EXPECT_EQ(0, db_sync(self->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE));
+}
+
+TEST_F(ioctl_args, sync_partial_refuses_bad_pointer_flags_and_ranges)
+{
+	__u32 size = lseek(self->fd, 0, SEEK_END);
+
+	EXPECT_ERRNO(EFAULT, do_ioctl(self->fd, DMA_BUF_IOCTL_SYNC_PARTIAL, NULL));
+	EXPECT_ERRNO(EINVAL, db_sync_range(self->fd, DMA_BUF_SYNC_START, 0, 64));
+	EXPECT_ERRNO(EINVAL, db_sync_range(self->fd, DMA_BUF_SYNC_RW | 8, 0, 64));
+	EXPECT_ERRNO(EINVAL, db_sync_range(self->fd, DMA_BUF_SYNC_RW, 0, 0));
+	EXPECT_ERRNO(EINVAL, db_sync_range(self->fd, DMA_BUF_SYNC_RW, 0, size + 1));
+	EXPECT_ERRNO(EINVAL, db_sync_range(self->fd, DMA_BUF_SYNC_RW, size, 1));
+	EXPECT_ERRNO(EINVAL, db_sync_range(self->fd, DMA_BUF_SYNC_RW, UINT32_MAX, UINT32_MAX));
+}
+
+TEST_F(ioctl_args, sync_partial_takes_ranges_and_the_whole)
+{
+	__u32 size = lseek(self->fd, 0, SEEK_END);
+
+	EXPECT_EQ(0, db_sync_range(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW, 0, size));
+	EXPECT_EQ(0, db_sync_range(self->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW, 0, size));
+	EXPECT_EQ(0, db_sync_range(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ, size - 1, 1));
+	EXPECT_EQ(0, db_sync_range(self->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ, size - 1, 1));
 }
 
 TEST_F(ioctl_args, set_name_refuses_bad_pointer_and_long_names)

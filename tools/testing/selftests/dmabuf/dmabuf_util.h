@@ -264,6 +264,13 @@ static inline int db_sync(int fd, __u64 flags)
 	return do_ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync);
 }
 
+static inline int db_sync_range(int fd, __u64 flags, __u32 offset, __u32 len)
+{
+	struct dma_buf_sync_partial sync = { .flags = flags, .offset = offset, .len = len };
+
+	return do_ioctl(fd, DMA_BUF_IOCTL_SYNC_PARTIAL, &sync);
+}
+
 static inline int db_export(int fd, __u32 flags)
 {
 	struct dma_buf_export_sync_file arg = { .flags = flags, .fd = -1 };

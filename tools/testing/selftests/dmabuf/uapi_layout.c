@@ -13,6 +13,7 @@
 
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
+#include <linux/dmabuf-importer.h>
 #include <linux/sync_file.h>
 #include <linux/udmabuf.h>
 
@@ -24,6 +25,10 @@
 /* dma-buf */
 SIZE(struct dma_buf_sync, 8);
 AT(struct dma_buf_sync, flags, 0);
+SIZE(struct dma_buf_sync_partial, 16);
+AT(struct dma_buf_sync_partial, offset, 8);
+AT(struct dma_buf_sync_partial, len, 12);
+VALUE(DMA_BUF_IOCTL_SYNC_PARTIAL, 0x40106202);
 SIZE(struct dma_buf_export_sync_file, 8);
 AT(struct dma_buf_export_sync_file, flags, 0);
 AT(struct dma_buf_export_sync_file, fd, 4);
@@ -105,3 +110,19 @@ AT(struct udmabuf_create_list, list, 8);
 VALUE(UDMABUF_FLAGS_CLOEXEC, 1);
 VALUE(UDMABUF_CREATE, 0x40187542UL);
 VALUE(UDMABUF_CREATE_LIST, 0x40087543UL);
+
+/* the importer test driver: may change, but not differ between 32 and 64 bits */
+SIZE(struct dmabuf_importer_create_dev, 32);
+SIZE(struct dmabuf_importer_id, 8);
+SIZE(struct dmabuf_importer_attach, 16);
+SIZE(struct dmabuf_importer_segment, 16);
+SIZE(struct dmabuf_importer_map, 24);
+SIZE(struct dmabuf_importer_info, 24);
+SIZE(struct dmabuf_importer_operand, 16);
+SIZE(struct dmabuf_importer_job, 96);
+AT(struct dmabuf_importer_job, in_fences, 16);
+AT(struct dmabuf_importer_job, length, 56);
+AT(struct dmabuf_importer_job, delay_us, 72);
+AT(struct dmabuf_importer_job, job, 88);
+SIZE(struct dmabuf_importer_buffer, 16);
+SIZE(struct dmabuf_importer_control, 16);

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Access by the CPU to parts of page-backed buffers that a device has mapped.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#include <kunit/test.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-resv.h>
+#include <linux/scatterlist.h>
+
+#include "../heaps/heap-pages.h"
+#include "heap_mock.h"
+
+/* The lock that importers hold around map and unmap; they get bare tables. */
+static struct sg_table *map(struct dma_buf_attachment *attach,
+			    enum dma_data_direction dir)
+{
+	struct sg_table *sgt;
+
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	sgt = heap_pages_map(attach, dir);
+	dma_resv_unlock(attach->dmabuf->resv);
+	return sgt;
+}
+
+static void unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		  enum dma_data_direction dir)
+{
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	heap_pages_unmap(attach, sgt, dir);
+	dma_resv_unlock(attach->dmabuf->resv);
+}
+
+struct map_ctx {
+	struct heap_mock *mock;
+	struct device *dev;
+	struct dma_buf_attachment *attach;
+};
+
+static struct map_ctx setup(struct kunit *test, struct heap_mock *mock)
+{
+	struct map_ctx ctx = { .mock = mock };
+
+	ctx.dev = heap_mock_device(test);
+	heap_mock_export(mock);
+	ctx.attach = dma_buf_attach(mock->dmabuf, ctx.dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx.attach);
+	return ctx;
+}
+
+static void teardown(struct map_ctx *ctx)
+{
+	dma_buf_detach(ctx->mock->dmabuf, ctx->attach);
+	KUNIT_EXPECT_TRUE(ctx->mock->test,
+			  list_empty(&ctx->mock->buf->attachments));
+	heap_mock_put(ctx->mock);
+}
+
+/*
+ * Ranges that begin, end and pass through segments everywhere. That each step
+ * lies in what is mapped is seen to by the DMA API's own checks.
+ */
+static void cpu_access_of_a_range(struct kunit *test)
+{
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 1, 0, 2, 0));
+	struct dma_buf *dmabuf = ctx.mock->dmabuf;
+	struct sg_table *sgt = map(ctx.attach, DMA_BIDIRECTIONAL);
+	size_t step = PAGE_SIZE / 2, offset, len;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	for (offset = 0; offset < dmabuf->size; offset += step) {
+		for (len = step; len <= dmabuf->size - offset; len += step) {
+			KUNIT_EXPECT_EQ(test, heap_pages_begin_cpu_partial(dmabuf, DMA_FROM_DEVICE,
+									   offset, len), 0);
+			KUNIT_EXPECT_EQ(test, heap_pages_end_cpu_partial(dmabuf, DMA_TO_DEVICE,
+									 offset, len), 0);
+		}
+	}
+	unmap(ctx.attach, sgt, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, heap_pages_begin_cpu_partial(dmabuf, DMA_FROM_DEVICE, 1, 1), 0);
+	teardown(&ctx);
+}
+
+/* RDMA cuts the first and the last segment to what was registered. */
+static void cpu_access_of_a_range_of_a_trimmed_table(struct kunit *test)
+{
+	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 2));
+	struct sg_table *sgt = map(ctx.attach, DMA_BIDIRECTIONAL);
+	struct dma_buf *dmabuf = ctx.mock->dmabuf;
+	unsigned int len;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	len = sg_dma_len(sgt->sgl);
+	sg_dma_len(sgt->sgl) = PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, heap_pages_begin_cpu_partial(dmabuf, DMA_FROM_DEVICE, 2 * PAGE_SIZE,
+							   PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, heap_pages_end_cpu_partial(dmabuf, DMA_TO_DEVICE, 2 * PAGE_SIZE,
+							 PAGE_SIZE), 0);
+	sg_dma_len(sgt->sgl) = len;
+	unmap(ctx.attach, sgt, DMA_BIDIRECTIONAL);
+	teardown(&ctx);
+}
+
+static struct kunit_case heap_pages_sync_cases[] = {
+	KUNIT_CASE(cpu_access_of_a_range),
+	KUNIT_CASE(cpu_access_of_a_range_of_a_trimmed_table),
+	{}
+};
+
+static struct kunit_suite heap_pages_sync_suite = {
+	.name = "heap_pages_sync",
+	.test_cases = heap_pages_sync_cases,
+};
+
+kunit_test_suite(heap_pages_sync_suite);
