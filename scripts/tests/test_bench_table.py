@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+# Copyright the dma-buf project authors
+"""Proves that scripts/bench-table takes the least, and calls what is slower or missing a failure."""
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import os
+import sys
+import tempfile
+import unittest
+
+PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'bench-table')
+loader = importlib.machinery.SourceFileLoader('bench_table', PATH)
+sys.dont_write_bytecode = True
+bench = importlib.util.module_from_spec(importlib.util.spec_from_loader('bench_table', loader))
+loader.exec_module(bench)
+
+
+class BenchTable(unittest.TestCase):
+    def run_table(self, mainline, ours):
+        """(exit status, what it printed) for two lists of files' contents."""
+        with tempfile.TemporaryDirectory() as tmp:
+            argv = ['--csv', f'{tmp}/csv', '--plot', f'{tmp}/plot']
+            for option, texts in (('--mainline', mainline), ('--ours', ours)):
+                argv.append(option)
+                for i, text in enumerate(texts):
+                    argv.append(f'{tmp}/{option}{i}')
+                    with open(argv[-1], 'w', encoding='utf-8') as f:
+                        f.write(text)
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                status = bench.main(argv)
+            with open(f'{tmp}/plot', encoding='utf-8') as f:
+                self.plot = f.read()
+        return status, out.getvalue()
+
+    def test_least_of_two_boots(self):
+        status, text = self.run_table(['bench a 1 20.0 ns\r\n', 'bench a 1 10.0 ns\n'],
+                                      ['bench a 1 30.0 ns\n', 'bench a 1 5.0 ns\n'])
+        self.assertEqual(status, 0)
+        self.assertRegex(text, r'(?m)^a +1 +10\.0 +5\.0 +2\.00$')
+        self.assertTrue(text.endswith('1 cases, 1 rows, 0 slower\n'))
+        self.assertEqual(self.plot, '"a 1" 2.0000\n')
+
+    def test_plot_has_the_largest_size(self):
+        text = 'bench a 1M 4 ns\nbench a 512K 2 ns\nbench b 10 1 ns\nbench b 9 1 ns\n'
+        self.run_table([text], [text.replace(' 4 ', ' 2 ')])
+        self.assertEqual(self.plot, '"b 10" 1.0000\n"a 1M" 2.0000\n')
+
+    def test_tolerance(self):
+        self.assertEqual(self.run_table(['bench a 1 100 ns\n'], ['bench a 1 103 ns\n'])[0], 0)
+        status, text = self.run_table(['bench a 1 100 ns\n'], ['bench a 1 103.1 ns\n'])
+        self.assertEqual(status, 1)
+        self.assertIn('SLOWER', text)
+        self.assertIn('1 slower', text)
+
+    def test_memory_does_not_fail(self):
+        status, text = self.run_table(['bench m 4K 64 bytes\n'], ['bench m 4K 128 bytes\n'])
+        self.assertEqual(status, 0)
+        self.assertNotIn('SLOWER', text)
+        self.assertEqual(self.plot, '')
+
+    def test_row_that_ours_lacks(self):
+        for ours in ('bench a 1 5 ns\n', 'bench a 1 5 ns\nbench a 10 skipped ns\n', 'bench a 1 5 ns\nbench a 10 n/a ns\n'):
+            status, text = self.run_table(['bench a 1 9 ns\nbench a 10 9 ns\n'], [ours])
+            self.assertEqual(status, 1)
+            self.assertIn('1 missing', text)
+
+    def test_row_that_mainline_skipped(self):
+        status, text = self.run_table(['bench a 10 skipped ns\n'], ['bench a 10 7 ns\n'])
+        self.assertEqual(status, 0)
+        self.assertIn('skipped', text)
+
+    def test_stand_in(self):
+        mainline = 'bench sync_mapped 64M 900 ns\nbench sync_range_64K 64M n/a ns\n'
+        status, text = self.run_table([mainline], ['bench sync_mapped 64M 800 ns\nbench sync_range_64K 64M 90 ns\n'])
+        self.assertEqual(status, 0)
+        self.assertRegex(text, r'(?m)^sync_range_64K +64M +900\.0 +90\.0 +10\.00  \*$')
+
+    def test_neither_has_it(self):
+        status, text = self.run_table(['bench a 1 n/a ns\n'], ['bench a 1 n/a ns\n'])
+        self.assertEqual(status, 0)
+        self.assertIn('n/a', text)
+
+    def test_nothing_ran(self):
+        self.assertEqual(self.run_table([''], [''])[0], 1)
+
+
+if __name__ == '__main__':
+    unittest.main()

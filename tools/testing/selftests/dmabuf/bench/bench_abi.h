@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the two halves of the benchmark say to each other: /dev/dmabuf-bench.
+ * The module runs its own cases one at a time, and makes for the program's
+ * cases what user space cannot make: fences, importers, buffers by the 100,000.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#ifndef _DMABUF_BENCH_ABI_H
+#define _DMABUF_BENCH_ABI_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define BENCH_MAX_N	8
+
+/* The result is a size in bytes, the same each time. */
+#define BENCH_INFO_BYTES	1
+
+/**
+ * struct bench_info - one case of the module
+ * @index: in: which; ENOENT behind the last one
+ * @flags: BENCH_INFO_BYTES
+ * @count: how many of @n there are
+ * @n: the sizes to run it with, rising
+ * @name: of the case
+ */
+struct bench_info {
+	__u32 index;
+	__u32 flags;
+	__u32 count;
+	__u32 n[BENCH_MAX_N];
+	char name[28];
+};
+
+/**
+ * struct bench_run - run one case once
+ * @index: as in struct bench_info
+ * @n: size
+ * @ns: out: time that @ops operations took
+ * @ops: out: not 0
+ */
+struct bench_run {
+	__u32 index;
+	__u32 n;
+	__u64 ns;
+	__u64 ops;
+};
+
+enum bench_op {
+	/* get_dma_buf() and dma_buf_put() */
+	BENCH_OP_GET_PUT,
+	/* dma_buf_attach() and dma_buf_detach() */
+	BENCH_OP_ATTACH,
+	/* map and unmap an attachment that was mapped before */
+	BENCH_OP_MAP,
+	/* attach, map, unmap, detach */
+	BENCH_OP_ATTACH_MAP,
+	/* dma_buf_vmap_unlocked() and dma_buf_vunmap_unlocked() */
+	BENCH_OP_VMAP,
+	/* not measured: attach @ops times, until BENCH_IOC_DROP */
+	BENCH_OP_HOLD,
+	/* not measured: likewise, and map */
+	BENCH_OP_HOLD_MAPPED,
+};
+
+/**
+ * struct bench_buffer - something to do with a buffer
+ * @fd: the buffer
+ * @op: enum bench_op
+ * @ops: how often
+ * @ns: out: time it took
+ */
+struct bench_buffer {
+	__s32 fd;
+	__u32 op;
+	__u64 ops;
+	__u64 ns;
+};
+
+/**
+ * struct bench_fences - make fences, each of a context of its own
+ * @fd: BENCH_IOC_ADD_FENCES: the buffer that gets them, as readers.
+ *	BENCH_IOC_SYNC_FILE: out: a sync_file of them all
+ * @n: how many, not 0
+ */
+struct bench_fences {
+	__s32 fd;
+	__u32 n;
+};
+
+#define BENCH_IOC_INFO		_IOWR('B', 0, struct bench_info)
+#define BENCH_IOC_RUN		_IOWR('B', 1, struct bench_run)
+#define BENCH_IOC_BUFFER	_IOWR('B', 2, struct bench_buffer)
+#define BENCH_IOC_ADD_FENCES	_IOWR('B', 3, struct bench_fences)
+#define BENCH_IOC_SYNC_FILE	_IOWR('B', 4, struct bench_fences)
+/* Signal all fences of the two above, oldest first, and forget them. */
+#define BENCH_IOC_SIGNAL	_IO('B', 5)
+/* Detach what BENCH_OP_HOLD and BENCH_OP_HOLD_MAPPED attached. */
+#define BENCH_IOC_DROP		_IO('B', 6)
+/* A buffer of as many pages, no two adjacent; 0: one without memory. The fd. */
+#define BENCH_IOC_EXPORT	_IO('B', 7)
+/* Have so many buffers without fd around, more or fewer than before. */
+#define BENCH_IOC_LIVE		_IO('B', 8)
+/* Is the device that maps behind an IOMMU? */
+#define BENCH_IOC_HAS_IOMMU	_IO('B', 9)
+
+#endif /* _DMABUF_BENCH_ABI_H */

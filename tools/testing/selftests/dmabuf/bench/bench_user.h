@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The benchmark program: what its files share. As in the module, a case sets
+ * up, measures between start() and stop(), and tears down; bench_user.c repeats
+ * it and prints the best.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#ifndef _BENCH_USER_H
+#define _BENCH_USER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "bench_abi.h"
+
+#define KIB 1024ULL
+#define MIB (1024 * KIB)
+#define PAGE 4096ULL
+
+/* Room for the longest list of sizes. */
+#define MAX_N 8
+
+struct measure {
+	uint64_t started;
+	uint64_t ns;
+	uint64_t ops;
+};
+
+/* A row, or several: @n ends with NO_MORE. */
+struct user_case {
+	const char *name;
+	/* 0 or -errno; -EOPNOTSUPP if this kernel cannot do it */
+	int (*run)(struct measure *m, uint64_t n, long arg);
+	long arg;
+	unsigned int flags;
+	uint64_t n[MAX_N];
+};
+
+#define NO_MORE UINT64_MAX
+/* n is in bytes and printed so */
+#define CASE_SIZE	1
+/* the result is in bytes: run once, and printed so */
+#define CASE_BYTES	2
+/* needs long for one figure: two repeats are enough */
+#define CASE_LONG	4
+
+/* Each ends with an entry without name. */
+extern const struct user_case buffer_cases[];
+extern const struct user_case heap_cases[];
+extern const struct user_case fence_cases[];
+extern const struct user_case memory_cases[];
+extern const struct user_case udmabuf_cases[];
+/* for the guest whose device is behind an IOMMU */
+extern const struct user_case iommu_cases[];
+
+/* /dev/dmabuf-bench */
+extern int bench_fd;
+extern uint64_t overhead;
+
+static inline uint64_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static inline void start(struct measure *m)
+{
+	m->started = now();
+}
+
+static inline void stop(struct measure *m, uint64_t ops)
+{
+	uint64_t ns = now() - m->started;
+
+	m->ns += ns > overhead ? ns - overhead : 0;
+	m->ops += ops;
+}
+
+/* bench_user.c */
+void die(const char *what);
+/* a system call that has to succeed: its result, else the program ends */
+int must(int ret, const char *what);
+
+/* bench_user_util.c */
+enum backing { SYSTEM_HEAP, CMA_HEAP, SCATTERED, MEMFD, MEMFD_HUGE };
+/* a buffer of @size, or -errno if there is no such memory */
+int buffer_new(enum backing backing, uint64_t size);
+int heap_alloc(enum backing backing, uint64_t size);
+/* sealed, and its memory there */
+int memfd_new(uint64_t size, bool huge);
+int udmabuf_new(int memfd, uint64_t size);
+/* the module: one of enum bench_op, @ops times; 0 or -errno */
+int buffer_op(struct measure *m, int fd, enum bench_op op, uint64_t ops);
+void add_fences(int fd, unsigned int n);
+int sync_file_new(unsigned int n);
+void signal_fences(void);
+/* write one byte a page */
+void touch(char *p, uint64_t size);
+
+#endif /* _BENCH_USER_H */

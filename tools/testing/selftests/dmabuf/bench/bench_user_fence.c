@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Benchmark cases: sync_files and a buffer's implicit fences as user space
+ * meets them, poll on buffers among them.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/dma-buf.h>
+#include <linux/sync_file.h>
+
+#include "bench_user.h"
+
+static int loops(uint64_t n)
+{
+	return n < 1000 ? 10 : 2;
+}
+
+/* Two files of n fences each. */
+static int run_merge(struct measure *m, uint64_t n, long arg)
+{
+	struct sync_merge_data data = { .name = "bench" };
+	int one = sync_file_new(n), i;
+
+	data.fd2 = sync_file_new(n);
+	for (i = 0; i < loops(n); i++) {
+		start(m);
+		must(ioctl(one, SYNC_IOC_MERGE, &data), "SYNC_IOC_MERGE");
+		stop(m, 1);
+		close(data.fence);
+	}
+	close(one);
+	close(data.fd2);
+	signal_fences();
+	return 0;
+}
+
+static int run_info(struct measure *m, uint64_t n, long arg)
+{
+	struct sync_fence_info *fences = calloc(n, sizeof(*fences));
+	struct sync_file_info info;
+	int fd = sync_file_new(n), i;
+
+	if (!fences)
+		return -ENOMEM;
+	start(m);
+	for (i = 0; i < loops(n); i++) {
+		memset(&info, 0, sizeof(info));
+		info.num_fences = n;
+		info.sync_fence_info = (uintptr_t)fences;
+		must(ioctl(fd, SYNC_IOC_FILE_INFO, &info), "SYNC_IOC_FILE_INFO");
+	}
+	stop(m, loops(n));
+	close(fd);
+	signal_fences();
+	free(fences);
+	return info.num_fences == n ? 0 : -EIO;
+}
+
+/* Not signalled: the first poll arms, the others only look. */
+static int run_sync_poll(struct measure *m, uint64_t n, long arg)
+{
+	struct pollfd p = { .fd = sync_file_new(n), .events = POLLIN };
+	int i;
+
+	start(m);
+	for (i = 0; i < 100; i++)
+		must(poll(&p, 1, 0), "poll");
+	stop(m, 100);
+	close(p.fd);
+	signal_fences();
+	return 0;
+}
+
+static int run_export(struct measure *m, uint64_t n, long arg)
+{
+	struct dma_buf_export_sync_file data = { .flags = DMA_BUF_SYNC_RW };
+	int buf = must(buffer_new(SCATTERED, 0), "buffer"), i;
+
+	add_fences(buf, n);
+	for (i = 0; i < loops(n); i++) {
+		start(m);
+		must(ioctl(buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &data),
+		     "EXPORT_SYNC_FILE");
+		stop(m, 1);
+		close(data.fd);
+	}
+	close(buf);
+	signal_fences();
+	return 0;
+}
+
+/* A file of n fences into a buffer that has none. */
+static int run_import(struct measure *m, uint64_t n, long arg)
+{
+	struct dma_buf_import_sync_file data = { .flags = DMA_BUF_SYNC_WRITE };
+	int buf, i;
+
+	data.fd = sync_file_new(n);
+	for (i = 0; i < loops(n); i++) {
+		buf = must(buffer_new(SCATTERED, 0), "buffer");
+		start(m);
+		must(ioctl(buf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &data),
+		     "IMPORT_SYNC_FILE");
+		stop(m, 1);
+		close(buf);
+	}
+	close(data.fd);
+	signal_fences();
+	return 0;
+}
+
+/* A file of one fence into a buffer that has n. */
+static int run_import_into(struct measure *m, uint64_t n, long arg)
+{
+	struct dma_buf_import_sync_file data = { .flags = DMA_BUF_SYNC_WRITE };
+	int buf = must(buffer_new(SCATTERED, 0), "buffer"), i;
+
+	add_fences(buf, n);
+	for (i = 0; i < loops(n); i++) {
+		data.fd = sync_file_new(1);
+		start(m);
+		must(ioctl(buf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &data),
+		     "IMPORT_SYNC_FILE");
+		stop(m, 1);
+		close(data.fd);
+	}
+	close(buf);
+	signal_fences();
+	return 0;
+}
+
+/* n buffers, with or without a fence that has not signalled. */
+static int run_poll(struct measure *m, uint64_t n, long busy)
+{
+	struct pollfd *p = calloc(n, sizeof(*p));
+	int rounds = n < 100 ? 100 / n : 1, ready = 0, round;
+	uint64_t i;
+
+	if (!p)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		p[i].fd = must(buffer_new(SCATTERED, 0), "buffer");
+		p[i].events = POLLOUT;
+		if (busy)
+			add_fences(p[i].fd, 1);
+	}
+	start(m);
+	for (round = 0; round < rounds; round++)
+		ready += must(poll(p, n, 0), "poll");
+	stop(m, rounds);
+	signal_fences();
+	for (i = 0; i < n; i++)
+		close(p[i].fd);
+	free(p);
+	return ready == (busy ? 0 : rounds * (int)n) ? 0 : -EIO;
+}
+
+/* Waits until the poller sleeps, then signals. */
+static void *signaller(void *arg)
+{
+	struct measure *m = arg;
+
+	usleep(10000);
+	start(m);
+	signal_fences();
+	return NULL;
+}
+
+/*
+ * One waiter sleeps in poll until all n fences of a buffer have signalled, one
+ * after the other: from the first signal until it is back.
+ */
+static int run_poll_wake(struct measure *m, uint64_t n, long arg)
+{
+	struct pollfd p = { .events = POLLOUT };
+	pthread_t thread;
+
+	p.fd = must(buffer_new(SCATTERED, 0), "buffer");
+	add_fences(p.fd, n);
+	errno = pthread_create(&thread, NULL, signaller, m);
+	if (errno)
+		die("pthread_create");
+	must(poll(&p, 1, -1), "poll");
+	/* it may be back before signal_fences() is, but not before start() */
+	stop(m, 1);
+	pthread_join(thread, NULL);
+	close(p.fd);
+	return 0;
+}
+
+#define SIZES { 1, 10, 100, 1000, 10000, NO_MORE }
+
+const struct user_case fence_cases[] = {
+	{ "sync_file_merge", run_merge, 0, 0, SIZES },
+	{ "sync_file_info", run_info, 0, 0, SIZES },
+	{ "sync_file_poll", run_sync_poll, 0, 0, SIZES },
+	{ "export_sync_file", run_export, 0, 0, SIZES },
+	{ "import_sync_file", run_import, 0, 0, SIZES },
+	{ "import_sync_file_into", run_import_into, 0, 0, SIZES },
+	{ "poll_idle", run_poll, false, 0, SIZES },
+	{ "poll_busy", run_poll, true, 0, SIZES },
+	{ "poll_wake", run_poll_wake, 0, 0, SIZES },
+	{ }
+};
