@@ -10,7 +10,7 @@ export KERNEL J ACCEL V FULL TREE LINK
 
 GUEST := scripts/run-guest --kernel $(O)/kernel-demo/arch/x86/boot/bzImage
 
-.PHONY: all help deps prepare demo test kunit selftests suites check consumers shell install-tree patch clean
+.PHONY: all help deps prepare demo test kunit selftests suites bench check consumers shell install-tree patch clean
 
 all: deps
 	@scripts/build-kernel objs W=1 drivers/dma-buf/
@@ -22,6 +22,7 @@ help:
 	@echo 'make test         KUnit, kselftests, and the suites of DRM and TTM, all in QEMU'
 	@echo 'make kunit        our KUnit suites        [SUITE=glob, such as dma_fence* or *.*timeout*]'
 	@echo 'make selftests    our kselftests          [T="name ..."]'
+	@echo 'make bench        cost beside mainline'"'"'s, counted in QEMU [B=glob, such as chain_*]'
 	@echo 'make check        checkpatch, kernel-doc, sparse, layout of the user-space interface'
 	@echo 'make consumers    compile in-tree users of the API [FULL=1: all of them]'
 	@echo 'make shell        an interactive guest    [APPEND="kernel options"]'
@@ -48,6 +49,8 @@ kunit: deps
 selftests: deps
 	@scripts/build-kernel debug
 	@scripts/selftests $(T)
+	@[ -n "$(T)" ] || scripts/selftests --name edu-iommu --guest edu-iommu
+	@[ -n "$(T)" ] || scripts/selftests --name edu --guest edu
 
 # The tree's own suites that lean on us.
 suites: deps
@@ -57,6 +60,9 @@ suites: deps
 
 test: deps
 	@scripts/test
+
+bench: deps
+	@scripts/bench $(if $(B),'$(B)')
 
 check: deps
 	@scripts/check

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Processes that die, fork or exec with work in flight: whatever they had begun, their
+ * fences signal, their buffers go away, and those who share a buffer carry on.
+ *
+ * Copyright (C) the dma-buf project authors
+ */
+#include <sys/wait.h>
+
+#include "importer_util.h"
+
+/* How far the child gets before it is killed. */
+enum stage {
+	ATTACHED,
+	MAPPED,
+	PINNED,
+	JOB_HELD,
+	JOB_DELAYED,
+	JOB_WAITS,
+	JOB_RUNS,
+	JOBS_QUEUED,
+	IN_SLOW_MAP,
+};
+
+FIXTURE(kill)
+{
+	int imp, fd, dev, att;
+	int from_child[2];
+};
+
+FIXTURE_VARIANT(kill)
+{
+	enum stage stage;
+};
+
+FIXTURE_VARIANT_ADD(kill, attached)
+{
+	.stage = ATTACHED,
+};
+
+FIXTURE_VARIANT_ADD(kill, mapped)
+{
+	.stage = MAPPED,
+};
+
+FIXTURE_VARIANT_ADD(kill, pinned)
+{
+	.stage = PINNED,
+};
+
+FIXTURE_VARIANT_ADD(kill, job_held)
+{
+	.stage = JOB_HELD,
+};
+
+FIXTURE_VARIANT_ADD(kill, job_delayed)
+{
+	.stage = JOB_DELAYED,
+};
+
+FIXTURE_VARIANT_ADD(kill, job_waits_for_fence)
+{
+	.stage = JOB_WAITS,
+};
+
+FIXTURE_VARIANT_ADD(kill, job_runs)
+{
+	.stage = JOB_RUNS,
+};
+
+FIXTURE_VARIANT_ADD(kill, jobs_queued)
+{
+	.stage = JOBS_QUEUED,
+};
+
+FIXTURE_VARIANT_ADD(kill, in_slow_map)
+{
+	.stage = IN_SLOW_MAP,
+};
+
+FIXTURE_SETUP(kill)
+{
+	if (missing(IMPORTER_PATH))
+		SKIP(return, NEEDS_IMPORTER);
+	self->imp = imp_open();
+	ASSERT_LE(0, self->imp);
+	self->dev = imp_dev(self->imp, any_engine(), DYNAMIC);
+	self->fd = imp_buffer(self->imp, PAGE, DMABUF_IMPORTER_BUFFER_DYNAMIC);
+	self->att = imp_attach(self->imp, self->dev, self->fd);
+	ASSERT_LT(0, self->att);
+	ASSERT_EQ(0, pipe(self->from_child));
+}
+
+/* The survivor writes and reads the buffer, which then goes away. */
+FIXTURE_TEARDOWN(kill)
+{
+	unsigned long ino = db_ino(self->fd);
+	struct dmabuf_importer_job job = {
+		.dev = self->dev, .op = DMABUF_IMPORTER_FILL, .flags = IMPLICIT,
+		.dst = buffer(self->att, 0), .length = PAGE, .value = 3,
+	};
+
+	EXPECT_EQ(1, imp_run(self->imp, &job));
+	EXPECT_EQ(0, imp_move(self->imp, self->fd));
+	EXPECT_EQ(1, imp_run(self->imp, &job));
+	close(self->imp);
+	close(self->fd);
+	EXPECT_TRUE(buffer_gone(ino));
+}
+
+static int child_job(FIXTURE_DATA(kill) *self, int imp, int dev, int att, __u32 flags,
+		     __u32 delay_us, int *fence)
+{
+	struct dmabuf_importer_job job = {
+		.dev = dev, .op = DMABUF_IMPORTER_FILL, .flags = flags | IMPLICIT,
+		.dst = buffer(att, 0), .length = PAGE, .value = 9, .delay_us = delay_us,
+		.timeout_ms = DMABUF_IMPORTER_MAX_TIMEOUT_MS,
+		.in_fences = (uintptr_t)fence, .num_in_fences = !!fence,
+	};
+
+	return imp_submit(imp, &job);
+}
+
+/* Gets as far as the stage, says so, and waits for its end. */
+static void child(FIXTURE_DATA(kill) *self, enum stage stage)
+{
+	int imp = imp_open(), dev = imp_dev(imp, any_engine(), DYNAMIC);
+	int att = imp_attach(imp, dev, self->fd), ret = att < 0 ? att : 0, i, fence;
+
+	close(self->imp);
+	switch (stage) {
+	case MAPPED:
+		ret = imp_map(imp, att, DMABUF_IMPORTER_READ, NULL, 0) < 0;
+		break;
+	case PINNED:
+		ret = imp_id(imp, DMABUF_IMPORTER_PIN, att);
+		break;
+	case JOB_HELD:
+		ret = child_job(self, imp, dev, att, HELD, 0, NULL);
+		break;
+	case JOB_DELAYED:
+		ret = child_job(self, imp, dev, att, 0, DMABUF_IMPORTER_MAX_DELAY_US, NULL);
+		break;
+	case JOB_WAITS:
+		fence = sw_fence(sw_open(), 1);
+		ret = child_job(self, imp, dev, att, 0, 0, &fence);
+		break;
+	case JOB_RUNS:
+		/* Where the engine takes its time. */
+		ret = child_job(self, imp, dev, att, 0, 0, NULL);
+		break;
+	case JOBS_QUEUED:
+		for (i = 0; i < 100 && !ret; i++)
+			ret = child_job(self, imp, dev, att, i ? 0 : HELD, 0, NULL);
+		break;
+	default:
+		break;
+	}
+	if (stage == IN_SLOW_MAP)
+		ret = imp_control(imp, self->fd, DMABUF_IMPORTER_SLOW_MAP, 10000);
+	if (write(self->from_child[1], &ret, sizeof(ret)) != sizeof(ret))
+		_exit(1);
+	if (stage == IN_SLOW_MAP)
+		imp_map(imp, att, DMABUF_IMPORTER_READ, NULL, 0);
+	pause();
+	_exit(1);
+}
+
+TEST_F(kill, process_dies)
+{
+	int status, ret = -1;
+	pid_t pid = fork();
+
+	ASSERT_LE(0, pid);
+	if (!pid)
+		child(self, variant->stage);
+	ASSERT_EQ(sizeof(ret), read(self->from_child[0], &ret, sizeof(ret)));
+	EXPECT_EQ(0, ret);
+	EXPECT_TRUE(wait_until(task_state(pid) == 'S'));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(0, imp_control(self->imp, self->fd, DMABUF_IMPORTER_SLOW_MAP, 0));
+	/* Not on the timeout of the job: its fences have been cancelled. */
+	EXPECT_EQ(POLLOUT, poll_ms(self->fd, POLLOUT, 5000));
+}
+
+FIXTURE(inherit)
+{
+	int imp, fd, dev, att;
+};
+
+FIXTURE_SETUP(inherit)
+{
+	if (missing(IMPORTER_PATH))
+		SKIP(return, NEEDS_IMPORTER);
+	self->imp = imp_open();
+	ASSERT_LE(0, self->imp);
+	self->dev = imp_dev(self->imp, any_engine(), DYNAMIC);
+	self->fd = imp_buffer(self->imp, PAGE, DMABUF_IMPORTER_BUFFER_DYNAMIC);
+	self->att = imp_attach(self->imp, self->dev, self->fd);
+	ASSERT_LT(0, self->att);
+}
+
+FIXTURE_TEARDOWN(inherit)
+{
+	close(self->fd);
+	close(self->imp);
+}
+
+/* The file belongs to both: the jobs go on when one of them ends. */
+TEST_F(inherit, fork_with_a_job_in_flight)
+{
+	struct dmabuf_importer_job job = {
+		.dev = self->dev, .op = DMABUF_IMPORTER_FILL, .flags = HELD | OUT_FENCE,
+		.dst = buffer(self->att, 0), .length = PAGE,
+	};
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, imp_submit(self->imp, &job));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(sf_status(job.out_fence) == 0 ? 0 : 1);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, sf_status(job.out_fence));
+	EXPECT_EQ(0, imp_id(self->imp, DMABUF_IMPORTER_RELEASE, job.job));
+	EXPECT_EQ(1, fence_result(job.out_fence));
+}
+
+/* All descriptors are close-on-exec: the program that comes has none of them. */
+TEST_F(inherit, exec_with_a_job_in_flight)
+{
+	int status, fds[2];
+	char byte;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		int imp = imp_open(), dev = imp_dev(imp, any_engine(), DYNAMIC);
+		struct dmabuf_importer_job job = {
+			.dev = dev, .op = DMABUF_IMPORTER_FILL,
+			.flags = HELD | OUT_FENCE | IMPLICIT,
+			.dst = buffer(imp_attach(imp, dev, self->fd), 0), .length = PAGE,
+			.timeout_ms = DMABUF_IMPORTER_MAX_TIMEOUT_MS,
+		};
+
+		if (imp_submit(imp, &job))
+			_exit(1);
+		execl("/bin/sleep", "sleep", "2", NULL);
+		_exit(2);
+	}
+	close(fds[1]);
+	/* Ends as the exec does. */
+	EXPECT_EQ(0, read(fds[0], &byte, 1));
+	EXPECT_EQ(POLLOUT, poll_ms(self->fd, POLLOUT, 10000));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory that moves while devices use it: importers are told once, jobs that run keep
+ * the old place, the next ones find the data at the new one, pins hold it back.
+ *
+ * Copyright (C) the dma-buf project authors
+ */
+#include "importer_util.h"
+
+#define SIZE (any_engine() == EDU ? 2 * PAGE : 16 * PAGE)
+
+FIXTURE(move)
+{
+	int imp, dev, fd, att;
+	unsigned char *in, *out;
+};
+
+/* Moves bytes into the buffer and out of it, by jobs. */
+static int put(FIXTURE_DATA(move) *self, __u64 offset, const void *data, __u64 length)
+{
+	return imp_copy(self->imp, self->dev, buffer(self->att, offset), user(data), length);
+}
+
+static int get(FIXTURE_DATA(move) *self, void *data, __u64 offset, __u64 length)
+{
+	return imp_copy(self->imp, self->dev, user(data), buffer(self->att, offset), length);
+}
+
+FIXTURE_SETUP(move)
+{
+	if (missing(IMPORTER_PATH))
+		SKIP(return, NEEDS_IMPORTER);
+	self->imp = imp_open();
+	ASSERT_LE(0, self->imp);
+	self->dev = imp_dev(self->imp, any_engine(), DYNAMIC);
+	self->fd = imp_buffer(self->imp, SIZE, DMABUF_IMPORTER_BUFFER_DYNAMIC);
+	self->att = imp_attach(self->imp, self->dev, self->fd);
+	ASSERT_LT(0, self->att);
+	self->in = malloc(SIZE);
+	self->out = calloc(1, SIZE);
+	pattern(self->in, SIZE, 3);
+	ASSERT_EQ(1, put(self, 0, self->in, SIZE));
+}
+
+FIXTURE_TEARDOWN(move)
+{
+	ASSERT_EQ(1, get(self, self->out, 0, SIZE));
+	EXPECT_EQ(0, memcmp(self->in, self->out, SIZE));
+	free(self->in);
+	free(self->out);
+	close(self->fd);
+	close(self->imp);
+}
+
+TEST_F(move, content_and_importer_follow)
+{
+	int i;
+
+	for (i = 1; i <= rounds(20); i++) {
+		ASSERT_EQ(0, imp_move(self->imp, self->fd));
+		memset(self->out, 0, SIZE);
+		ASSERT_EQ(1, get(self, self->out, 0, SIZE));
+		ASSERT_EQ(0, memcmp(self->in, self->out, SIZE));
+		EXPECT_EQ(i, imp_info(self->imp, self->att).moves);
+		EXPECT_EQ(i + 1, imp_info(self->imp, self->att).maps);
+	}
+}
+
+/* Who has nothing mapped has nothing to be told. */
+TEST_F(move, told_only_while_mapped)
+{
+	int att = imp_attach(self->imp, self->dev, self->fd);
+
+	ASSERT_LT(0, att);
+	EXPECT_EQ(0, imp_move(self->imp, self->fd));
+	EXPECT_EQ(0, imp_info(self->imp, att).moves);
+	EXPECT_LT(0, imp_map(self->imp, att, DMABUF_IMPORTER_READ, NULL, 0));
+	EXPECT_EQ(0, imp_move(self->imp, self->fd));
+	EXPECT_EQ(1, imp_info(self->imp, att).moves);
+}
+
+TEST_F(move, addresses_change)
+{
+	struct dmabuf_importer_segment a, b;
+	int imp = self->imp, att = self->att, other = imp_attach(imp, self->dev, self->fd);
+
+	ASSERT_LT(0, other);
+	/* The old place is held, so nothing else can be there, nor be given its address. */
+	ASSERT_LT(0, imp_map(imp, att, DMABUF_IMPORTER_READ, &a, 1));
+	ASSERT_EQ(0, imp_move(imp, self->fd));
+	ASSERT_LT(0, imp_map(imp, other, DMABUF_IMPORTER_READ, &b, 1));
+	EXPECT_NE(a.address, b.address);
+	ASSERT_EQ(0, imp_id(imp, DMABUF_IMPORTER_UNMAP, att));
+	ASSERT_EQ(0, imp_id(imp, DMABUF_IMPORTER_UNMAP, other));
+}
+
+TEST_F(move, pinned_memory_stays)
+{
+	int imp = self->imp;
+
+	ASSERT_EQ(0, imp_id(imp, DMABUF_IMPORTER_PIN, self->att));
+	EXPECT_EQ(-EBUSY, imp_move(imp, self->fd));
+	ASSERT_EQ(0, imp_id(imp, DMABUF_IMPORTER_UNPIN, self->att));
+	EXPECT_EQ(0, imp_move(imp, self->fd));
+	/* A pin whose owner is gone holds nothing. */
+	ASSERT_EQ(0, imp_id(imp, DMABUF_IMPORTER_PIN, self->att));
+	close(imp);
+	self->imp = imp_open();
+	EXPECT_EQ(0, imp_move(self->imp, self->fd));
+	self->dev = imp_dev(self->imp, any_engine(), DYNAMIC);
+	self->att = imp_attach(self->imp, self->dev, self->fd);
+}
+
+/*
+ * A job is held as it writes to the old place; the memory moves; a reader at the new
+ * place must not be faster than the data.
+ */
+TEST_F(move, waits_for_the_job_that_runs)
+{
+	struct dmabuf_importer_job w = {
+		.dev = self->dev, .op = DMABUF_IMPORTER_COPY, .flags = HELD | OUT_FENCE,
+		.src = user(self->in), .dst = buffer(self->att, 0), .length = SIZE,
+	};
+	struct dmabuf_importer_job r = {
+		.op = DMABUF_IMPORTER_COPY, .flags = OUT_FENCE,
+		.dst = user(self->out), .length = SIZE,
+	};
+	int other = imp_dev(self->imp, any_engine(), DYNAMIC);
+
+	pattern(self->in, SIZE, 4);
+	ASSERT_EQ(0, imp_submit(self->imp, &w));
+	ASSERT_EQ(0, imp_move(self->imp, self->fd));
+	r.dev = other;
+	r.src = buffer(imp_attach(self->imp, other, self->fd), 0);
+	ASSERT_EQ(0, imp_submit(self->imp, &r));
+	/* It takes no part in implicit synchronisation: moves it waits for. */
+	EXPECT_EQ(0, poll_ms(r.out_fence, POLLIN, 50));
+	/* So does everybody who asks: the fence of a move is one for all. */
+	EXPECT_EQ(0, poll_now(self->fd, POLLIN));
+	EXPECT_EQ(0, imp_id(self->imp, DMABUF_IMPORTER_RELEASE, w.job));
+	EXPECT_EQ(1, fence_result(r.out_fence));
+	EXPECT_EQ(0, memcmp(self->in, self->out, SIZE));
+	close(w.out_fence);
+	close(r.out_fence);
+}
+
+/* Several moves wait behind one job, one behind the other. */
+TEST_F(move, moves_queue_up)
+{
+	struct dmabuf_importer_job w = {
+		.dev = self->dev, .op = DMABUF_IMPORTER_COPY, .flags = HELD | OUT_FENCE,
+		.src = user(self->in), .dst = buffer(self->att, 0), .length = SIZE,
+	};
+	int i;
+
+	pattern(self->in, SIZE, 5);
+	ASSERT_EQ(0, imp_submit(self->imp, &w));
+	for (i = 0; i < 5; i++)
+		ASSERT_EQ(0, imp_move(self->imp, self->fd));
+	EXPECT_EQ(0, imp_id(self->imp, DMABUF_IMPORTER_RELEASE, w.job));
+	EXPECT_EQ(1, fence_result(w.out_fence));
+	close(w.out_fence);
+}
+
+/* A static importer keeps what it has; attaching it waits for a move under way. */
+TEST_F(move, static_importer_attaches_behind_a_move)
+{
+	int dev = imp_dev(self->imp, any_engine(), 0), att;
+
+	ASSERT_EQ(0, imp_move(self->imp, self->fd));
+	att = imp_attach(self->imp, dev, self->fd);
+	ASSERT_LT(0, att);
+	ASSERT_EQ(1, imp_copy(self->imp, dev, user(self->out), buffer(att, 0), SIZE));
+	EXPECT_EQ(0, memcmp(self->in, self->out, SIZE));
+	EXPECT_EQ(-EBUSY, imp_move(self->imp, self->fd));
+}
+
+struct mover {
+	int imp, fd, moved;
+	atomic_bool stop;
+};
+
+static int keep_moving(void *arg)
+{
+	struct mover *m = arg;
+	int ret = 0;
+
+	while (!ret && !atomic_load(&m->stop)) {
+		ret = imp_move(m->imp, m->fd);
+		m->moved++;
+		/* Not faster than the memory arrives: each place takes some. */
+		poll_ms(m->fd, POLLIN, WAIT_MS);
+	}
+	return ret;
+}
+
+/* The window: between mapping and the fence of the job, the memory moves. */
+TEST_F(move, in_the_middle_of_jobs)
+{
+	struct mover m = { .imp = imp_open(), .fd = self->fd };
+	struct task t;
+	int i;
+
+	ASSERT_EQ(0, task_start(&t, keep_moving, &m));
+	for (i = 0; i < rounds(300); i++) {
+		pattern(self->in, SIZE, i);
+		ASSERT_EQ(1, put(self, 0, self->in, SIZE));
+		ASSERT_EQ(1, get(self, self->out, 0, SIZE));
+		ASSERT_EQ(0, memcmp(self->in, self->out, SIZE)) {
+			TH_LOG("job %d after %d moves", i, m.moved);
+		}
+	}
+	atomic_store(&m.stop, true);
+	EXPECT_EQ(0, task_join(&t));
+	EXPECT_LT(rounds(300) / 30, m.moved);
+	close(m.imp);
+}
+
+TEST_HARNESS_MAIN

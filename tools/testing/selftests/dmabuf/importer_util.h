@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Helpers for the tests that run on /dev/dmabuf-importer: its ioctls as functions
+ * that return what they made or -errno, and buffers whose content can be seen
+ * through a device alone.
+ *
+ * Copyright (C) the dma-buf project authors
+ */
+#ifndef IMPORTER_UTIL_H
+#define IMPORTER_UTIL_H
+
+#include <linux/dmabuf-importer.h>
+
+#include "dmabuf_util.h"
+
+#define IMPORTER_PATH "/dev/dmabuf-importer"
+#define NEEDS_IMPORTER "no " IMPORTER_PATH ": CONFIG_DMABUF_IMPORTER"
+#define NEEDS_EDU "no edu device: qemu -device edu, CONFIG_PCI"
+
+#define PAGE 4096
+#define SW DMABUF_IMPORTER_ENGINE_SW
+#define EDU DMABUF_IMPORTER_ENGINE_EDU
+#define DYNAMIC DMABUF_IMPORTER_DEV_DYNAMIC
+#define IMPLICIT DMABUF_IMPORTER_JOB_IMPLICIT
+#define OUT_FENCE DMABUF_IMPORTER_JOB_OUT_FENCE
+#define HELD DMABUF_IMPORTER_JOB_HELD
+
+/* Of tests that run with either: IMPORTER_ENGINE=edu in the environment asks for that. */
+static inline __u32 any_engine(void)
+{
+	const char *name = getenv("IMPORTER_ENGINE");
+
+	return name && !strcmp(name, "edu") ? EDU : SW;
+}
+
+/* How often to do something that takes edu a fifth of a second for 4 KiB. */
+static inline int rounds(int n)
+{
+	return any_engine() == EDU ? (n + 19) / 20 : n;
+}
+
+static inline int imp_open(void)
+{
+	return sys_ret(open(IMPORTER_PATH, O_RDWR | O_CLOEXEC));
+}
+
+static inline int imp_dev_with(int imp, struct dmabuf_importer_create_dev *arg)
+{
+	int ret = do_ioctl(imp, DMABUF_IMPORTER_CREATE_DEV, arg);
+
+	return ret ? ret : (int)arg->dev;
+}
+
+static inline int imp_dev(int imp, __u32 engine, __u32 flags)
+{
+	struct dmabuf_importer_create_dev arg = { .engine = engine, .flags = flags };
+
+	return imp_dev_with(imp, &arg);
+}
+
+static inline int imp_attach(int imp, int dev, int fd)
+{
+	struct dmabuf_importer_attach arg = { .dev = dev, .fd = fd };
+	int ret = do_ioctl(imp, DMABUF_IMPORTER_ATTACH, &arg);
+
+	return ret ? ret : (int)arg.attachment;
+}
+
+/* DESTROY_DEV, DETACH, PIN, UNPIN, UNMAP, RELEASE, CANCEL */
+static inline int imp_id(int imp, unsigned long cmd, __u32 id)
+{
+	struct dmabuf_importer_id arg = { .id = id };
+
+	return do_ioctl(imp, cmd, &arg);
+}
+
+/* Returns how many segments there are. */
+static inline int imp_map(int imp, int att, __u32 flags,
+			  struct dmabuf_importer_segment *segments, __u32 room)
+{
+	struct dmabuf_importer_map arg = {
+		.attachment = att, .flags = flags,
+		.segments = (uintptr_t)segments, .num_segments = room,
+	};
+	int ret = do_ioctl(imp, DMABUF_IMPORTER_MAP, &arg);
+
+	return ret ? ret : (int)arg.num_segments;
+}
+
+static inline struct dmabuf_importer_info imp_info(int imp, int att)
+{
+	struct dmabuf_importer_info arg = { .attachment = att };
+
+	if (ioctl(imp, DMABUF_IMPORTER_INFO, &arg))
+		memset(&arg, 0xff, sizeof(arg));
+	return arg;
+}
+
+static inline int imp_buffer(int imp, __u64 size, __u32 flags)
+{
+	struct dmabuf_importer_buffer arg = { .size = size, .flags = flags };
+	int ret = do_ioctl(imp, DMABUF_IMPORTER_EXPORT, &arg);
+
+	return ret ? ret : arg.fd;
+}
+
+static inline int imp_control(int imp, int fd, __u32 action, __s64 value)
+{
+	struct dmabuf_importer_control arg = {
+		.fd = fd, .action = action, .value = value,
+	};
+
+	return do_ioctl(imp, DMABUF_IMPORTER_CONTROL, &arg);
+}
+
+static inline int imp_move(int imp, int fd)
+{
+	return imp_control(imp, fd, DMABUF_IMPORTER_MOVE, 0);
+}
+
+/* Memory of the caller, or a place in a buffer, as an operand. */
+static inline struct dmabuf_importer_operand user(const void *p)
+{
+	return (struct dmabuf_importer_operand){ .offset = (uintptr_t)p };
+}
+
+static inline struct dmabuf_importer_operand buffer(int att, __u64 offset)
+{
+	return (struct dmabuf_importer_operand){ .attachment = att, .offset = offset };
+}
+
+static inline int imp_submit(int imp, struct dmabuf_importer_job *job)
+{
+	return do_ioctl(imp, DMABUF_IMPORTER_SUBMIT, job);
+}
+
+/* The status of a fence once it has signalled: 1 or -errno; -ETIME after WAIT_MS. */
+static inline int fence_result(int fd)
+{
+	if (poll_ms(fd, POLLIN, WAIT_MS) != POLLIN)
+		return -ETIME;
+	return sf_status(fd);
+}
+
+/* Submits a job with an out fence, waits, and returns what became of it. */
+static inline int imp_run(int imp, struct dmabuf_importer_job *job)
+{
+	int ret;
+
+	job->flags |= OUT_FENCE;
+	ret = imp_submit(imp, job);
+	if (ret)
+		return ret;
+	ret = fence_result(job->out_fence);
+	close(job->out_fence);
+	return ret;
+}
+
+static inline int imp_fill(int imp, int dev, int att, __u64 length, __u8 value)
+{
+	struct dmabuf_importer_job job = {
+		.dev = dev, .op = DMABUF_IMPORTER_FILL, .dst = buffer(att, 0),
+		.length = length, .value = value,
+	};
+
+	return imp_run(imp, &job);
+}
+
+static inline int imp_copy(int imp, int dev, struct dmabuf_importer_operand dst,
+			   struct dmabuf_importer_operand src, __u64 length)
+{
+	struct dmabuf_importer_job job = {
+		.dev = dev, .op = DMABUF_IMPORTER_COPY, .src = src, .dst = dst,
+		.length = length,
+	};
+
+	return imp_run(imp, &job);
+}
+
+/* What the checksum of a job should be. */
+static inline __u64 fnv1a(const void *data, size_t length)
+{
+	__u64 sum = 0xcbf29ce484222325ull;
+	const unsigned char *p = data;
+
+	while (length--)
+		sum = (sum ^ *p++) * 0x100000001b3ull;
+	return sum;
+}
+
+/* A different content for each seed, and each place. */
+static inline void pattern(void *data, size_t length, __u32 seed)
+{
+	unsigned char *p = data;
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		p[i] = (i * 31 + (i >> 8) * 7 + seed * 131) ^ (seed >> 3);
+}
+
+static inline bool all_bytes(const void *data, size_t length, __u8 value)
+{
+	const unsigned char *p = data;
+
+	while (length--)
+		if (*p++ != value)
+			return false;
+	return true;
+}
+
+#endif /* IMPORTER_UTIL_H */
