@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the engines of the importer test driver go by: the walk over a table of
- * DMA addresses, the check of a device's constraints, and the checksum. All the
- * rest is tested from user space, by the programs importer_*.
+ * DMA addresses, the check of a device's constraints, and the checksum. The
+ * ioctls are tested from user space, by the programs importer_*.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */

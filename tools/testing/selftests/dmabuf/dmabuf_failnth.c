@@ -9,6 +9,7 @@
  * Copyright (C) the dma-buf project authors
  */
 #include "dmabuf_drm.h"
+#include "fail_nth.h"
 
 #define MAX_NTH 2000
 #define BUFFER 1048576
@@ -284,37 +285,15 @@ FIXTURE_VARIANT_ADD(nth, bufinfo)
 	.prepare = prepare_busy, .call = call_bufinfo,
 };
 
-/* Any allocation may be chosen, and none is reported in the log. */
-static bool set_up_injection(void)
-{
-	static const char *const settings[][2] = {
-		{ "failslab/ignore-gfp-wait", "N" },
-		{ "failslab/verbose", "0" },
-		{ "fail_page_alloc/ignore-gfp-wait", "N" },
-		{ "fail_page_alloc/ignore-gfp-highmem", "N" },
-		{ "fail_page_alloc/min-order", "0" },
-		{ "fail_page_alloc/verbose", "0" },
-	};
-	char path[128];
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(settings); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", settings[i][0]);
-		if (write_file(path, settings[i][1]))
-			return false;
-	}
-	return true;
-}
-
 /* Opens what the calls need; says what is missing, or NULL. */
 static const char *open_devices(struct ctx *c, int *nth_fd)
 {
 	/* A page fault in the middle of a call would have its allocation failed instead. */
 	if (mlockall(MCL_CURRENT))
 		return "the right to lock memory";
-	*nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (*nth_fd < 0 || !set_up_injection())
-		return "CONFIG_FAULT_INJECTION_DEBUG_FS, _FAILSLAB or _FAIL_PAGE_ALLOC";
+	*nth_fd = fail_nth_open();
+	if (*nth_fd < 0)
+		return NEEDS_FAIL_NTH;
 	if (missing(SW_SYNC_PATH))
 		return NEEDS_SW_SYNC;
 	c->system = open(SYSTEM_HEAP, O_RDWR | O_CLOEXEC);
@@ -361,25 +340,6 @@ FIXTURE_TEARDOWN(nth)
 	EXPECT_TRUE(buffer_gone(ino));
 }
 
-/* Fails the nth allocation of the call; tells whether there were so many. */
-static int call_failing(int nth_fd, struct ctx *c, int (*call)(struct ctx *), unsigned int nth,
-			bool *fired)
-{
-	char left[16] = "", text[16];
-	int len = snprintf(text, sizeof(text), "%u", nth), ret;
-
-	if (pwrite(nth_fd, text, len, 0) != len)
-		return -EIO;
-	ret = call(c);
-	/* Reading back what is left may itself be the nth allocation. */
-	if (pread(nth_fd, left, sizeof(left) - 1, 0) < 0)
-		left[0] = '1';
-	while (pwrite(nth_fd, "0", 1, 0) < 0)
-		;
-	*fired = atoi(left) == 0;
-	return ret;
-}
-
 static void release_fresh(struct ctx *c)
 {
 	if (c->fresh >= 0)
@@ -408,7 +368,9 @@ TEST_F_TIMEOUT(nth, every_failing_allocation_is_survived, 600)
 	for (nth = 1; fired && nth < MAX_NTH; nth++) {
 		ASSERT_EQ(0, variant->prepare ? variant->prepare(c) : 0);
 		fds = count_fds();
-		ret = call_failing(self->nth_fd, c, variant->call, nth, &fired);
+		ASSERT_EQ(0, fail_nth_arm(self->nth_fd, nth));
+		ret = variant->call(c);
+		fired = fail_nth_disarm(self->nth_fd);
 		if (ret >= 0) {
 			if (variant->undo)
 				variant->undo(c, ret);
@@ -484,8 +446,11 @@ TEST_F_TIMEOUT(pages, none_are_lost_by_failing_calls, 600)
 
 	for (nth = 1; fired && nth < MAX_NTH; nth++) {
 		for (round = 0; round < 128; round++) {
-			int ret = call_failing(self->nth_fd, c, variant->call, nth, &fired);
+			int ret;
 
+			ASSERT_EQ(0, fail_nth_arm(self->nth_fd, nth));
+			ret = variant->call(c);
+			fired = fail_nth_disarm(self->nth_fd);
 			if (ret >= 0) {
 				close(ret);
 				break;

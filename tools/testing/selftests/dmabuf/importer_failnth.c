@@ -6,10 +6,10 @@
  *
  * Copyright (C) the dma-buf project authors
  */
+#include "fail_nth.h"
 #include "importer_util.h"
 
 #define MAX_NTH 2000
-#define NEEDS_FAULTS "no fail-nth: CONFIG_FAULT_INJECTION, CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC"
 
 struct ctx {
 	int imp, dev, fixed_dev;
@@ -355,23 +355,15 @@ FIXTURE_VARIANT_ADD(nth, revoke)
 	.prepare = prepare_victim, .call = call_revoke, .never_fails = true,
 };
 
-static bool can_fail(void)
-{
-	return !missing("/proc/thread-self/fail-nth") &&
-	       !write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N") &&
-	       !write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
-}
-
 FIXTURE_SETUP(nth)
 {
 	struct ctx *c = &self->c;
 
 	if (missing(IMPORTER_PATH))
 		SKIP(return, NEEDS_IMPORTER);
-	if (!can_fail())
-		SKIP(return, NEEDS_FAULTS);
-	self->nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self->nth_fd);
+	self->nth_fd = fail_nth_open();
+	if (self->nth_fd < 0)
+		SKIP(return, NEEDS_FAIL_NTH);
 	c->imp = imp_open();
 	c->dev = imp_dev(c->imp, SW, DYNAMIC);
 	c->fixed_dev = imp_dev(c->imp, SW, 0);
@@ -407,25 +399,6 @@ FIXTURE_TEARDOWN(nth)
 	close(c->imp);
 }
 
-/* Fails the nth allocation of the call; tells whether there were so many. */
-static int call_failing(int nth_fd, struct ctx *c, int (*call)(struct ctx *), unsigned int nth,
-			bool *fired)
-{
-	char left[16] = "", text[16];
-	int len = snprintf(text, sizeof(text), "%u", nth), ret;
-
-	if (pwrite(nth_fd, text, len, 0) != len)
-		return -EIO;
-	ret = call(c);
-	/* Reading back what is left may itself be the nth allocation. */
-	if (pread(nth_fd, left, sizeof(left) - 1, 0) < 0)
-		left[0] = '1';
-	while (pwrite(nth_fd, "0", 1, 0) < 0)
-		;
-	*fired = atoi(left) == 0;
-	return ret;
-}
-
 TEST_F_TIMEOUT(nth, every_failing_allocation_is_survived, 280)
 {
 	struct ctx *c = &self->c;
@@ -436,7 +409,9 @@ TEST_F_TIMEOUT(nth, every_failing_allocation_is_survived, 280)
 	for (nth = 1; fired && nth < MAX_NTH; nth++) {
 		ASSERT_EQ(0, variant->prepare ? variant->prepare(c) : 0);
 		fds = count_fds();
-		ret = call_failing(self->nth_fd, c, variant->call, nth, &fired);
+		ASSERT_EQ(0, fail_nth_arm(self->nth_fd, nth));
+		ret = variant->call(c);
+		fired = fail_nth_disarm(self->nth_fd);
 		if (ret >= 0 && variant->undo)
 			variant->undo(c, ret);
 		if (ret < 0) {

@@ -262,4 +262,38 @@ TEST_F(inherit, exec_with_a_job_in_flight)
 	EXPECT_EQ(0, status);
 }
 
+/* A descriptor that is let through keeps the file, and so the job, until the program ends. */
+TEST_F(inherit, exec_with_a_descriptor_that_survives)
+{
+	int status, fds[2];
+	char byte;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		int imp = imp_open(), dev = imp_dev(imp, any_engine(), DYNAMIC);
+		struct dmabuf_importer_job job = {
+			.dev = dev, .op = DMABUF_IMPORTER_FILL,
+			.flags = HELD | IMPLICIT,
+			.dst = buffer(imp_attach(imp, dev, self->fd), 0), .length = PAGE,
+			.timeout_ms = DMABUF_IMPORTER_MAX_TIMEOUT_MS,
+		};
+
+		if (imp_submit(imp, &job) || fcntl(imp, F_SETFD, 0))
+			_exit(1);
+		execl("/bin/sleep", "sleep", "60", NULL);
+		_exit(2);
+	}
+	close(fds[1]);
+	/* Ends as the exec does. */
+	EXPECT_EQ(0, read(fds[0], &byte, 1));
+	EXPECT_EQ(0, poll_now(self->fd, POLLOUT));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(POLLOUT, poll_ms(self->fd, POLLOUT, 10000));
+}
+
 TEST_HARNESS_MAIN
