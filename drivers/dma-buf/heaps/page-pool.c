@@ -13,6 +13,7 @@
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/sched/prio.h>
 #include <linux/seq_file.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
@@ -179,7 +180,7 @@ void heap_page_pool_put(struct heap_page_pool *pool, struct page *page)
 	mod_node_page_state(page_pgdat(page), NR_KERNEL_MISC_RECLAIMABLE,
 			    1L << order);
 	heap_pool_add(&pool->dirty[order], page);
-	queue_work(system_unbound_wq, &pool->work);
+	queue_work(pool->wq, &pool->work);
 }
 
 static unsigned long heap_pool_free(struct heap_page_pool *pool,
@@ -291,9 +292,31 @@ static int heap_page_pool_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(heap_page_pool);
 
+/*
+ * Workers of the lowest priority: who frees a buffer, or allocates the next, is
+ * not to wait for pages that nobody has asked for.
+ */
+static struct workqueue_struct *heap_pool_create_wq(const char *name)
+{
+	struct workqueue_attrs *attrs = alloc_workqueue_attrs();
+	struct workqueue_struct *wq;
+
+	if (!attrs)
+		return NULL;
+	attrs->nice = MAX_NICE;
+	wq = alloc_workqueue("%s", WQ_UNBOUND, 0, name);
+	if (wq && apply_workqueue_attrs(wq, attrs)) {
+		destroy_workqueue(wq);
+		wq = NULL;
+	}
+	free_workqueue_attrs(attrs);
+	return wq;
+}
+
 /**
  * heap_page_pool_create - make a pool
- * @name: of the shrinker, and of a file in debugfs with the counters
+ * @name: of the shrinker, of the workers, and of a file in debugfs with the
+ *	counters
  * @limit: how much it holds, in base pages
  *
  * Context: Process, may sleep.
@@ -316,8 +339,9 @@ struct heap_page_pool *heap_page_pool_create(const char *name,
 			return NULL;
 		}
 	}
+	pool->wq = heap_pool_create_wq(name);
 	pool->shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE, "%s", name);
-	if (!pool->shrinker) {
+	if (!pool->wq || !pool->shrinker) {
 		heap_page_pool_destroy(pool);
 		return NULL;
 	}
@@ -344,6 +368,8 @@ void heap_page_pool_destroy(struct heap_page_pool *pool)
 	if (pool->shrinker)
 		shrinker_free(pool->shrinker);
 	cancel_work_sync(&pool->work);
+	if (pool->wq)
+		destroy_workqueue(pool->wq);
 	if (pool->clean[HEAP_POOL_MAX_ORDER].node)
 		heap_page_pool_set_limit(pool, 0);
 	for (order = 0; order <= HEAP_POOL_MAX_ORDER; order++) {

@@ -30,6 +30,7 @@ struct shrinker;
  * @hits: pages taken that were clean already
  * @dirty_hits: pages taken that had to be zeroed at once
  * @misses: requests that found nothing
+ * @wq: runs @work when there is nothing better to do
  * @work: zeroes dirty pages
  * @shrinker: gives pages back to the system
  * @debugfs: directory with the counters
@@ -42,6 +43,7 @@ struct heap_page_pool {
 	atomic_t hits;
 	atomic_t dirty_hits;
 	atomic_t misses;
+	struct workqueue_struct *wq;
 	struct work_struct work;
 	struct shrinker *shrinker;
 	struct dentry *debugfs;

@@ -33,8 +33,11 @@ static struct heap_page_pool *system_heap_pool;
 #define MB_TO_PAGES(mb)		((mb) << (20 - PAGE_SHIFT))
 #define SYSTEM_HEAP_POOL_MB_MAX	(ULONG_MAX >> (20 - PAGE_SHIFT))
 
-/* Unless told otherwise keep a 32nd of the memory, but no more than this. */
-#define SYSTEM_HEAP_POOL_MB	256UL
+/*
+ * Unless told otherwise keep an eighth of the memory, but no more than this: a
+ * few frames of a large camera. It is the first to go when memory is short.
+ */
+#define SYSTEM_HEAP_POOL_MB	512UL
 
 /* What the pool may hold; until it exists, and if not set, beyond the maximum. */
 static unsigned long system_heap_pool_mb = ULONG_MAX;
@@ -175,7 +178,7 @@ static int __init system_heap_init(void)
 	struct dma_heap *heap;
 
 	if (system_heap_pool_mb > SYSTEM_HEAP_POOL_MB_MAX)
-		system_heap_pool_mb = min(totalram_pages() / MB_TO_PAGES(32UL),
+		system_heap_pool_mb = min(totalram_pages() / MB_TO_PAGES(8UL),
 					  SYSTEM_HEAP_POOL_MB);
 	system_heap_pool = heap_page_pool_create("dma-heap-pool-system",
 						 MB_TO_PAGES(system_heap_pool_mb));
