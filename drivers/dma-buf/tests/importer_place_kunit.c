@@ -91,9 +91,20 @@ static void place_is_zeroed(struct kunit *test)
 	window_close(&w);
 }
 
+/* A device that states its limits. */
+static struct device *limited_device(struct kunit *test, const char *name)
+{
+	struct device *dev = mock_importer_create(test, name, NULL)->dev;
+
+	dev->dma_parms = kunit_kzalloc(test, sizeof(*dev->dma_parms),
+				       GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, dev->dma_parms);
+	return dev;
+}
+
 static void contiguous_place_is_one_segment(struct kunit *test)
 {
-	struct device *dev = mock_importer_create(test, "contiguous", NULL)->dev;
+	struct device *dev = limited_device(test, "contiguous");
 	u32 flags = DMABUF_IMPORTER_BUFFER_CONTIGUOUS;
 	struct window w;
 
@@ -106,7 +117,7 @@ static void contiguous_place_is_one_segment(struct kunit *test)
 
 static void segments_keep_to_the_limits(struct kunit *test)
 {
-	struct device *dev = mock_importer_create(test, "limits", NULL)->dev;
+	struct device *dev = limited_device(test, "limits");
 	u32 flags = DMABUF_IMPORTER_BUFFER_CONTIGUOUS;
 	struct importer_place *place = place_create(test, flags);
 	struct window w;
