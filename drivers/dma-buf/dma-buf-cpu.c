@@ -31,9 +31,13 @@
 
 static int wait_for_devices(struct dma_buf *dmabuf, bool write)
 {
-	long ret = dma_resv_wait_timeout(dmabuf->resv, dma_resv_usage_rw(write),
-					 true, MAX_SCHEDULE_TIMEOUT);
+	long ret;
 
+	/* No device has ever used it, or they all do without implicit fences. */
+	if (!rcu_access_pointer(dmabuf->resv->fences))
+		return 0;
+	ret = dma_resv_wait_timeout(dmabuf->resv, dma_resv_usage_rw(write),
+				    true, MAX_SCHEDULE_TIMEOUT);
 	return min(ret, 0L);
 }
 

@@ -89,8 +89,25 @@ struct dma_fence_reaper {
 };
 
 /* dma-fence-container.c */
-void dma_fence_reap(struct dma_fence_reaper *reaper, struct dma_fence *fence);
+void dma_fence_reap_container(struct dma_fence_reaper *reaper,
+			      struct dma_fence *fence);
 void dma_fence_container_release(struct dma_fence *fence);
+
+/**
+ * dma_fence_reap - drop a reference that a container held
+ * @reaper: takes the fence if it is a container, and this was the last one
+ * @fence: the fence, or NULL
+ *
+ * Context: Any.
+ */
+static inline void dma_fence_reap(struct dma_fence_reaper *reaper,
+				  struct dma_fence *fence)
+{
+	if (!fence || !dma_fence_is_container(fence))
+		dma_fence_put(fence);
+	else if (refcount_dec_and_test(&fence->refcount.refcount))
+		dma_fence_reap_container(reaper, fence);
+}
 
 /* dma-fence-array.c, dma-fence-chain.c */
 void dma_fence_array_fini(struct dma_fence *fence,

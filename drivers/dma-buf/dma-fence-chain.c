@@ -315,7 +315,10 @@ static bool arm(struct dma_fence_chain *chain, bool locked)
 			irq_work_queue(&chain->work);
 			return true;
 		}
-		if (!dma_fence_add_callback(fence, &chain->cb, chain_callback))
+		/* As a rule it has, if it is what has just called. */
+		if (!test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
+				      &fence->flags) &&
+		    !dma_fence_add_callback(fence, &chain->cb, chain_callback))
 			return true;
 		chain->cursor = dma_fence_chain_walk(chain->cursor);
 	}

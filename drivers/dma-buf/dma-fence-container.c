@@ -26,20 +26,17 @@ static struct dma_fence *pop(struct dma_fence_reaper *reaper)
 }
 
 /**
- * dma_fence_reap - drop a reference that a container held
- * @reaper: takes the fence if it is a container, and this was the last one
- * @fence: the fence, or NULL
+ * dma_fence_reap_container - the last reference to a container has gone
+ * @reaper: takes it
+ * @fence: the container
  *
  * Context: Any.
  */
-void dma_fence_reap(struct dma_fence_reaper *reaper, struct dma_fence *fence)
+void dma_fence_reap_container(struct dma_fence_reaper *reaper,
+			      struct dma_fence *fence)
 {
-	if (!fence || !dma_fence_is_container(fence)) {
-		dma_fence_put(fence);
-	} else if (refcount_dec_and_test(&fence->refcount.refcount)) {
-		dma_fence_destroy_begin(fence);
-		push(reaper, fence);
-	}
+	dma_fence_destroy_begin(fence);
+	push(reaper, fence);
 }
 
 /**

@@ -270,6 +270,7 @@ EXPORT_SYMBOL(dma_fence_signal_locked);
  */
 int dma_fence_signal(struct dma_fence *fence)
 {
+	unsigned long flags;
 	bool cookie;
 	int ret;
 
@@ -277,7 +278,9 @@ int dma_fence_signal(struct dma_fence *fence)
 		return -EINVAL;
 
 	cookie = dma_fence_begin_signalling();
-	ret = dma_fence_signal_timestamp(fence, ktime_get());
+	spin_lock_irqsave(fence->lock, flags);
+	ret = dma_fence_signal_timestamp_locked(fence, ktime_get());
+	spin_unlock_irqrestore(fence->lock, flags);
 	dma_fence_end_signalling(cookie);
 	return ret;
 }
@@ -287,12 +290,14 @@ EXPORT_SYMBOL(dma_fence_signal);
 static bool enable_signaling_locked(struct dma_fence *fence)
 {
 	const struct dma_fence_ops *ops = fence->ops;
+	unsigned long flags = READ_ONCE(fence->flags);
 
 	lockdep_assert_held(fence->lock);
 
-	if (test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
+	if (flags & BIT(DMA_FENCE_FLAG_SIGNALED_BIT))
 		return false;
-	if (test_and_set_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &fence->flags))
+	if (flags & BIT(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT) ||
+	    test_and_set_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &fence->flags))
 		return true;
 
 	trace_dma_fence_enable_signal(fence);
@@ -341,16 +346,19 @@ int dma_fence_add_callback(struct dma_fence *fence, struct dma_fence_cb *cb,
 	if (WARN_ON_ONCE(!fence || !func))
 		return -EINVAL;
 
-	INIT_LIST_HEAD(&cb->node);
 	/* Never cleared: no need for the lock to know that it is too late. */
-	if (test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
+	if (test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags)) {
+		INIT_LIST_HEAD(&cb->node);
 		return ret;
+	}
 
 	spin_lock_irqsave(fence->lock, flags);
 	if (enable_signaling_locked(fence)) {
 		cb->func = func;
 		list_add_tail(&cb->node, &fence->cb_list);
 		ret = 0;
+	} else {
+		INIT_LIST_HEAD(&cb->node);
 	}
 	spin_unlock_irqrestore(fence->lock, flags);
 	return ret;

@@ -106,6 +106,68 @@ struct dma_fence *dma_resv_get_pending(struct dma_resv *obj,
 	}
 }
 
+static void put_collected(unsigned long *slots, unsigned int num)
+{
+	while (num--)
+		dma_fence_put((struct dma_fence *)(slots[num] &
+						   ~DMA_RESV_USAGE_BITS));
+}
+
+/* As dma_resv_collect(), of one list: false if it is not the object's any more. */
+static bool collect_from(struct dma_resv *obj, struct dma_resv_list *list,
+			 unsigned int end, enum dma_resv_usage wanted,
+			 unsigned long *slots, unsigned int *num)
+{
+	enum dma_resv_usage usage;
+	struct dma_fence *fence;
+
+	for (unsigned int i = 0; i < end;) {
+		fence = dma_resv_list_look_rcu(list, i, wanted, &usage);
+		if (!IS_ERR(fence))
+			i++;
+		else if (rcu_access_pointer(obj->fences) != list)
+			return false;
+		if (!IS_ERR_OR_NULL(fence))
+			slots[(*num)++] = (unsigned long)fence | usage;
+	}
+	return rcu_access_pointer(obj->fences) == list;
+}
+
+/**
+ * dma_resv_collect - take down all that is pending
+ * @obj: the object; need not be locked
+ * @usage: of it and of stronger usages
+ * @slots: returned: fences, with a reference to each, and usages, in the form of
+ *	&dma_resv_list.slots
+ * @room: so many of them at most
+ * @num: returned: how many
+ *
+ * One read section for all of them: half of what a walk takes.
+ *
+ * Context: Any.
+ * Return: The room that it takes; if that is more than @room, nothing is
+ * returned but this.
+ */
+unsigned int dma_resv_collect(struct dma_resv *obj, enum dma_resv_usage usage,
+			      unsigned long *slots, unsigned int room,
+			      unsigned int *num)
+{
+	struct dma_resv_list *list;
+	unsigned int end;
+
+	*num = 0;
+	guard(rcu)();
+	for (;;) {
+		list = rcu_dereference(obj->fences);
+		/* Pairs with the release in dma_resv_list_append(). */
+		end = list ? smp_load_acquire(&list->num_fences) : 0;
+		if (end > room || collect_from(obj, list, end, usage, slots, num))
+			return end;
+		put_collected(slots, *num);
+		*num = 0;
+	}
+}
+
 /**
  * dma_resv_iter_first_unlocked - begin a walk without the lock
  * @cursor: after dma_resv_iter_begin()

@@ -2,6 +2,7 @@
 /*
  * The list of fences inside a reservation object: slots that readers look at
  * under RCU while one writer, who holds the lock of the object, fills them.
+ * What is done for each fence is inline.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -9,6 +10,7 @@
 #define _DMA_RESV_LIST_H
 
 #include <linux/dma-resv.h>
+#include <linux/err.h>
 
 /**
  * struct dma_resv_list - the fences of a reservation object
@@ -35,26 +37,22 @@ struct dma_resv_list {
 struct dma_resv_list *dma_resv_list_alloc(unsigned int capacity, gfp_t gfp);
 void dma_resv_list_free(struct dma_resv_list *list);
 void dma_resv_list_put_fences(struct dma_resv_list *list);
-void dma_resv_list_append(struct dma_resv_list *list, struct dma_fence *fence,
-			  enum dma_resv_usage usage);
-void dma_resv_list_replace(struct dma_resv_list *list, unsigned int i,
-			   struct dma_fence *fence, enum dma_resv_usage usage);
-unsigned int dma_resv_list_find_slot(struct dma_resv_list *list,
-				     struct dma_fence *fence,
-				     enum dma_resv_usage usage);
-struct dma_fence *dma_resv_list_next_rcu(struct dma_resv_list *list,
-					 unsigned int *index, unsigned int end,
-					 enum dma_resv_usage wanted,
-					 enum dma_resv_usage *usage);
-
-struct dma_fence *dma_resv_list_prev_rcu(struct dma_resv_list *list,
-					 unsigned int *index,
-					 enum dma_resv_usage wanted);
+void dma_resv_list_index_add(struct dma_resv_list *list, unsigned int i,
+			     u64 context);
+void dma_resv_list_adopt(struct dma_resv_list *list, unsigned int num_fences);
+void dma_resv_list_index_move(struct dma_resv_list *list, unsigned int i,
+			      u64 from, u64 to);
+unsigned int dma_resv_list_find_in_index(struct dma_resv_list *list,
+					 struct dma_fence *fence,
+					 enum dma_resv_usage usage);
 
 /* dma-resv-iter.c */
 struct dma_fence *dma_resv_get_pending(struct dma_resv *obj,
 				       enum dma_resv_usage usage,
 				       unsigned int *index);
+unsigned int dma_resv_collect(struct dma_resv *obj, enum dma_resv_usage usage,
+			      unsigned long *slots, unsigned int room,
+			      unsigned int *num);
 
 /* Fences are aligned: the two lowest bits of a slot are the usage. */
 #define DMA_RESV_USAGE_BITS 3UL
@@ -68,6 +66,246 @@ static inline struct dma_fence *dma_resv_list_entry(struct dma_resv_list *list,
 
 	*usage = slot & DMA_RESV_USAGE_BITS;
 	return (struct dma_fence *)(slot & ~DMA_RESV_USAGE_BITS);
+}
+
+/* Longer lists have an index; these are searched from end to end. */
+#define DMA_RESV_LIST_SHORT 8
+
+static inline bool dma_resv_list_has_index(const struct dma_resv_list *list)
+{
+	return list->capacity > DMA_RESV_LIST_SHORT;
+}
+
+static inline void dma_resv_list_store(struct dma_resv_list *list,
+				       unsigned int i, struct dma_fence *fence,
+				       enum dma_resv_usage usage)
+{
+	/* The fence before the slot; pairs with dma_resv_list_look_rcu(). */
+	smp_store_release(&list->slots[i], (unsigned long)fence | usage);
+}
+
+/**
+ * dma_resv_list_append - use one more slot
+ * @list: the list, with a free slot
+ * @fence: what goes there; consumes a reference
+ * @usage: and its usage
+ *
+ * Context: Any, lock held.
+ */
+static inline void dma_resv_list_append(struct dma_resv_list *list,
+					struct dma_fence *fence,
+					enum dma_resv_usage usage)
+{
+	unsigned int i = list->num_fences;
+
+	if (dma_resv_list_has_index(list))
+		dma_resv_list_index_add(list, i, fence->context);
+	dma_resv_list_store(list, i, fence, usage);
+	/* The slot before the count; pairs with the start of a walk. */
+	smp_store_release(&list->num_fences, i + 1);
+}
+
+/**
+ * dma_resv_list_replace - put another fence into a slot
+ * @list: the list
+ * @i: a slot in use
+ * @fence: what goes there; consumes a reference
+ * @usage: and its usage
+ *
+ * Context: Any, lock held.
+ */
+static inline void dma_resv_list_replace(struct dma_resv_list *list,
+					 unsigned int i,
+					 struct dma_fence *fence,
+					 enum dma_resv_usage usage)
+{
+	enum dma_resv_usage old_usage;
+	struct dma_fence *old = dma_resv_list_entry(list, i, &old_usage);
+
+	if (old->context != fence->context && dma_resv_list_has_index(list))
+		dma_resv_list_index_move(list, i, old->context, fence->context);
+	dma_resv_list_store(list, i, fence, usage);
+	dma_fence_put(old);
+}
+
+/*
+ * May slot @i hold @fence instead? Of one timeline the later fence stands for
+ * the earlier one, but must not be waited for by fewer.
+ */
+static inline bool dma_resv_list_stands_for(struct dma_resv_list *list,
+					    unsigned int i,
+					    struct dma_fence *fence,
+					    enum dma_resv_usage usage)
+{
+	enum dma_resv_usage old_usage;
+	struct dma_fence *old = dma_resv_list_entry(list, i, &old_usage);
+
+	return old->context == fence->context && old_usage >= usage &&
+	       dma_fence_is_later_or_same(fence, old);
+}
+
+static inline bool dma_resv_list_is_done(struct dma_resv_list *list,
+					 unsigned int i)
+{
+	enum dma_resv_usage usage;
+
+	return dma_fence_is_signaled(dma_resv_list_entry(list, i, &usage));
+}
+
+/*
+ * The slot of the timeline comes first: were another one taken, a reader who has
+ * passed that would find the earlier fence signalled and see no work, although
+ * there was some all the time.
+ */
+static inline unsigned int
+dma_resv_list_find_in_short(struct dma_resv_list *list, struct dma_fence *fence,
+			    enum dma_resv_usage usage)
+{
+	unsigned int slot = list->num_fences;
+
+	for (unsigned int i = 0; i < list->num_fences; i++) {
+		if (dma_resv_list_stands_for(list, i, fence, usage))
+			return i;
+		if (slot == list->num_fences && dma_resv_list_is_done(list, i))
+			slot = i;
+	}
+	return slot;
+}
+
+/**
+ * dma_resv_list_find_slot - the slot that a fence can take
+ * @list: the list
+ * @fence: a fence that is to be added
+ * @usage: and its usage
+ *
+ * That of an earlier fence of its timeline, or one whose fence has signalled.
+ * Long lists are not searched for the latter: each call looks at the next two
+ * slots, which is enough to reuse slots as fast as fences are added.
+ *
+ * Context: Any, lock held.
+ * Return: Number of the slot; that of the first free one if there is none.
+ */
+static inline unsigned int
+dma_resv_list_find_slot(struct dma_resv_list *list, struct dma_fence *fence,
+			enum dma_resv_usage usage)
+{
+	return dma_resv_list_has_index(list) ?
+	       dma_resv_list_find_in_index(list, fence, usage) :
+	       dma_resv_list_find_in_short(list, fence, usage);
+}
+
+/*
+ * Look at slot @i. Returns the fence with a reference if it is pending and of a
+ * usage wanted, else NULL; ERR_PTR(-EAGAIN) if it changed meanwhile.
+ */
+static __always_inline struct dma_fence *
+dma_resv_list_look_rcu(struct dma_resv_list *list, unsigned int i,
+		       enum dma_resv_usage wanted, enum dma_resv_usage *usage)
+{
+	/* Pairs with the release in dma_resv_list_store(). */
+	unsigned long slot = smp_load_acquire(&list->slots[i]);
+	struct dma_fence *fence;
+	bool done;
+
+	*usage = slot & DMA_RESV_USAGE_BITS;
+	if (*usage > wanted)
+		return NULL;
+
+	/* The common case by far, one that has signalled, takes no reference. */
+	fence = (struct dma_fence *)(slot & ~DMA_RESV_USAGE_BITS);
+	done = test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);
+	if (!done) {
+		if (!dma_fence_get_rcu(fence))
+			return ERR_PTR(-EAGAIN);
+		/*
+		 * That was the fence of this slot, and not another one in the
+		 * same memory, if the slot refers to it still, since a slot
+		 * holds a reference. Orders the look before the two that tell:
+		 * at the slot here and at the list in the caller.
+		 */
+		smp_rmb();
+		if (READ_ONCE(list->slots[i]) != slot) {
+			dma_fence_put(fence);
+			return ERR_PTR(-EAGAIN);
+		}
+		if (!dma_fence_is_signaled(fence))
+			return fence;
+	}
+
+	/*
+	 * A later one may have taken its place before it signalled. The
+	 * reference, if there is one, keeps yet another one from getting the
+	 * same address.
+	 */
+	smp_rmb();
+	slot ^= READ_ONCE(list->slots[i]);
+	if (!done)
+		dma_fence_put(fence);
+	return slot ? ERR_PTR(-EAGAIN) : NULL;
+}
+
+/**
+ * dma_resv_list_next_rcu - find the next pending fence
+ * @list: the list, or NULL
+ * @index: slot to look at first; returned: the one after that of the fence, or
+ *	the one to look at again
+ * @end: slot to stop at; so many are in use
+ * @wanted: leave out weaker usages than this
+ * @usage: returned: usage of the fence
+ *
+ * The answer holds if @list is still the list of its object afterwards; what
+ * an old list refers to may have become any other fence.
+ *
+ * Context: Any, RCU read section.
+ * Return: The fence, with a reference for the caller; NULL if none of these
+ * slots has one. ERR_PTR(-EAGAIN) if slot @index changed meanwhile.
+ */
+static __always_inline struct dma_fence *
+dma_resv_list_next_rcu(struct dma_resv_list *list, unsigned int *index,
+		       unsigned int end, enum dma_resv_usage wanted,
+		       enum dma_resv_usage *usage)
+{
+	struct dma_fence *fence = NULL;
+	unsigned int i = *index;
+
+	while (i < end) {
+		fence = dma_resv_list_look_rcu(list, i, wanted, usage);
+		if (IS_ERR(fence))
+			break;
+		i++;
+		if (fence)
+			break;
+	}
+	*index = i;
+	return fence;
+}
+
+/**
+ * dma_resv_list_prev_rcu - find a pending fence from the end on
+ * @list: the list
+ * @index: look at the slots below this, which are in use; returned: that of the
+ *	fence, or the one above the slot to look at again
+ * @wanted: leave out weaker usages than this
+ *
+ * Context: Any, RCU read section.
+ * Return: As dma_resv_list_next_rcu().
+ */
+static __always_inline struct dma_fence *
+dma_resv_list_prev_rcu(struct dma_resv_list *list, unsigned int *index,
+		       enum dma_resv_usage wanted)
+{
+	enum dma_resv_usage usage;
+	struct dma_fence *fence;
+
+	while (*index) {
+		fence = dma_resv_list_look_rcu(list, *index - 1, wanted, &usage);
+		if (IS_ERR(fence))
+			return fence;
+		--*index;
+		if (fence)
+			return fence;
+	}
+	return NULL;
 }
 
 #endif /* _DMA_RESV_LIST_H */

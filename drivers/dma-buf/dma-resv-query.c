@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "dma-buf-internal.h"
+#include "dma-resv-list.h"
 
 static void drop_fences(struct dma_fence **fences, unsigned int num)
 {
@@ -37,35 +38,30 @@ static void drop_fences(struct dma_fence **fences, unsigned int num)
 int dma_resv_get_fences(struct dma_resv *obj, enum dma_resv_usage usage,
 			unsigned int *num_fences, struct dma_fence ***fences)
 {
-	struct dma_fence **array = NULL;
-	struct dma_resv_iter cursor;
-	struct dma_fence *fence;
-	unsigned int num = 0;
-	int ret = 0;
+	unsigned int room = 0, need, num;
+	unsigned long *slots = NULL;
 
 	*num_fences = 0;
 	*fences = NULL;
 
-	dma_resv_iter_begin(&cursor, obj, usage);
-	dma_resv_for_each_fence_unlocked(&cursor, fence) {
-		if (dma_resv_iter_is_restarted(&cursor)) {
-			drop_fences(array, num);
-			num = 0;
-			array = kmalloc_array(cursor.num_fences, sizeof(*array),
-					      GFP_KERNEL | __GFP_NOWARN);
-			if (!array) {
-				ret = -ENOMEM;
-				break;
-			}
-		}
-		array[num++] = dma_fence_get(fence);
+	while ((need = dma_resv_collect(obj, usage, slots, room, &num)) > room) {
+		kfree(slots);
+		slots = kmalloc_array(need, sizeof(*slots),
+				      GFP_KERNEL | __GFP_NOWARN);
+		if (!slots)
+			return -ENOMEM;
+		room = need;
 	}
-	dma_resv_iter_end(&cursor);
-	if (ret)
-		return ret;
-
+	if (!num) {
+		kfree(slots);
+		return 0;
+	}
+	for (unsigned int i = 0; i < num; i++)
+		slots[i] &= ~DMA_RESV_USAGE_BITS;
 	*num_fences = num;
-	*fences = array;
+	/* What is left of a slot is the fence. */
+	static_assert(sizeof(*slots) == sizeof(**fences));
+	*fences = (struct dma_fence **)slots;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(dma_resv_get_fences);

@@ -78,6 +78,26 @@ void dma_resv_fini(struct dma_resv *obj)
 }
 EXPORT_SYMBOL(dma_resv_fini);
 
+/*
+ * @list has taken over from @old what was pending, in the same order, and the
+ * references to it: drop those to the rest.
+ */
+static void put_left_behind(struct dma_resv_list *old,
+			    struct dma_resv_list *list)
+{
+	unsigned int taken = 0;
+
+	for (unsigned int i = 0; i < old->num_fences; i++) {
+		enum dma_resv_usage usage;
+		struct dma_fence *fence = dma_resv_list_entry(old, i, &usage);
+
+		if (taken < list->num_fences && list->slots[taken] == old->slots[i])
+			taken++;
+		else
+			dma_fence_put(fence);
+	}
+}
+
 /* Publish a list with room for @capacity that has what is pending in the old. */
 static int grow(struct dma_resv *obj, unsigned int capacity, gfp_t gfp)
 {
@@ -92,12 +112,15 @@ static int grow(struct dma_resv *obj, unsigned int capacity, gfp_t gfp)
 	for (unsigned int i = 0; old && i < old->num_fences; i++) {
 		fence = dma_resv_list_entry(old, i, &usage);
 		if (!dma_fence_is_signaled(fence))
-			dma_resv_list_append(list, dma_fence_get(fence), usage);
+			dma_resv_list_append(list, fence, usage);
 	}
 	rcu_assign_pointer(obj->fences, list);
 
-	dma_resv_list_put_fences(old);
-	dma_resv_list_free(old);
+	/* Not before nobody new finds the old list: its slots hold references. */
+	if (old) {
+		put_left_behind(old, list);
+		dma_resv_list_free(old);
+	}
 	return 0;
 }
 
@@ -193,7 +216,7 @@ void dma_resv_add_fence(struct dma_resv *obj, struct dma_fence *fence,
 	WARN_ON_ONCE(dma_fence_is_container(fence));
 
 	list = held_list(obj);
-	if (list)
+	if (list && list->num_fences)
 		slot = dma_resv_list_find_slot(list, fence, usage);
 	if (list && slot < list->num_fences) {
 		dma_resv_list_replace(list, slot, dma_fence_get(fence), usage);
@@ -250,35 +273,30 @@ EXPORT_SYMBOL(dma_resv_replace_fences);
  */
 int dma_resv_copy_fences(struct dma_resv *dst, struct dma_resv *src)
 {
-	struct dma_resv_list *list = NULL, *old;
-	struct dma_resv_iter cursor;
-	struct dma_fence *fence;
-	int ret = 0;
+	unsigned int room = 0, need, num;
+	struct dma_resv_list *list = NULL;
 
 	dma_resv_assert_held(dst);
 
-	dma_resv_iter_begin(&cursor, src, DMA_RESV_USAGE_BOOKKEEP);
-	dma_resv_for_each_fence_unlocked(&cursor, fence) {
-		if (dma_resv_iter_is_restarted(&cursor)) {
-			dma_resv_list_put_fences(list);
-			dma_resv_list_free(list);
-			list = dma_resv_list_alloc(cursor.num_fences,
-						   GFP_KERNEL);
-			if (!list) {
-				ret = -ENOMEM;
-				break;
-			}
-		}
-		dma_resv_list_append(list, dma_fence_get(fence),
-				     dma_resv_iter_usage(&cursor));
+	while ((need = dma_resv_collect(src, DMA_RESV_USAGE_BOOKKEEP,
+					list ? list->slots : NULL, room,
+					&num)) > room) {
+		dma_resv_list_free(list);
+		list = dma_resv_list_alloc(need, GFP_KERNEL);
+		if (!list)
+			return -ENOMEM;
+		room = list->capacity;
 	}
-	dma_resv_iter_end(&cursor);
-	if (ret)
-		return ret;
+	if (num) {
+		dma_resv_list_adopt(list, num);
+	} else {
+		dma_resv_list_free(list);
+		list = NULL;
+	}
 
-	old = rcu_replace_pointer(dst->fences, list, dma_resv_held(dst));
-	dma_resv_list_put_fences(old);
-	dma_resv_list_free(old);
+	list = rcu_replace_pointer(dst->fences, list, dma_resv_held(dst));
+	dma_resv_list_put_fences(list);
+	dma_resv_list_free(list);
 	return 0;
 }
 EXPORT_SYMBOL(dma_resv_copy_fences);

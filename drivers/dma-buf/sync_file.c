@@ -238,24 +238,24 @@ static long sync_file_ioctl_merge(struct sync_file *sync_file,
 	return 0;
 }
 
-/* Every byte of @info goes to user space: hence the padded copies. */
+/* Every byte of @info goes to user space. */
 static void sync_fence_describe(struct sync_file *sync_file,
 				struct dma_fence *fence,
 				struct sync_fence_info *info)
 {
+	memset(info, 0, sizeof(*info));
 	if (fence == sync_file->fence) {
-		strscpy_pad(info->obj_name, sync_file->timeline_name);
-		strscpy_pad(info->driver_name, sync_file->driver_name);
+		strscpy(info->obj_name, sync_file->timeline_name);
+		strscpy(info->driver_name, sync_file->driver_name);
 	} else {
 		/* In a container; only the maker of a pending one is asked. */
 		guard(rcu)();
-		strscpy_pad(info->obj_name, dma_fence_timeline_name(fence));
-		strscpy_pad(info->driver_name, dma_fence_driver_name(fence));
+		strscpy(info->obj_name, dma_fence_timeline_name(fence));
+		strscpy(info->driver_name, dma_fence_driver_name(fence));
 	}
 
 	/* The time goes with the status, even if it signals just now. */
 	info->status = dma_fence_get_status(fence);
-	info->flags = 0;
 	info->timestamp_ns = info->status ?
 		ktime_to_ns(dma_fence_timestamp(fence)) : 0;
 }
@@ -272,38 +272,50 @@ static u32 sync_file_count_fences(struct sync_file *sync_file)
 }
 
 /*
- * One fence at a time goes straight to the user's array: no memory is needed,
- * whatever the size of it. The cursor holds what it stands on, so that the
- * copy may sleep. The fences may be fewer than they were when counted, as
- * chains drop their signalled links, but never more; the bound holds anyway.
+ * A few fences at a time go to the user's array: no memory is needed, whatever
+ * the size of it. The cursor holds what it stands on, so that the copy may sleep.
+ * The fences may be fewer than they were when counted, as chains drop their
+ * signalled links, but never more; the bound holds anyway.
  */
 static long sync_file_copy_fences(struct sync_file *sync_file,
 				  struct sync_file_info *info)
 {
 	struct sync_fence_info __user *to =
 		u64_to_user_ptr(info->sync_fence_info);
+	struct sync_fence_info batch[8];
 	struct dma_fence_unwrap cursor;
-	struct sync_fence_info one;
 	struct dma_fence *fence;
+	u32 n = 0, copied = 0;
 	long ret = 0;
-	u32 n = 0;
 
 	info->status = 1;
 	dma_fence_unwrap_for_each(fence, &cursor, sync_file->fence) {
-		if (n == info->num_fences)
+		struct sync_fence_info *one = &batch[n - copied];
+
+		if (n == info->num_fences) {
 			ret = -EINVAL;
-		sync_fence_describe(sync_file, fence, &one);
-		if (!ret && copy_to_user(&to[n], &one, sizeof(one)))
-			ret = -EFAULT;
-		if (ret) {
-			dma_fence_put(cursor.chain);
-			return ret;
+			break;
 		}
+		sync_fence_describe(sync_file, fence, one);
 		/* The first one that is pending or failed says it for all. */
 		if (info->status > 0)
-			info->status = one.status;
+			info->status = one->status;
 		n++;
+		if (n - copied < ARRAY_SIZE(batch))
+			continue;
+		if (copy_to_user(&to[copied], batch, sizeof(batch))) {
+			ret = -EFAULT;
+			break;
+		}
+		copied = n;
 	}
+	if (ret) {
+		/* The walk ends early. */
+		dma_fence_put(cursor.chain);
+		return ret;
+	}
+	if (copy_to_user(&to[copied], batch, (n - copied) * sizeof(*batch)))
+		return -EFAULT;
 	info->num_fences = n;
 	return 0;
 }

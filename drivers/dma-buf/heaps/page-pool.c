@@ -26,10 +26,10 @@
  * DOC: page pool
  *
  * A page comes in dirty by heap_page_pool_put(), which takes no longer than
- * freeing it. Work that runs when the machine has time moves it to the clean
- * list of its order. heap_page_pool_get() prefers clean pages and zeroes a
- * dirty one at once otherwise, so that no page leaves with old contents. There
- * is one list of each kind per order and memory node.
+ * freeing it. Work that runs when the machine has time, and enough has come
+ * together, moves it to the clean list of its order. heap_page_pool_get() prefers
+ * clean pages and zeroes a dirty one at once otherwise, so that no page leaves
+ * with old contents. There is one list of each kind per order and memory node.
  *
  * The pool never holds up anybody's memory: it has a limit, beyond which pages
  * go to the system, and a shrinker. The latter takes dirty pages first, which
@@ -160,6 +160,14 @@ static bool heap_pool_reserve(struct heap_page_pool *pool, long nr)
 	return false;
 }
 
+/* To zero a few small pages, when they are wanted, is as quick as to wake a worker. */
+static bool heap_pool_has_work(struct heap_page_pool *pool, unsigned int order,
+			       int nid)
+{
+	return list_lru_count_node(&pool->dirty[order], nid) << order >=
+	       HEAP_POOL_BATCH;
+}
+
 /**
  * heap_page_pool_put - give a page to the pool
  * @pool: the pool
@@ -180,7 +188,8 @@ void heap_page_pool_put(struct heap_page_pool *pool, struct page *page)
 	mod_node_page_state(page_pgdat(page), NR_KERNEL_MISC_RECLAIMABLE,
 			    1L << order);
 	heap_pool_add(&pool->dirty[order], page);
-	queue_work(pool->wq, &pool->work);
+	if (heap_pool_has_work(pool, order, page_to_nid(page)))
+		queue_work(pool->wq, &pool->work);
 }
 
 static unsigned long heap_pool_free(struct heap_page_pool *pool,

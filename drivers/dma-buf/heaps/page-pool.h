@@ -21,6 +21,9 @@ struct shrinker;
 /* The largest order that a pool takes. */
 #define HEAP_POOL_MAX_ORDER	MAX_PAGE_ORDER
 
+/* So many dirty pages of an order, in base pages, are worth a worker's while. */
+#define HEAP_POOL_BATCH		16
+
 /**
  * struct heap_page_pool - pages for reuse
  * @dirty: by order, as they came back

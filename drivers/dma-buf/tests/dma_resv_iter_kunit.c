@@ -345,6 +345,58 @@ static void unlocked_while_atomic(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, idle);
 }
 
+static struct dma_fence *slot_fence(unsigned long slot)
+{
+	return (struct dma_fence *)(slot & ~DMA_RESV_USAGE_BITS);
+}
+
+static void collect_of_usage(struct kunit *test)
+{
+	struct dma_fence *kernel = add(test, DMA_RESV_USAGE_KERNEL);
+	struct dma_fence *read = add(test, DMA_RESV_USAGE_READ);
+	struct dma_fence *other = add(test, BOOKKEEP);
+	struct ctx *ctx = test->priv;
+	unsigned long slots[3];
+	unsigned int num = 7;
+
+	/* Too little room: only how much it takes. */
+	KUNIT_EXPECT_EQ(test, 3, dma_resv_collect(&ctx->resv, BOOKKEEP, slots,
+						  2, &num));
+	KUNIT_EXPECT_EQ(test, 0, num);
+
+	KUNIT_EXPECT_EQ(test, 3, dma_resv_collect(&ctx->resv,
+						  DMA_RESV_USAGE_READ, slots, 3,
+						  &num));
+	KUNIT_ASSERT_EQ(test, 2, num);
+	KUNIT_EXPECT_EQ(test, slots[0],
+			(unsigned long)kernel | DMA_RESV_USAGE_KERNEL);
+	KUNIT_EXPECT_EQ(test, slots[1],
+			(unsigned long)read | DMA_RESV_USAGE_READ);
+	while (num--) {
+		KUNIT_EXPECT_EQ(test, 3,
+				kref_read(&slot_fence(slots[num])->refcount));
+		dma_fence_put(slot_fence(slots[num]));
+	}
+
+	dma_fence_signal(kernel);
+	dma_fence_signal(read);
+	KUNIT_EXPECT_EQ(test, 3, dma_resv_collect(&ctx->resv, BOOKKEEP, slots,
+						  3, &num));
+	KUNIT_ASSERT_EQ(test, 1, num);
+	KUNIT_EXPECT_PTR_EQ(test, other, slot_fence(slots[0]));
+	dma_fence_put(other);
+}
+
+static void collect_of_unused_object(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	unsigned int num = 7;
+
+	KUNIT_EXPECT_EQ(test, 0, dma_resv_collect(&ctx->resv, BOOKKEEP, NULL, 0,
+						  &num));
+	KUNIT_EXPECT_EQ(test, 0, num);
+}
+
 static struct kunit_case dma_resv_iter_cases[] = {
 	KUNIT_CASE_PARAM(locked_sees_all_of_usage, usage_gen_params),
 	KUNIT_CASE_PARAM(unlocked_sees_pending_of_usage, usage_gen_params),
@@ -356,6 +408,8 @@ static struct kunit_case dma_resv_iter_cases[] = {
 	KUNIT_CASE(unlocked_meets_no_list),
 	KUNIT_CASE(unlocked_goes_on_over_replaced_fences),
 	KUNIT_CASE(unlocked_while_atomic),
+	KUNIT_CASE(collect_of_usage),
+	KUNIT_CASE(collect_of_unused_object),
 	{}
 };
 

@@ -240,6 +240,34 @@ static void find_slot_comes_to_each_signaled(struct kunit *test)
 	dma_fence_put(fence);
 }
 
+/* Slots that somebody else has filled are as good as appended ones. */
+static void adopt_finds_timelines(struct kunit *test)
+{
+	static const unsigned int rooms[] = { 5, 100 };
+
+	for (int r = 0; r < ARRAY_SIZE(rooms); r++) {
+		struct dma_resv_list *list = dma_resv_list_alloc(rooms[r],
+								 GFP_KERNEL);
+		struct dma_fence *later;
+
+		KUNIT_ASSERT_NOT_NULL(test, list);
+		for (int i = 0; i < rooms[r]; i++)
+			list->slots[i] = (unsigned long)make(test, i + 1, 1) |
+					 DMA_RESV_USAGE_READ;
+		dma_resv_list_adopt(list, rooms[r]);
+		KUNIT_EXPECT_EQ(test, list->num_fences, rooms[r]);
+		for (int i = 0; i < rooms[r]; i++) {
+			later = make(test, i + 1, 2);
+			KUNIT_EXPECT_EQ(test, i,
+					dma_resv_list_find_slot(list, later,
+								DMA_RESV_USAGE_READ));
+			dma_fence_put(later);
+		}
+		dma_resv_list_put_fences(list);
+		dma_resv_list_free(list);
+	}
+}
+
 static void next_rcu_of_usage(struct kunit *test)
 {
 	struct dma_resv_list *list = make_list(test, 4);
@@ -344,6 +372,7 @@ static struct kunit_case dma_resv_list_cases[] = {
 	KUNIT_CASE_PARAM(random_changes_keep_the_index, room_gen_params),
 	KUNIT_CASE(find_slot_in_empty_list),
 	KUNIT_CASE(find_slot_comes_to_each_signaled),
+	KUNIT_CASE(adopt_finds_timelines),
 	KUNIT_CASE(next_rcu_of_usage),
 	KUNIT_CASE(next_rcu_of_signaled),
 	KUNIT_CASE(prev_rcu_goes_backwards),

@@ -65,6 +65,13 @@ static void get_from_empty_pool(struct kunit *test)
 			HEAP_POOL_MAX_ORDER + 1);
 }
 
+/* Now, however few they are; if the work is disabled nothing happens. */
+static void zero_all(struct heap_page_pool *pool)
+{
+	queue_work(pool->wq, &pool->work);
+	flush_work(&pool->work);
+}
+
 static const unsigned int orders[] = { 0, 1, 4, 8, 9 };
 
 static void describe_order(const unsigned int *order, char *desc)
@@ -87,7 +94,7 @@ static void get_right_after_put(struct kunit *test)
 		page = heap_page_pool_get(pool, order);
 		/* Or it is being zeroed right now. */
 		if (!page) {
-			flush_work(&pool->work);
+			zero_all(pool);
 			page = heap_page_pool_get(pool, order);
 		}
 		KUNIT_ASSERT_NOT_NULL(test, page);
@@ -122,7 +129,7 @@ static void get_of_a_clean_page(struct kunit *test)
 	struct page *in = dirty_page(test, order), *page;
 
 	heap_page_pool_put(pool, in);
-	flush_work(&pool->work);
+	zero_all(pool);
 	KUNIT_EXPECT_EQ(test, list_lru_count(&pool->dirty[order]), 0);
 	KUNIT_EXPECT_EQ(test, list_lru_count(&pool->clean[order]), 1);
 	KUNIT_EXPECT_EQ(test, pages_in(pool), 1L << order);
@@ -141,7 +148,7 @@ static void get_prefers_clean_pages(struct kunit *test)
 	struct page *page;
 
 	heap_page_pool_put(pool, clean);
-	flush_work(&pool->work);
+	zero_all(pool);
 	disable_work_sync(&pool->work);
 	heap_page_pool_put(pool, dirty);
 	page = heap_page_pool_get(pool, 2);
@@ -155,7 +162,7 @@ static void orders_do_not_mix(struct kunit *test)
 	struct heap_page_pool *pool = test->priv;
 
 	heap_page_pool_put(pool, dirty_page(test, 3));
-	flush_work(&pool->work);
+	zero_all(pool);
 	KUNIT_EXPECT_NULL(test, heap_page_pool_get(pool, 2));
 	KUNIT_EXPECT_NULL(test, heap_page_pool_get(pool, 4));
 	KUNIT_EXPECT_EQ(test, pages_in(pool), 8);
@@ -174,7 +181,7 @@ static void put_beyond_the_limit_frees(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pages_in(pool), 20);
 	heap_page_pool_put(pool, dirty_page(test, 0));
 	KUNIT_EXPECT_EQ(test, pages_in(pool), 20);
-	flush_work(&pool->work);
+	zero_all(pool);
 }
 
 static void lower_limit_frees(struct kunit *test)
@@ -184,7 +191,7 @@ static void lower_limit_frees(struct kunit *test)
 
 	for (i = 0; i < 8; i++)
 		heap_page_pool_put(pool, dirty_page(test, 2));
-	flush_work(&pool->work);
+	zero_all(pool);
 	KUNIT_EXPECT_EQ(test, pages_in(pool), 32);
 	heap_page_pool_set_limit(pool, 12);
 	KUNIT_EXPECT_EQ(test, pages_in(pool), 12);
@@ -230,6 +237,23 @@ static unsigned long shrinker_scan(struct heap_page_pool *pool,
 	return freed;
 }
 
+/* Until there are enough of them for a worker; whoever wants one zeroes it. */
+static void few_small_pages_stay_dirty(struct kunit *test)
+{
+	struct heap_page_pool *pool = test->priv;
+	int i;
+
+	for (i = 0; i < HEAP_POOL_BATCH - 1; i++)
+		heap_page_pool_put(pool, dirty_page(test, 0));
+	flush_work(&pool->work);
+	KUNIT_EXPECT_EQ(test, list_lru_count(&pool->dirty[0]),
+			HEAP_POOL_BATCH - 1);
+	heap_page_pool_put(pool, dirty_page(test, 0));
+	flush_work(&pool->work);
+	KUNIT_EXPECT_EQ(test, list_lru_count(&pool->dirty[0]), 0);
+	KUNIT_EXPECT_EQ(test, list_lru_count(&pool->clean[0]), HEAP_POOL_BATCH);
+}
+
 static void shrinker_empties_the_pool(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
@@ -240,10 +264,10 @@ static void shrinker_empties_the_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shrinker_scan(pool, 1), SHRINK_STOP);
 	for (i = 0; i < ARRAY_SIZE(orders); i++)
 		heap_page_pool_put(pool, dirty_page(test, orders[i]));
-	flush_work(&pool->work);
+	zero_all(pool);
 	for (i = 0; i < 3; i++)
 		heap_page_pool_put(pool, dirty_page(test, 0));
-	flush_work(&pool->work);
+	zero_all(pool);
 	KUNIT_EXPECT_EQ(test, shrinker_count(pool), pages_in(pool));
 	for (i = 0; pages_in(pool) && i < 100; i++) {
 		nr = shrinker_scan(pool, 1);
@@ -262,7 +286,7 @@ static void shrinker_frees_enough_and_no_more(struct kunit *test)
 
 	for (i = 0; i < 32; i++)
 		heap_page_pool_put(pool, dirty_page(test, 0));
-	flush_work(&pool->work);
+	zero_all(pool);
 	KUNIT_EXPECT_EQ(test, shrinker_scan(pool, 10), 10);
 	KUNIT_EXPECT_EQ(test, pages_in(pool), 22);
 	KUNIT_EXPECT_EQ(test, shrinker_scan(pool, 1000), 22);
@@ -275,7 +299,7 @@ static void shrinker_spares_what_is_dear(struct kunit *test)
 
 	heap_page_pool_put(pool, dirty_page(test, 0));
 	heap_page_pool_put(pool, dirty_page(test, 4));
-	flush_work(&pool->work);
+	zero_all(pool);
 	disable_work_sync(&pool->work);
 	heap_page_pool_put(pool, dirty_page(test, 1));
 	KUNIT_EXPECT_EQ(test, shrinker_scan(pool, 2), 2);
@@ -292,7 +316,7 @@ static void destroy_frees_the_pages(struct kunit *test)
 	struct page *page = dirty_page(test, 0);
 
 	heap_page_pool_put(pool, page);
-	flush_work(&pool->work);
+	zero_all(pool);
 	/* Keeps the page from being somebody else's when we look. */
 	get_page(page);
 	heap_page_pool_destroy(pool);
@@ -311,6 +335,7 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE(put_beyond_the_limit_frees),
 	KUNIT_CASE(lower_limit_frees),
 	KUNIT_CASE(put_of_a_shared_page_frees),
+	KUNIT_CASE(few_small_pages_stay_dirty),
 	KUNIT_CASE(shrinker_empties_the_pool),
 	KUNIT_CASE(shrinker_frees_enough_and_no_more),
 	KUNIT_CASE(shrinker_spares_what_is_dear),
