@@ -93,13 +93,17 @@ static void unpin_memory(struct dma_buf_attachment *attach)
 		ops->unpin(attach);
 }
 
-/* Importers go by the lengths in there; none may be empty. */
+/*
+ * Importers go by the lengths in there; none may be empty. As a walk by
+ * sg_next(), without a function call for each segment.
+ */
 static bool is_sound(struct sg_table *sgt)
 {
-	struct scatterlist *sg;
-	int i;
+	struct scatterlist *sg = sgt->sgl;
 
-	for_each_sgtable_dma_sg(sgt, sg, i) {
+	for (unsigned int left = sgt->nents; left; left--, sg++) {
+		if (sg_is_chain(sg))
+			sg = sg_chain_ptr(sg);
 		if (!sg_dma_len(sg))
 			return false;
 	}

@@ -33,8 +33,7 @@ static int wait_for_devices(struct dma_buf *dmabuf, bool write)
 {
 	long ret;
 
-	/* No device has ever used it, or they all do without implicit fences. */
-	if (!rcu_access_pointer(dmabuf->resv->fences))
+	if (!dma_resv_was_used(dmabuf->resv))
 		return 0;
 	ret = dma_resv_wait_timeout(dmabuf->resv, dma_resv_usage_rw(write),
 				    true, MAX_SCHEDULE_TIMEOUT);
@@ -55,14 +54,47 @@ static int check_range(struct dma_buf *dmabuf, size_t offset, size_t len)
 	return end > dmabuf->size ? -EINVAL : 0;
 }
 
-static int exporter_begin(struct dma_buf *dmabuf, enum dma_data_direction dir,
-			  size_t offset, size_t len)
+static __always_inline int exporter_begin(struct dma_buf *dmabuf,
+					  enum dma_data_direction dir,
+					  size_t offset, size_t len)
 {
 	const struct dma_buf_ops *ops = dmabuf->ops;
 
 	if (ops->begin_cpu_access_partial && !is_whole(dmabuf, offset, len))
 		return ops->begin_cpu_access_partial(dmabuf, dir, offset, len);
 	return ops->begin_cpu_access ? ops->begin_cpu_access(dmabuf, dir) : 0;
+}
+
+/* Both are inline for the sake of those who ask for the whole, nearly all. */
+static __always_inline int begin_access(struct dma_buf *dmabuf,
+					enum dma_data_direction dir,
+					size_t offset, size_t len)
+{
+	bool write = dir == DMA_BIDIRECTIONAL || dir == DMA_TO_DEVICE;
+	int ret;
+
+	might_lock(&dmabuf->resv->lock.base);
+
+	/* Caches are cleaned of what devices have written, not yet may. */
+	ret = wait_for_devices(dmabuf, write);
+	if (ret)
+		return ret;
+
+	ret = exporter_begin(dmabuf, dir, offset, len);
+	/* The exporter may have had to move the memory. */
+	return ret ?: wait_for_devices(dmabuf, write);
+}
+
+static __always_inline int end_access(struct dma_buf *dmabuf,
+				      enum dma_data_direction dir,
+				      size_t offset, size_t len)
+{
+	const struct dma_buf_ops *ops = dmabuf->ops;
+
+	might_lock(&dmabuf->resv->lock.base);
+	if (ops->end_cpu_access_partial && !is_whole(dmabuf, offset, len))
+		return ops->end_cpu_access_partial(dmabuf, dir, offset, len);
+	return ops->end_cpu_access ? ops->end_cpu_access(dmabuf, dir) : 0;
 }
 
 /**
@@ -83,25 +115,12 @@ int dma_buf_begin_cpu_access_partial(struct dma_buf *dmabuf,
 				     enum dma_data_direction direction,
 				     size_t offset, size_t len)
 {
-	bool write = direction == DMA_BIDIRECTIONAL ||
-		     direction == DMA_TO_DEVICE;
 	int ret;
 
 	if (WARN_ON_ONCE(!dmabuf))
 		return -EINVAL;
-	might_lock(&dmabuf->resv->lock.base);
 	ret = check_range(dmabuf, offset, len);
-	if (ret)
-		return ret;
-
-	/* Caches are cleaned of what devices have written, not yet may. */
-	ret = wait_for_devices(dmabuf, write);
-	if (ret)
-		return ret;
-
-	ret = exporter_begin(dmabuf, direction, offset, len);
-	/* The exporter may have had to move the memory. */
-	return ret ?: wait_for_devices(dmabuf, write);
+	return ret ?: begin_access(dmabuf, direction, offset, len);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_begin_cpu_access_partial, DMA_BUF);
 
@@ -119,8 +138,7 @@ int dma_buf_begin_cpu_access(struct dma_buf *dmabuf,
 {
 	if (WARN_ON_ONCE(!dmabuf))
 		return -EINVAL;
-	return dma_buf_begin_cpu_access_partial(dmabuf, direction, 0,
-						dmabuf->size);
+	return begin_access(dmabuf, direction, 0, dmabuf->size);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_begin_cpu_access, DMA_BUF);
 
@@ -139,21 +157,12 @@ int dma_buf_end_cpu_access_partial(struct dma_buf *dmabuf,
 				   enum dma_data_direction direction,
 				   size_t offset, size_t len)
 {
-	const struct dma_buf_ops *ops;
 	int ret;
 
 	if (WARN_ON_ONCE(!dmabuf))
 		return -EINVAL;
-	might_lock(&dmabuf->resv->lock.base);
 	ret = check_range(dmabuf, offset, len);
-	if (ret)
-		return ret;
-
-	ops = dmabuf->ops;
-	if (ops->end_cpu_access_partial && !is_whole(dmabuf, offset, len))
-		return ops->end_cpu_access_partial(dmabuf, direction, offset,
-						   len);
-	return ops->end_cpu_access ? ops->end_cpu_access(dmabuf, direction) : 0;
+	return ret ?: end_access(dmabuf, direction, offset, len);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_end_cpu_access_partial, DMA_BUF);
 
@@ -170,8 +179,7 @@ int dma_buf_end_cpu_access(struct dma_buf *dmabuf,
 {
 	if (WARN_ON_ONCE(!dmabuf))
 		return -EINVAL;
-	return dma_buf_end_cpu_access_partial(dmabuf, direction, 0,
-					      dmabuf->size);
+	return end_access(dmabuf, direction, 0, dmabuf->size);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_end_cpu_access, DMA_BUF);
 

@@ -11,6 +11,7 @@
 #include <linux/cleanup.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-fence.h>
+#include <linux/dma-resv.h>
 #include <linux/types.h>
 
 struct dma_fence;
@@ -73,6 +74,12 @@ static inline void dma_buf_debug_detach(struct dma_buf_attachment *attach)
 
 /* dma-resv-query.c */
 void dma_resv_describe_unlocked(struct dma_resv *obj, struct seq_file *seq);
+
+/* Was a fence ever added? Of most buffers that a CPU fills none was. */
+static inline bool dma_resv_was_used(struct dma_resv *obj)
+{
+	return rcu_access_pointer(obj->fences);
+}
 
 /* dma-fence.c */
 void dma_fence_destroy_begin(struct dma_fence *fence);

@@ -80,8 +80,8 @@ static struct dma_fence *get_prev(struct dma_fence_chain *chain)
 	return dma_fence_get_rcu_safe(&chain->prev);
 }
 
-/* Replace the link in @slot unless somebody has; consumes @new. */
-static void replace_link(struct dma_fence __rcu **slot, struct dma_fence *old,
+/* Replace the link in @slot unless somebody has; consumes @new. Tells which. */
+static bool replace_link(struct dma_fence __rcu **slot, struct dma_fence *old,
 			 struct dma_fence *new)
 {
 	struct dma_fence *was;
@@ -90,6 +90,7 @@ static void replace_link(struct dma_fence __rcu **slot, struct dma_fence *old,
 				    RCU_INITIALIZER(new)));
 	/* The slot's reference to the one, or ours to the other. */
 	dma_fence_put(was == old ? old : new);
+	return was == old;
 }
 
 /* Do not keep links alive for searches that nobody will make. */
@@ -117,18 +118,26 @@ static void drop_idle_skip(struct dma_fence_chain *chain)
 struct dma_fence *dma_fence_chain_walk(struct dma_fence *fence)
 {
 	struct dma_fence_chain *chain = to_dma_fence_chain(fence);
-	struct dma_fence *prev = NULL;
+	struct dma_fence *prev = NULL, *next;
 
-	if (chain)
+	if (chain) {
 		drop_idle_skip(chain);
-
-	while (chain && (prev = get_prev(chain))) {
+		prev = get_prev(chain);
+	}
+	while (prev && contained_is_signaled(prev)) {
 		struct dma_fence_chain *link = to_dma_fence_chain(prev);
+		bool cut;
 
-		if (!contained_is_signaled(prev))
-			break;
-		replace_link(&chain->prev, prev, link ? get_prev(link) : NULL);
+		next = link ? get_prev(link) : NULL;
+		/* One reference for the chain, one to go on with. */
+		dma_fence_get(next);
+		cut = replace_link(&chain->prev, prev, next);
 		dma_fence_put(prev);
+		if (!cut) {
+			dma_fence_put(next);
+			next = get_prev(chain);
+		}
+		prev = next;
 	}
 	dma_fence_put(fence);
 	return prev;

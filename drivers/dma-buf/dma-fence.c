@@ -188,16 +188,8 @@ void dma_fence_release(struct kref *kref)
 }
 EXPORT_SYMBOL(dma_fence_release);
 
-/**
- * dma_fence_signal_timestamp_locked - signal a fence, at a given time
- * @fence: the fence
- * @timestamp: when the work was done, CLOCK_MONOTONIC
- *
- * Context: Any, &dma_fence.lock held and interrupts off. Runs the callbacks.
- * Return: 0, or -EINVAL if it had signalled before.
- */
-int dma_fence_signal_timestamp_locked(struct dma_fence *fence,
-				      ktime_t timestamp)
+static __always_inline int signal_locked(struct dma_fence *fence,
+					 ktime_t timestamp)
 {
 	struct dma_fence_cb *cb, *next;
 	LIST_HEAD(callbacks);
@@ -222,6 +214,20 @@ int dma_fence_signal_timestamp_locked(struct dma_fence *fence,
 		cb->func(fence, cb);
 	}
 	return 0;
+}
+
+/**
+ * dma_fence_signal_timestamp_locked - signal a fence, at a given time
+ * @fence: the fence
+ * @timestamp: when the work was done, CLOCK_MONOTONIC
+ *
+ * Context: Any, &dma_fence.lock held and interrupts off. Runs the callbacks.
+ * Return: 0, or -EINVAL if it had signalled before.
+ */
+int dma_fence_signal_timestamp_locked(struct dma_fence *fence,
+				      ktime_t timestamp)
+{
+	return signal_locked(fence, timestamp);
 }
 EXPORT_SYMBOL(dma_fence_signal_timestamp_locked);
 
@@ -279,32 +285,37 @@ int dma_fence_signal(struct dma_fence *fence)
 
 	cookie = dma_fence_begin_signalling();
 	spin_lock_irqsave(fence->lock, flags);
-	ret = dma_fence_signal_timestamp_locked(fence, ktime_get());
+	ret = signal_locked(fence, ktime_get());
 	spin_unlock_irqrestore(fence->lock, flags);
 	dma_fence_end_signalling(cookie);
 	return ret;
 }
 EXPORT_SYMBOL(dma_fence_signal);
 
-/* Have the maker signal on its own; false if the fence has signalled. */
-static bool enable_signaling_locked(struct dma_fence *fence)
+static noinline bool enable_signaling_first(struct dma_fence *fence)
 {
 	const struct dma_fence_ops *ops = fence->ops;
-	unsigned long flags = READ_ONCE(fence->flags);
-
-	lockdep_assert_held(fence->lock);
-
-	if (flags & BIT(DMA_FENCE_FLAG_SIGNALED_BIT))
-		return false;
-	if (flags & BIT(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT) ||
-	    test_and_set_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &fence->flags))
-		return true;
 
 	trace_dma_fence_enable_signal(fence);
 	if (ops->enable_signaling && !ops->enable_signaling(fence))
 		dma_fence_signal_locked(fence);
 	/* It may also have signalled in there, whatever it returned. */
 	return !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);
+}
+
+/* Have the maker signal on its own; false if the fence has signalled. */
+static __always_inline bool enable_signaling_locked(struct dma_fence *fence)
+{
+	unsigned long flags = READ_ONCE(fence->flags);
+
+	lockdep_assert_held(fence->lock);
+
+	if (flags & BIT(DMA_FENCE_FLAG_SIGNALED_BIT))
+		return false;
+	return flags & BIT(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT) ||
+	       test_and_set_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT,
+				&fence->flags) ||
+	       enable_signaling_first(fence);
 }
 
 /**

@@ -165,6 +165,8 @@ long dma_resv_wait_timeout(struct dma_resv *obj, enum dma_resv_usage usage,
 	struct dma_fence *fence;
 	long ret = timeout ?: 1;
 
+	if (!dma_resv_was_used(obj))
+		return ret;
 	dma_resv_iter_begin(&cursor, obj, usage);
 	dma_resv_for_each_fence_unlocked(&cursor, fence) {
 		ret = dma_fence_wait_timeout(fence, intr, timeout);
