@@ -108,13 +108,13 @@ static void array_callback(struct dma_fence *member, struct dma_fence_cb *cb)
 		irq_work_queue(&array->work);
 }
 
-static void arm_member(struct dma_fence_array *array, unsigned int i)
+/* Consumes a reference: it is the callback's, or not the last one. */
+static __always_inline void arm_member(struct dma_fence_array *array,
+				       unsigned int i)
 {
 	struct dma_fence_array_cb *cb = &array->callbacks[i];
 
 	cb->array = array;
-	/* Of the callback, or not the last one: who arms has another. */
-	dma_fence_get(&array->base);
 	if (dma_fence_add_callback(array->fences[i], &cb->cb, array_callback)) {
 		member_done(array, array->fences[i]);
 		dma_fence_put(&array->base);
@@ -157,6 +157,8 @@ static bool array_enable_signaling(struct dma_fence *fence)
 	if (!array->num_fences)
 		return false;
 
+	/* For all members at once; those of containers are for later. */
+	refcount_add(array->num_fences, &fence->refcount.refcount);
 	for (unsigned int i = 0; i < array->num_fences; i++) {
 		if (dma_fence_is_container(array->fences[i]))
 			containers = true;

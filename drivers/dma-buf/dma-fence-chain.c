@@ -63,7 +63,7 @@ static const char *chain_timeline_name(struct dma_fence *fence)
  * Has what a link adds signalled? A chain in there is not looked into: it could
  * contain another one, and so on to any depth.
  */
-static bool contained_is_signaled(struct dma_fence *link)
+static __always_inline bool contained_is_signaled(struct dma_fence *link)
 {
 	struct dma_fence *fence = dma_fence_chain_contained(link);
 
@@ -81,8 +81,9 @@ static struct dma_fence *get_prev(struct dma_fence_chain *chain)
 }
 
 /* Replace the link in @slot unless somebody has; consumes @new. Tells which. */
-static bool replace_link(struct dma_fence __rcu **slot, struct dma_fence *old,
-			 struct dma_fence *new)
+static __always_inline bool replace_link(struct dma_fence __rcu **slot,
+					 struct dma_fence *old,
+					 struct dma_fence *new)
 {
 	struct dma_fence *was;
 

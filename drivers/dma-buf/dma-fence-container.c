@@ -49,13 +49,14 @@ void dma_fence_container_release(struct dma_fence *fence)
 {
 	struct dma_fence_reaper reaper = {};
 
-	push(&reaper, fence);
-	while (reaper.todo) {
-		fence = pop(&reaper);
+	for (;;) {
 		if (dma_fence_is_array(fence))
 			dma_fence_array_fini(fence, &reaper);
 		else
 			dma_fence_chain_fini(fence, &reaper);
 		dma_fence_free(fence);
+		if (!reaper.todo)
+			return;
+		fence = pop(&reaper);
 	}
 }

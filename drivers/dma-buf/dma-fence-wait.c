@@ -152,16 +152,16 @@ signed long dma_fence_wait_timeout(struct dma_fence *fence, bool intr,
 }
 EXPORT_SYMBOL(dma_fence_wait_timeout);
 
-/* Return: 1 and the index if any fence has signalled, else 0. */
-static long poll_any(struct dma_fence **fences, u32 count, u32 *idx)
+/* Has any fence signalled? Then @idx tells which. */
+static bool poll_any(struct dma_fence **fences, u32 count, u32 *idx)
 {
 	for (u32 i = 0; i < count; i++) {
 		if (dma_fence_is_signaled(fences[i])) {
 			*idx = i;
-			return 1;
+			return true;
 		}
 	}
-	return 0;
+	return false;
 }
 
 static long wait_any(struct dma_fence **fences, struct waiter *waiters,
@@ -215,11 +215,16 @@ signed long dma_fence_wait_any_timeout(struct dma_fence **fences, u32 count,
 	if (WARN_ON_ONCE(!fences || !count || timeout < 0))
 		return -EINVAL;
 
-	if (!timeout) {
-		ret = poll_any(fences, count, &first);
-	} else {
+	if (timeout) {
 		might_sleep();
 		__dma_fence_might_wait();
+	}
+	/* Of many fences one often has, and then it takes no memory. */
+	if (poll_any(fences, count, &first)) {
+		ret = timeout ?: 1;
+	} else if (!timeout) {
+		ret = 0;
+	} else {
 		waiters = kvmalloc_array(count, sizeof(*waiters), GFP_KERNEL);
 		if (!waiters)
 			return -ENOMEM;

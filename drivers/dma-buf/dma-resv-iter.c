@@ -43,7 +43,6 @@ step_unlocked(struct dma_resv_iter *cursor, bool first)
 	struct dma_fence *fence;
 
 	dma_fence_put(cursor->fence);
-	cursor->fence = NULL;
 	cursor->is_restarted = false;
 
 	guard(rcu)();

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page-backed buffers as devices see them: attachments, their mappings, and
- * the hand-over between devices and the CPU. The memory itself, and when it
- * goes away, is the business of heap-pages.c.
+ * Page-backed buffers as devices see them: attachments and their mappings. The
+ * memory itself, and when it goes away, is the business of heap-pages.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -12,10 +11,8 @@
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
-#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/scatterlist.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/swiotlb.h>
 
@@ -29,7 +26,8 @@
  * often does, so unmap only hands the memory back to the CPU (a no-op for
  * coherent devices), and keeps mapping and table with the attachment. The next
  * map in the same direction takes it up again; one in another direction drops
- * it, as does detach.
+ * it, as do detach and lack of memory (heap-pages-kept.c). A maker may choose to
+ * have none kept.
  *
  * A mapping is *busy* while an importer has its table, which it may modify
  * until it unmaps. So a table is never handed out twice: an attachment that is
@@ -43,9 +41,9 @@
  * Mappings that go through a bounce buffer are not kept: that memory is scarce
  * and others wait for it.
  *
- * *Locking.* The mappings of an attachment change under the reservation lock
- * and, since CPU access brackets walk over them without that, &heap_pages.lock
- * too. Who holds the former may read them.
+ * *Locking.* The mappings of an attachment, and whether they are busy, are
+ * protected by &heap_pages.lock. One that is neither in a list nor busy is its
+ * finder's.
  */
 
 /**
@@ -158,16 +156,18 @@ static void heap_mapping_note_steps(struct heap_mapping *map,
 	}
 }
 
-static struct heap_mapping *heap_mapping_create(const struct heap_pages *buf,
-						struct device *dev,
+static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attach,
 						enum dma_data_direction dir)
 {
+	const struct heap_pages *buf = attach->dmabuf->priv;
+	struct device *dev = attach->dev;
 	struct heap_mapping *map __free(kfree) = kzalloc(sizeof(*map),
 							 GFP_KERNEL);
 	int ret;
 
 	if (!map)
 		return ERR_PTR(-ENOMEM);
+	map->attach = attach;
 	map->dir = dir;
 	ret = heap_pages_fill_table(buf, dev, &map->sgt);
 	if (ret)
@@ -187,8 +187,16 @@ static struct heap_mapping *heap_mapping_create(const struct heap_pages *buf,
 	return no_free_ptr(map);
 }
 
-static void heap_mapping_destroy(struct heap_mapping *map, struct device *dev)
+/**
+ * heap_mapping_destroy - give up a mapping
+ * @map: a mapping that is in no list
+ *
+ * Context: Process, may sleep. The device is still there.
+ */
+void heap_mapping_destroy(struct heap_mapping *map)
 {
+	struct device *dev = map->attach->dev;
+
 	if (map->busy)
 		dma_sync_sgtable_for_cpu(dev, &map->sgt, map->dir);
 	dma_unmap_sgtable(dev, &map->sgt, map->dir, DMA_ATTR_SKIP_CPU_SYNC);
@@ -198,12 +206,14 @@ static void heap_mapping_destroy(struct heap_mapping *map, struct device *dev)
 }
 
 /*
- * Does a mapping for @dev stay with the attachment? Not if it may take up
- * bounce buffers; which parts really do is not worth finding out.
+ * Does a mapping stay with its attachment? Not if it may take up bounce buffers;
+ * which parts really do is not worth finding out.
  */
-static bool heap_mapping_is_kept(struct device *dev)
+static bool heap_mapping_is_kept(const struct heap_pages *buf,
+				 struct device *dev)
 {
-	return !dma_addressing_limited(dev) && !is_swiotlb_force_bounce(dev);
+	return !buf->ops->fresh_mappings && !dma_addressing_limited(dev) &&
+	       !is_swiotlb_force_bounce(dev);
 }
 
 static struct heap_mapping *heap_attachment_idle(struct heap_attachment *att)
@@ -214,6 +224,30 @@ static struct heap_mapping *heap_attachment_idle(struct heap_attachment *att)
 		if (!map->busy)
 			return map;
 	return NULL;
+}
+
+/*
+ * Take up the mapping that is kept. If it is for another direction it comes out
+ * of the list, not busy, and is the caller's.
+ */
+static struct heap_mapping *heap_mapping_take(struct heap_pages *buf,
+					      struct heap_attachment *att,
+					      enum dma_data_direction dir)
+{
+	struct heap_mapping *map;
+
+	guard(mutex)(&buf->lock);
+	map = heap_attachment_idle(att);
+	if (!map)
+		return NULL;
+	heap_kept_del(map);
+	if (map->dir == dir) {
+		dma_sync_sgtable_for_device(att->dev, &map->sgt, dir);
+		map->busy = true;
+	} else {
+		list_del(&map->node);
+	}
+	return map;
 }
 
 /**
@@ -233,21 +267,13 @@ struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	map = heap_attachment_idle(att);
-	if (map && map->dir != dir) {
-		scoped_guard(mutex, &buf->lock)
-			list_del(&map->node);
-		heap_mapping_destroy(map, att->dev);
-		map = NULL;
-	}
-	if (map) {
-		dma_sync_sgtable_for_device(att->dev, &map->sgt, dir);
-		guard(mutex)(&buf->lock);
-		map->busy = true;
+	map = heap_mapping_take(buf, att, dir);
+	if (map && map->busy)
 		return &map->sgt;
-	}
+	if (map)
+		heap_mapping_destroy(map);
 
-	map = heap_mapping_create(buf, att->dev, dir);
+	map = heap_mapping_create(attach, dir);
 	if (IS_ERR(map))
 		return ERR_CAST(map);
 	guard(mutex)(&buf->lock);
@@ -259,7 +285,8 @@ struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 /**
  * heap_pages_unmap - &dma_buf_ops.unmap_dma_buf of page-backed buffers
  * @attach: the attachment
- * @sgt: a table from heap_pages_map(), as it was then
+ * @sgt: a table from heap_pages_map(), as it was then; if it is kept already
+ *	nothing is done, with a warning
  * @dir: direction of that
  *
  * Context: Process, may sleep, reservation lock held. Takes &heap_pages.lock.
@@ -270,18 +297,26 @@ void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 	struct heap_mapping *map = container_of(sgt, struct heap_mapping, sgt);
 	struct heap_attachment *att = attach->priv;
 	struct heap_pages *buf = attach->dmabuf->priv;
+	bool keep;
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	if (!heap_attachment_idle(att) && heap_mapping_is_kept(att->dev)) {
-		dma_sync_sgtable_for_cpu(att->dev, sgt, map->dir);
-		guard(mutex)(&buf->lock);
-		map->busy = false;
-		return;
+	scoped_guard(mutex, &buf->lock) {
+		/* Twice, while another one of the attachment is in use. */
+		if (WARN_ON_ONCE(!map->busy))
+			return;
+		keep = heap_mapping_is_kept(buf, att->dev) &&
+		       !heap_attachment_idle(att);
+		if (keep) {
+			dma_sync_sgtable_for_cpu(att->dev, sgt, map->dir);
+			map->busy = false;
+			heap_kept_add(map);
+		} else {
+			list_del(&map->node);
+		}
 	}
-	scoped_guard(mutex, &buf->lock)
-		list_del(&map->node);
-	heap_mapping_destroy(map, att->dev);
+	if (!keep)
+		heap_mapping_destroy(map);
 }
 
 /**
@@ -298,181 +333,14 @@ void heap_pages_detach(struct dma_buf *dmabuf,
 	struct heap_pages *buf = dmabuf->priv;
 	struct heap_mapping *map, *next;
 
-	scoped_guard(mutex, &buf->lock)
+	scoped_guard(mutex, &buf->lock) {
 		list_del(&att->node);
-	list_for_each_entry_safe(map, next, &att->mappings, node)
-		heap_mapping_destroy(map, att->dev);
-	kfree(att);
-}
-
-/*
- * The part of a CPU access that concerns a mapping: the DMA API takes no other
- * direction than that of the mapping, unless it is bidirectional.
- */
-static enum dma_data_direction heap_sync_dir(const struct heap_mapping *map,
-					     enum dma_data_direction access)
-{
-	return map->dir == DMA_BIDIRECTIONAL ? access : map->dir;
-}
-
-/* A range of a buffer, in bytes, that changes hands. */
-struct heap_sync {
-	size_t offset;
-	size_t len;
-	/* What the CPU does with it. */
-	enum dma_data_direction dir;
-	/* The CPU is about to; else it is done. */
-	bool begin;
-};
-
-static void heap_mapping_sync_part(struct heap_mapping *map, struct device *dev,
-				   const struct heap_sync *sync)
-{
-	enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
-	size_t end = sync->offset + sync->len, pos = 0, from, to;
-	struct heap_step *step;
-
-	for (step = map->steps; pos < end; pos += step++->len) {
-		from = max(sync->offset, pos);
-		to = min(end, pos + step->len);
-		if (from >= to)
-			continue;
-		if (sync->begin)
-			dma_sync_single_for_cpu(dev, step->addr + from - pos,
-						to - from, dir);
-		else
-			dma_sync_single_for_device(dev, step->addr + from - pos,
-						   to - from, dir);
-	}
-}
-
-static void heap_mapping_sync(struct heap_mapping *map, struct device *dev,
-			      const struct heap_sync *sync, bool whole)
-{
-	enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
-
-	/* Of a coherent device that reaches all memory nothing has to be done. */
-	if (!map->busy || !dma_dev_need_sync(dev))
-		return;
-	if (!whole && map->steps)
-		heap_mapping_sync_part(map, dev, sync);
-	else if (sync->begin)
-		dma_sync_sgtable_for_cpu(dev, &map->sgt, dir);
-	else
-		dma_sync_sgtable_for_device(dev, &map->sgt, dir);
-}
-
-/*
- * The kernel's mapping may alias in a cache that is indexed by address. The
- * functions behind it take the length as an int.
- */
-static void heap_pages_sync_vaddr(const struct heap_pages *buf,
-				  const struct heap_sync *sync)
-{
-	size_t pos = sync->offset, end = sync->offset + sync->len, len;
-
-	lockdep_assert_held(&buf->lock);
-	if (!buf->vaddr || !is_vmalloc_addr(buf->vaddr))
-		return;
-	for (; pos < end; pos += len) {
-		len = min_t(size_t, end - pos, SZ_1G);
-		if (sync->begin)
-			invalidate_kernel_vmap_range(buf->vaddr + pos, len);
-		else
-			flush_kernel_vmap_range(buf->vaddr + pos, len);
-	}
-}
-
-/*
- * Only devices that have the buffer mapped right now matter: idle mappings have
- * been handed to the CPU already.
- */
-static void heap_pages_sync(struct heap_pages *buf,
-			    const struct heap_sync *sync)
-{
-	bool whole = sync->len == buf->nr_pages << PAGE_SHIFT;
-	struct heap_attachment *att;
-	struct heap_mapping *map;
-
-	heap_pages_sync_vaddr(buf, sync);
-	list_for_each_entry(att, &buf->attachments, node)
 		list_for_each_entry(map, &att->mappings, node)
-			heap_mapping_sync(map, att->dev, sync, whole);
-}
-
-/**
- * heap_pages_begin_cpu_partial - &dma_buf_ops.begin_cpu_access_partial
- * @dmabuf: a page-backed buffer
- * @dir: what the CPU is going to do
- * @offset: first byte
- * @len: number of bytes, which lie in the buffer
- *
- * Context: Process, may sleep. Takes &heap_pages.lock.
- * Return: 0.
- */
-int heap_pages_begin_cpu_partial(struct dma_buf *dmabuf,
-				 enum dma_data_direction dir, size_t offset,
-				 size_t len)
-{
-	const struct heap_sync sync = {
-		.offset = offset, .len = len, .dir = dir, .begin = true,
-	};
-	struct heap_pages *buf = dmabuf->priv;
-
-	guard(mutex)(&buf->lock);
-	buf->begun = true;
-	heap_pages_sync(buf, &sync);
-	return 0;
-}
-
-/**
- * heap_pages_begin_cpu - &dma_buf_ops.begin_cpu_access of page-backed buffers
- * @dmabuf: the buffer
- * @dir: what the CPU is going to do
- *
- * Context: Process, may sleep. Takes &heap_pages.lock.
- * Return: 0.
- */
-int heap_pages_begin_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir)
-{
-	return heap_pages_begin_cpu_partial(dmabuf, dir, 0, dmabuf->size);
-}
-
-/**
- * heap_pages_end_cpu_partial - &dma_buf_ops.end_cpu_access_partial
- * @dmabuf: a page-backed buffer
- * @dir: what the CPU has done
- * @offset: first byte
- * @len: number of bytes, which lie in the buffer
- *
- * Context: Process, may sleep. Takes &heap_pages.lock.
- * Return: 0; -EINVAL if the maker is strict and there was no begin.
- */
-int heap_pages_end_cpu_partial(struct dma_buf *dmabuf,
-			       enum dma_data_direction dir, size_t offset,
-			       size_t len)
-{
-	const struct heap_sync sync = {
-		.offset = offset, .len = len, .dir = dir, .begin = false,
-	};
-	struct heap_pages *buf = dmabuf->priv;
-
-	guard(mutex)(&buf->lock);
-	if (buf->ops->strict_end && !buf->begun)
-		return -EINVAL;
-	heap_pages_sync(buf, &sync);
-	return 0;
-}
-
-/**
- * heap_pages_end_cpu - &dma_buf_ops.end_cpu_access of page-backed buffers
- * @dmabuf: the buffer
- * @dir: what the CPU has done
- *
- * Context: Process, may sleep. Takes &heap_pages.lock.
- * Return: As heap_pages_end_cpu_partial().
- */
-int heap_pages_end_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir)
-{
-	return heap_pages_end_cpu_partial(dmabuf, dir, 0, dmabuf->size);
+			if (!map->busy)
+				heap_kept_del(map);
+	}
+	/* Neither the buffer nor the shrinker knows of them now. */
+	list_for_each_entry_safe(map, next, &att->mappings, node)
+		heap_mapping_destroy(map);
+	kfree(att);
 }

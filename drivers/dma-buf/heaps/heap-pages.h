@@ -42,6 +42,12 @@ struct heap_pages_ops {
 	bool contiguous;
 
 	/**
+	 * @fresh_mappings: each time that a device maps a buffer the mapping
+	 * is made anew, and goes with unmap; else it is kept for the next time.
+	 */
+	bool fresh_mappings;
+
+	/**
 	 * @strict_end: an end of CPU access before any begin is an error; not
 	 * what heaps do, but the ABI of udmabuf.
 	 */
@@ -88,7 +94,7 @@ struct heap_pages {
  * struct heap_attachment - what a buffer knows about a device
  * @node: in &heap_pages.attachments, protected by &heap_pages.lock
  * @dev: the device; immutable
- * @mappings: of &struct heap_mapping; heap-pages-dma.c tells who may look
+ * @mappings: of &struct heap_mapping, likewise
  */
 struct heap_attachment {
 	struct list_head node;
@@ -109,15 +115,19 @@ struct heap_step {
 /**
  * struct heap_mapping - a buffer mapped for a device
  * @node: in &heap_attachment.mappings
+ * @kept: in the list of all that are not @busy, heap-pages-kept.c
+ * @attach: the attachment; immutable
  * @sgt: the table, of the importer while @busy, who may change lengths in it
  * @steps: what it was when it was made, in order, to maintain parts; NULL if
  *	nothing has to be maintained, or memory was short; immutable
  * @num_steps: how many; immutable
  * @dir: direction; immutable
- * @busy: an importer has it; protected as @node
+ * @busy: an importer has it; protected as @node, by &heap_pages.lock
  */
 struct heap_mapping {
 	struct list_head node;
+	struct list_head kept;
+	struct dma_buf_attachment *attach;
 	struct sg_table sgt;
 	struct heap_step *steps;
 	unsigned int num_steps;
@@ -174,6 +184,9 @@ struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 				enum dma_data_direction dir);
 void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		      enum dma_data_direction dir);
+void heap_mapping_destroy(struct heap_mapping *map);
+
+/* heap-pages-sync.c: the CPU and devices in turn */
 int heap_pages_begin_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir);
 int heap_pages_end_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir);
 int heap_pages_begin_cpu_partial(struct dma_buf *dmabuf,
@@ -182,6 +195,11 @@ int heap_pages_begin_cpu_partial(struct dma_buf *dmabuf,
 int heap_pages_end_cpu_partial(struct dma_buf *dmabuf,
 			       enum dma_data_direction dir, size_t offset,
 			       size_t len);
+
+/* heap-pages-kept.c: mappings that nobody uses now */
+void heap_kept_add(struct heap_mapping *map);
+void heap_kept_del(struct heap_mapping *map);
+unsigned long heap_kept_shrink(unsigned long nr);
 
 /* heap-pages-cpu.c: what processes and the kernel need */
 int heap_pages_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);

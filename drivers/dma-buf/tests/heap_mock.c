@@ -86,11 +86,63 @@ void heap_mock_put(struct heap_mock *mock)
 
 struct device *heap_mock_device(struct kunit *test)
 {
-	struct device *dev = kunit_device_register(test, "heap-mock");
+	static atomic_t number = ATOMIC_INIT(0);
+	char *name = kunit_kzalloc(test, 24, GFP_KERNEL);
+	struct device *dev;
 
+	KUNIT_ASSERT_NOT_NULL(test, name);
+	/* Of which a test may have several. */
+	snprintf(name, 24, "heap-mock-%d", atomic_inc_return(&number));
+	dev = kunit_device_register(test, name);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
 	KUNIT_ASSERT_EQ(test, dma_coerce_mask_and_coherent(dev,
 							   DMA_BIT_MASK(64)),
 			0);
 	return dev;
+}
+
+struct heap_mock_import heap_mock_attach(struct kunit *test,
+					 struct heap_mock *mock)
+{
+	struct heap_mock_import imp = { .mock = mock };
+
+	imp.dev = heap_mock_device(test);
+	heap_mock_export(mock);
+	imp.attach = dma_buf_attach(mock->dmabuf, imp.dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, imp.attach);
+	return imp;
+}
+
+void heap_mock_detach(struct heap_mock_import *imp)
+{
+	dma_buf_detach(imp->mock->dmabuf, imp->attach);
+	KUNIT_EXPECT_TRUE(imp->mock->test,
+			  list_empty(&imp->mock->buf->attachments));
+	heap_mock_put(imp->mock);
+}
+
+struct sg_table *heap_mock_map(struct dma_buf_attachment *attach,
+			       enum dma_data_direction dir)
+{
+	struct sg_table *sgt;
+
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	sgt = heap_pages_map(attach, dir);
+	dma_resv_unlock(attach->dmabuf->resv);
+	return sgt;
+}
+
+void heap_mock_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		     enum dma_data_direction dir)
+{
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	heap_pages_unmap(attach, sgt, dir);
+	dma_resv_unlock(attach->dmabuf->resv);
+}
+
+unsigned int heap_mock_mappings(struct dma_buf_attachment *attach)
+{
+	struct heap_attachment *att = attach->priv;
+
+	return list_count_nodes(&att->mappings);
 }

@@ -50,4 +50,29 @@ u64 heap_mock_mark(unsigned long i);
 /* A device without hardware, that reaches all memory. */
 struct device *heap_mock_device(struct kunit *test);
 
+/**
+ * struct heap_mock_import - a device attached to a buffer
+ * @mock: the buffer, exported
+ * @dev: the device
+ * @attach: the attachment
+ */
+struct heap_mock_import {
+	struct heap_mock *mock;
+	struct device *dev;
+	struct dma_buf_attachment *attach;
+};
+
+/* Exports the buffer and attaches a device; fails the test on error. */
+struct heap_mock_import heap_mock_attach(struct kunit *test,
+					 struct heap_mock *mock);
+/* Detaches it and drops the buffer. */
+void heap_mock_detach(struct heap_mock_import *imp);
+/* With the lock that importers hold; the table is a bare one. */
+struct sg_table *heap_mock_map(struct dma_buf_attachment *attach,
+			       enum dma_data_direction dir);
+void heap_mock_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		     enum dma_data_direction dir);
+/* How many there are, in use and kept. */
+unsigned int heap_mock_mappings(struct dma_buf_attachment *attach);
+
 #endif /* _DMA_BUF_TESTS_HEAP_MOCK_H */

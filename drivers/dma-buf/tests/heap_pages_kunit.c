@@ -174,58 +174,6 @@ static void extent_walk(struct kunit *test)
 
 /* Mappings */
 
-/* The lock that importers hold around map and unmap; they get bare tables. */
-static struct sg_table *map(struct dma_buf_attachment *attach,
-			    enum dma_data_direction dir)
-{
-	struct sg_table *sgt;
-
-	dma_resv_lock(attach->dmabuf->resv, NULL);
-	sgt = heap_pages_map(attach, dir);
-	dma_resv_unlock(attach->dmabuf->resv);
-	return sgt;
-}
-
-static void unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
-		  enum dma_data_direction dir)
-{
-	dma_resv_lock(attach->dmabuf->resv, NULL);
-	heap_pages_unmap(attach, sgt, dir);
-	dma_resv_unlock(attach->dmabuf->resv);
-}
-
-static unsigned int count_mappings(struct dma_buf_attachment *attach)
-{
-	struct heap_attachment *att = attach->priv;
-
-	return list_count_nodes(&att->mappings);
-}
-
-struct map_ctx {
-	struct heap_mock *mock;
-	struct device *dev;
-	struct dma_buf_attachment *attach;
-};
-
-static struct map_ctx setup(struct kunit *test, struct heap_mock *mock)
-{
-	struct map_ctx ctx = { .mock = mock };
-
-	ctx.dev = heap_mock_device(test);
-	heap_mock_export(mock);
-	ctx.attach = dma_buf_attach(mock->dmabuf, ctx.dev);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx.attach);
-	return ctx;
-}
-
-static void teardown(struct map_ctx *ctx)
-{
-	dma_buf_detach(ctx->mock->dmabuf, ctx->attach);
-	KUNIT_EXPECT_TRUE(ctx->mock->test,
-			  list_empty(&ctx->mock->buf->attachments));
-	heap_mock_put(ctx->mock);
-}
-
 /* The table shows the pages in order, each once, in segments that are allowed. */
 static void check_table(struct kunit *test, struct sg_table *sgt,
 			struct heap_mock *mock, unsigned int max_segment)
@@ -255,13 +203,13 @@ static void check_table(struct kunit *test, struct sg_table *sgt,
 
 static void map_covers_the_buffer(struct kunit *test)
 {
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 0, 4, 5, 3, 0, 6));
-	struct sg_table *sgt = map(ctx.attach, DMA_BIDIRECTIONAL);
+	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 0, 4, 5, 3, 0, 6));
+	struct sg_table *sgt = heap_mock_map(ctx.attach, DMA_BIDIRECTIONAL);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 	check_table(test, sgt, ctx.mock, dma_get_max_seg_size(ctx.dev));
-	unmap(ctx.attach, sgt, DMA_BIDIRECTIONAL);
-	teardown(&ctx);
+	heap_mock_unmap(ctx.attach, sgt, DMA_BIDIRECTIONAL);
+	heap_mock_detach(&ctx);
 }
 
 static const unsigned int segment_limits[] = {
@@ -282,38 +230,38 @@ static void map_heeds_the_segment_limit(struct kunit *test)
 	struct device_dma_parameters parms = { .max_segment_size = limit };
 	struct heap_mock *mock = HEAP_MOCK(test, 5, 0, 5);
 	struct sg_table *sgt;
-	struct map_ctx ctx;
+	struct heap_mock_import ctx;
 
 	mock->ops.contiguous = true;
-	ctx = setup(test, mock);
+	ctx = heap_mock_attach(test, mock);
 	ctx.dev->dma_parms = &parms;
-	sgt = map(ctx.attach, DMA_TO_DEVICE);
+	sgt = heap_mock_map(ctx.attach, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 	check_table(test, sgt, mock, limit);
 	if (limit == UINT_MAX)
 		KUNIT_EXPECT_LE(test, sgt->orig_nents, 3);
-	unmap(ctx.attach, sgt, DMA_TO_DEVICE);
-	teardown(&ctx);
+	heap_mock_unmap(ctx.attach, sgt, DMA_TO_DEVICE);
+	heap_mock_detach(&ctx);
 	ctx.dev->dma_parms = NULL;
 }
 
 static void unmap_keeps_the_mapping(struct kunit *test)
 {
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0));
+	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 4, 0));
 	struct sg_table *first, *sgt;
 	int i;
 
-	first = map(ctx.attach, DMA_FROM_DEVICE);
+	first = heap_mock_map(ctx.attach, DMA_FROM_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, first);
 	for (i = 0; i < 3; i++) {
-		unmap(ctx.attach, first, DMA_FROM_DEVICE);
-		KUNIT_EXPECT_EQ(test, count_mappings(ctx.attach), 1);
-		sgt = map(ctx.attach, DMA_FROM_DEVICE);
+		heap_mock_unmap(ctx.attach, first, DMA_FROM_DEVICE);
+		KUNIT_EXPECT_EQ(test, heap_mock_mappings(ctx.attach), 1);
+		sgt = heap_mock_map(ctx.attach, DMA_FROM_DEVICE);
 		KUNIT_ASSERT_PTR_EQ(test, sgt, first);
 		check_table(test, sgt, ctx.mock, UINT_MAX);
 	}
-	unmap(ctx.attach, first, DMA_FROM_DEVICE);
-	teardown(&ctx);
+	heap_mock_unmap(ctx.attach, first, DMA_FROM_DEVICE);
+	heap_mock_detach(&ctx);
 }
 
 static void map_in_another_direction_drops_it(struct kunit *test)
@@ -322,33 +270,33 @@ static void map_in_another_direction_drops_it(struct kunit *test)
 		DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_BIDIRECTIONAL,
 		DMA_TO_DEVICE,
 	};
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0));
+	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 4, 0));
 	struct heap_mapping *mapping;
 	struct sg_table *sgt;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
-		sgt = map(ctx.attach, dirs[i]);
+		sgt = heap_mock_map(ctx.attach, dirs[i]);
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 		mapping = container_of(sgt, struct heap_mapping, sgt);
 		KUNIT_EXPECT_EQ(test, mapping->dir, dirs[i]);
 		KUNIT_EXPECT_TRUE(test, mapping->busy);
-		KUNIT_EXPECT_EQ(test, count_mappings(ctx.attach), 1);
-		unmap(ctx.attach, sgt, dirs[i]);
+		KUNIT_EXPECT_EQ(test, heap_mock_mappings(ctx.attach), 1);
+		heap_mock_unmap(ctx.attach, sgt, dirs[i]);
 		KUNIT_EXPECT_FALSE(test, mapping->busy);
 	}
-	teardown(&ctx);
+	heap_mock_detach(&ctx);
 }
 
 /* Importers change their table, so nobody else may have it meanwhile. */
 static void map_twice_gives_two_tables(struct kunit *test)
 {
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0));
+	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 4, 0));
 	struct sg_table *a, *b;
 	dma_addr_t addr;
 
-	a = map(ctx.attach, DMA_TO_DEVICE);
-	b = map(ctx.attach, DMA_TO_DEVICE);
+	a = heap_mock_map(ctx.attach, DMA_TO_DEVICE);
+	b = heap_mock_map(ctx.attach, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b);
 	KUNIT_EXPECT_PTR_NE(test, a, b);
@@ -359,32 +307,32 @@ static void map_twice_gives_two_tables(struct kunit *test)
 	sg_dma_address(a->sgl) = addr;
 
 	/* One is enough for the next time. */
-	unmap(ctx.attach, a, DMA_TO_DEVICE);
-	KUNIT_EXPECT_EQ(test, count_mappings(ctx.attach), 2);
-	unmap(ctx.attach, b, DMA_TO_DEVICE);
-	KUNIT_EXPECT_EQ(test, count_mappings(ctx.attach), 1);
-	KUNIT_EXPECT_PTR_EQ(test, map(ctx.attach, DMA_TO_DEVICE), a);
-	unmap(ctx.attach, a, DMA_TO_DEVICE);
-	teardown(&ctx);
+	heap_mock_unmap(ctx.attach, a, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, heap_mock_mappings(ctx.attach), 2);
+	heap_mock_unmap(ctx.attach, b, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, heap_mock_mappings(ctx.attach), 1);
+	KUNIT_EXPECT_PTR_EQ(test, heap_mock_map(ctx.attach, DMA_TO_DEVICE), a);
+	heap_mock_unmap(ctx.attach, a, DMA_TO_DEVICE);
+	heap_mock_detach(&ctx);
 }
 
 static void attachments_do_not_share(struct kunit *test)
 {
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4));
+	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 4));
 	struct dma_buf_attachment *other;
 	struct sg_table *a, *b;
 
 	other = dma_buf_attach(ctx.mock->dmabuf, ctx.dev);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, other);
-	a = map(ctx.attach, DMA_TO_DEVICE);
-	b = map(other, DMA_TO_DEVICE);
+	a = heap_mock_map(ctx.attach, DMA_TO_DEVICE);
+	b = heap_mock_map(other, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b);
 	KUNIT_EXPECT_PTR_NE(test, a, b);
-	unmap(ctx.attach, a, DMA_TO_DEVICE);
-	unmap(other, b, DMA_TO_DEVICE);
+	heap_mock_unmap(ctx.attach, a, DMA_TO_DEVICE);
+	heap_mock_unmap(other, b, DMA_TO_DEVICE);
 	dma_buf_detach(ctx.mock->dmabuf, other);
-	teardown(&ctx);
+	heap_mock_detach(&ctx);
 }
 
 /* It might sit in bounce buffers, which others wait for. */
@@ -392,16 +340,16 @@ static void mapping_of_a_limited_device_is_not_kept(struct kunit *test)
 {
 	struct heap_mock *mock = heap_mock_create(test);
 	struct page *page = heap_mock_add(mock, 0);
-	struct map_ctx ctx = setup(test, mock);
+	struct heap_mock_import ctx = heap_mock_attach(test, mock);
 	struct sg_table *sgt;
 
 	/* It reaches this page, but not all that is beyond. */
 	ctx.dev->bus_dma_limit = PFN_PHYS(page_to_pfn(page) + 1) - 1;
-	sgt = map(ctx.attach, DMA_TO_DEVICE);
+	sgt = heap_mock_map(ctx.attach, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	unmap(ctx.attach, sgt, DMA_TO_DEVICE);
-	KUNIT_EXPECT_EQ(test, count_mappings(ctx.attach), 0);
-	teardown(&ctx);
+	heap_mock_unmap(ctx.attach, sgt, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, heap_mock_mappings(ctx.attach), 0);
+	heap_mock_detach(&ctx);
 }
 
 /* CPU access. The DMA API's own checks see to the directions. */
@@ -411,23 +359,23 @@ static void cpu_access_in_any_direction(struct kunit *test)
 	static const enum dma_data_direction dirs[] = {
 		DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE,
 	};
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 4, 0));
+	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 4, 0));
 	struct dma_buf *dmabuf = ctx.mock->dmabuf;
 	struct sg_table *sgt;
 	int i, j;
 
 	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
-		sgt = map(ctx.attach, dirs[i]);
+		sgt = heap_mock_map(ctx.attach, dirs[i]);
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 		for (j = 0; j < ARRAY_SIZE(dirs); j++) {
 			KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(dmabuf, dirs[j]), 0);
 			KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(dmabuf, dirs[j]), 0);
 		}
-		unmap(ctx.attach, sgt, dirs[i]);
+		heap_mock_unmap(ctx.attach, sgt, dirs[i]);
 		KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(dmabuf, dirs[i]), 0);
 		KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(dmabuf, dirs[i]), 0);
 	}
-	teardown(&ctx);
+	heap_mock_detach(&ctx);
 }
 
 static struct kunit_case heap_pages_cases[] = {

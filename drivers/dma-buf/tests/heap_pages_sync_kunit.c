@@ -12,60 +12,15 @@
 #include "../heaps/heap-pages.h"
 #include "heap_mock.h"
 
-/* The lock that importers hold around map and unmap; they get bare tables. */
-static struct sg_table *map(struct dma_buf_attachment *attach,
-			    enum dma_data_direction dir)
-{
-	struct sg_table *sgt;
-
-	dma_resv_lock(attach->dmabuf->resv, NULL);
-	sgt = heap_pages_map(attach, dir);
-	dma_resv_unlock(attach->dmabuf->resv);
-	return sgt;
-}
-
-static void unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
-		  enum dma_data_direction dir)
-{
-	dma_resv_lock(attach->dmabuf->resv, NULL);
-	heap_pages_unmap(attach, sgt, dir);
-	dma_resv_unlock(attach->dmabuf->resv);
-}
-
-struct map_ctx {
-	struct heap_mock *mock;
-	struct device *dev;
-	struct dma_buf_attachment *attach;
-};
-
-static struct map_ctx setup(struct kunit *test, struct heap_mock *mock)
-{
-	struct map_ctx ctx = { .mock = mock };
-
-	ctx.dev = heap_mock_device(test);
-	heap_mock_export(mock);
-	ctx.attach = dma_buf_attach(mock->dmabuf, ctx.dev);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx.attach);
-	return ctx;
-}
-
-static void teardown(struct map_ctx *ctx)
-{
-	dma_buf_detach(ctx->mock->dmabuf, ctx->attach);
-	KUNIT_EXPECT_TRUE(ctx->mock->test,
-			  list_empty(&ctx->mock->buf->attachments));
-	heap_mock_put(ctx->mock);
-}
-
 /*
  * Ranges that begin, end and pass through segments everywhere. That each step
  * lies in what is mapped is seen to by the DMA API's own checks.
  */
 static void cpu_access_of_a_range(struct kunit *test)
 {
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 1, 0, 2, 0));
+	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 1, 0, 2, 0));
 	struct dma_buf *dmabuf = ctx.mock->dmabuf;
-	struct sg_table *sgt = map(ctx.attach, DMA_BIDIRECTIONAL);
+	struct sg_table *sgt = heap_mock_map(ctx.attach, DMA_BIDIRECTIONAL);
 	size_t step = PAGE_SIZE / 2, offset, len;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
@@ -77,16 +32,16 @@ static void cpu_access_of_a_range(struct kunit *test)
 									 offset, len), 0);
 		}
 	}
-	unmap(ctx.attach, sgt, DMA_BIDIRECTIONAL);
+	heap_mock_unmap(ctx.attach, sgt, DMA_BIDIRECTIONAL);
 	KUNIT_EXPECT_EQ(test, heap_pages_begin_cpu_partial(dmabuf, DMA_FROM_DEVICE, 1, 1), 0);
-	teardown(&ctx);
+	heap_mock_detach(&ctx);
 }
 
 /* RDMA cuts the first and the last segment to what was registered. */
 static void cpu_access_of_a_range_of_a_trimmed_table(struct kunit *test)
 {
-	struct map_ctx ctx = setup(test, HEAP_MOCK(test, 2));
-	struct sg_table *sgt = map(ctx.attach, DMA_BIDIRECTIONAL);
+	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 2));
+	struct sg_table *sgt = heap_mock_map(ctx.attach, DMA_BIDIRECTIONAL);
 	struct dma_buf *dmabuf = ctx.mock->dmabuf;
 	unsigned int len;
 
@@ -98,8 +53,8 @@ static void cpu_access_of_a_range_of_a_trimmed_table(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, heap_pages_end_cpu_partial(dmabuf, DMA_TO_DEVICE, 2 * PAGE_SIZE,
 							 PAGE_SIZE), 0);
 	sg_dma_len(sgt->sgl) = len;
-	unmap(ctx.attach, sgt, DMA_BIDIRECTIONAL);
-	teardown(&ctx);
+	heap_mock_unmap(ctx.attach, sgt, DMA_BIDIRECTIONAL);
+	heap_mock_detach(&ctx);
 }
 
 static struct kunit_case heap_pages_sync_cases[] = {

@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/sync_file.h>
+#include <linux/workqueue.h>
 
 #include "bench.h"
 
@@ -200,6 +201,75 @@ static int run_wait_any(struct bench *b, unsigned int n, unsigned long arg)
 	return ret > 0 ? 0 : ret ?: -ETIME;
 }
 
+/* A fence that a worker signals as soon as it is waited for. */
+struct bench_late_fence {
+	struct bench_fence fence;
+	struct work_struct work;
+};
+
+static void late_fence_work(struct work_struct *work)
+{
+	struct bench_late_fence *late =
+		container_of(work, struct bench_late_fence, work);
+
+	dma_fence_signal(&late->fence.base);
+}
+
+static bool late_fence_enable(struct dma_fence *fence)
+{
+	struct bench_late_fence *late =
+		container_of(fence, struct bench_late_fence, fence.base);
+
+	schedule_work(&late->work);
+	return true;
+}
+
+static const struct dma_fence_ops late_fence_ops = {
+	.get_driver_name = bench_fence_name,
+	.get_timeline_name = bench_fence_name,
+	.enable_signaling = late_fence_enable,
+};
+
+static struct bench_late_fence *late_fence_new(void)
+{
+	struct bench_late_fence *late = kmalloc(sizeof(*late), GFP_KERNEL);
+
+	if (!late)
+		return NULL;
+	spin_lock_init(&late->fence.lock);
+	INIT_WORK(&late->work, late_fence_work);
+	dma_fence_init(&late->fence.base, &late_fence_ops, &late->fence.lock,
+		       dma_fence_context_alloc(1), 1);
+	return late;
+}
+
+/* The last one is signalled by another thread, while this one sleeps. */
+static int run_wait_any_blocked(struct bench *b, unsigned int n,
+				unsigned long arg)
+{
+	struct dma_fence **fences = bench_fences_new(n, false);
+	struct bench_late_fence *late = late_fence_new();
+	u32 idx = 0;
+	long ret;
+
+	if (!fences || !late) {
+		if (fences)
+			bench_fences_free(fences, n);
+		kfree(late);
+		return -ENOMEM;
+	}
+	dma_fence_put(fences[n - 1]);
+	fences[n - 1] = &late->fence.base;
+	bench_start(b);
+	ret = dma_fence_wait_any_timeout(fences, n, false, HZ, &idx);
+	bench_stop(b, 1);
+	flush_work(&late->work);
+	bench_fences_free(fences, n);
+	if (ret > 0 && idx != n - 1)
+		return -EIO;
+	return ret > 0 ? 0 : ret ?: -ETIME;
+}
+
 static int run_array(struct bench *b, unsigned int n, unsigned long arg)
 {
 	unsigned int loops = bench_loops(n), loop, i;
@@ -265,6 +335,8 @@ const struct bench_case bench_fence_cases[] = {
 	{ "fence_signal", run_signal, 0, 0, { 1, 10, 100, 1000, 10000 } },
 	{ "fence_wait_signalled", run_wait, 0, 0, { 1 } },
 	{ "fence_wait_any", run_wait_any, 0, 0, { 1, 10, 100, 1000, 10000 } },
+	{ "fence_wait_any_blocked", run_wait_any_blocked, 0, 0,
+	  { 1, 10, 100, 1000, 10000 } },
 	{ "array", run_array, 0, 0, { 1, 10, 100, 1000, 10000 } },
 	{ "sync_file_create", run_sync_file, 0, 0, { 1 } },
 	SIZE_ROW("sizeof_dma_fence", struct dma_fence),
