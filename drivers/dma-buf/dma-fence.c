@@ -292,12 +292,9 @@ int dma_fence_signal(struct dma_fence *fence)
 }
 EXPORT_SYMBOL(dma_fence_signal);
 
-static noinline bool enable_signaling_first(struct dma_fence *fence)
+static noinline bool ask_maker_to_signal(struct dma_fence *fence)
 {
-	const struct dma_fence_ops *ops = fence->ops;
-
-	trace_dma_fence_enable_signal(fence);
-	if (ops->enable_signaling && !ops->enable_signaling(fence))
+	if (!fence->ops->enable_signaling(fence))
 		dma_fence_signal_locked(fence);
 	/* It may also have signalled in there, whatever it returned. */
 	return !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);
@@ -312,10 +309,12 @@ static __always_inline bool enable_signaling_locked(struct dma_fence *fence)
 
 	if (flags & BIT(DMA_FENCE_FLAG_SIGNALED_BIT))
 		return false;
-	return flags & BIT(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT) ||
-	       test_and_set_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT,
-				&fence->flags) ||
-	       enable_signaling_first(fence);
+	if (flags & BIT(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT) ||
+	    test_and_set_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &fence->flags))
+		return true;
+
+	trace_dma_fence_enable_signal(fence);
+	return !fence->ops->enable_signaling || ask_maker_to_signal(fence);
 }
 
 /**

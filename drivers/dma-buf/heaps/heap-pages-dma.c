@@ -42,7 +42,7 @@
  * and others wait for it.
  *
  * *Locking.* The mappings of an attachment, and whether they are busy, are
- * protected by &heap_pages.lock. One that is neither in a list nor busy is its
+ * protected by &heap_pages.lock. One that has been taken out of the lists is its
  * finder's.
  */
 
@@ -240,12 +240,12 @@ static struct heap_mapping *heap_mapping_take(struct heap_pages *buf,
 	map = heap_attachment_idle(att);
 	if (!map)
 		return NULL;
-	heap_kept_del(map);
 	if (map->dir == dir) {
 		dma_sync_sgtable_for_device(att->dev, &map->sgt, dir);
 		map->busy = true;
+		map->used = true;
 	} else {
-		list_del(&map->node);
+		heap_mapping_del(map);
 	}
 	return map;
 }
@@ -278,7 +278,7 @@ struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 		return ERR_CAST(map);
 	guard(mutex)(&buf->lock);
 	map->busy = true;
-	list_add(&map->node, &att->mappings);
+	heap_mapping_add(map);
 	return &map->sgt;
 }
 
@@ -310,9 +310,8 @@ void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		if (keep) {
 			dma_sync_sgtable_for_cpu(att->dev, sgt, map->dir);
 			map->busy = false;
-			heap_kept_add(map);
 		} else {
-			list_del(&map->node);
+			heap_mapping_del(map);
 		}
 	}
 	if (!keep)
@@ -331,16 +330,15 @@ void heap_pages_detach(struct dma_buf *dmabuf,
 {
 	struct heap_attachment *att = attach->priv;
 	struct heap_pages *buf = dmabuf->priv;
-	struct heap_mapping *map, *next;
+	struct heap_mapping *map;
 
-	scoped_guard(mutex, &buf->lock) {
-		list_del(&att->node);
-		list_for_each_entry(map, &att->mappings, node)
-			if (!map->busy)
-				heap_kept_del(map);
-	}
-	/* Neither the buffer nor the shrinker knows of them now. */
-	list_for_each_entry_safe(map, next, &att->mappings, node)
+	/* With the lock, or the shrinker might come to it in between. */
+	guard(mutex)(&buf->lock);
+	list_del(&att->node);
+	while ((map = list_first_entry_or_null(&att->mappings,
+					       struct heap_mapping, node))) {
+		heap_mapping_del(map);
 		heap_mapping_destroy(map);
+	}
 	kfree(att);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mappings of page-backed buffers that are kept for the next time, of all
- * buffers: the oldest go when memory is short.
+ * The mappings of all page-backed buffers: those that are kept for the next time
+ * go when memory is short.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -19,9 +19,10 @@
 /**
  * DOC: kept mappings, and lack of memory
  *
- * A mapping that is kept takes up a table, and page tables of an IOMMU. All of
- * them are in one list, in the order in which they were last used, and a
- * shrinker takes them from its head.
+ * A mapping that is kept takes up a table, and page tables of an IOMMU. Those of
+ * all buffers are in one list, which a shrinker goes round: it leaves alone what
+ * is in use, passes by once what was used since it came by the last time, and
+ * gives up the rest. So who maps and unmaps does no more than set a flag.
  *
  * It comes to a mapping from the wrong end, without any reference, so in this
  * order: in the list the mapping is alive, as whoever ends it takes it out first,
@@ -33,71 +34,82 @@
  * &heap_pages.lock.
  */
 
-static LIST_HEAD(kept_mappings);
-static DEFINE_SPINLOCK(kept_lock);
-static unsigned long num_kept;
+static LIST_HEAD(mappings);
+static DEFINE_SPINLOCK(mappings_lock);
+static unsigned long num_mappings;
 
 /**
- * heap_kept_add - a mapping is kept from now on
- * @map: the mapping, not busy
+ * heap_mapping_add - a mapping has been made
+ * @map: the mapping; goes into the lists of its attachment and of all
  *
- * Context: Any, &heap_pages.lock held.
+ * Context: Process, &heap_pages.lock held.
  */
-void heap_kept_add(struct heap_mapping *map)
+void heap_mapping_add(struct heap_mapping *map)
 {
-	guard(spinlock)(&kept_lock);
-	list_add_tail(&map->kept, &kept_mappings);
-	num_kept++;
+	struct heap_attachment *att = map->attach->priv;
+
+	list_add(&map->node, &att->mappings);
+	guard(spinlock)(&mappings_lock);
+	list_add_tail(&map->all, &mappings);
+	num_mappings++;
 }
 
 /**
- * heap_kept_del - a mapping is used again, or about to go
- * @map: the mapping, kept
+ * heap_mapping_del - nobody is to find a mapping any more
+ * @map: the mapping, which is the caller's then
  *
- * Context: Any, &heap_pages.lock held.
+ * Context: Process, &heap_pages.lock held.
  */
-void heap_kept_del(struct heap_mapping *map)
+void heap_mapping_del(struct heap_mapping *map)
 {
-	guard(spinlock)(&kept_lock);
-	list_del(&map->kept);
-	num_kept--;
+	list_del(&map->node);
+	guard(spinlock)(&mappings_lock);
+	list_del(&map->all);
+	num_mappings--;
 }
 
 /*
- * The oldest mapping, out of all lists; its buffer's lock is held, and a
- * reference to the buffer. NULL if there is none, or its buffer is busy: then
- * the next call looks at the next one.
+ * The buffer of the next mapping, with its lock and a reference; NULL if there is
+ * none or others have the lock: the next call looks at another one.
  */
-static struct heap_mapping *take_oldest(void)
+static struct heap_pages *next_buffer(struct heap_mapping **next)
 {
 	struct heap_mapping *map;
 	struct heap_pages *buf;
 
-	guard(spinlock)(&kept_lock);
-	map = list_first_entry_or_null(&kept_mappings, struct heap_mapping,
-				       kept);
+	guard(spinlock)(&mappings_lock);
+	map = list_first_entry_or_null(&mappings, struct heap_mapping, all);
 	if (!map)
 		return NULL;
+	list_move_tail(&map->all, &mappings);
 	buf = map->attach->dmabuf->priv;
-	if (!mutex_trylock(&buf->lock)) {
-		list_move_tail(&map->kept, &kept_mappings);
+	if (!mutex_trylock(&buf->lock))
 		return NULL;
-	}
 	get_dma_buf(map->attach->dmabuf);
-	list_del(&map->kept);
-	num_kept--;
-	list_del(&map->node);
-	return map;
+	*next = map;
+	return buf;
+}
+
+static bool give_up(struct heap_mapping *map)
+{
+	bool used = map->used;
+
+	map->used = false;
+	if (map->busy || used)
+		return false;
+	heap_mapping_del(map);
+	heap_mapping_destroy(map);
+	return true;
 }
 
 /**
- * heap_kept_shrink - give up mappings that are kept
+ * heap_mappings_shrink - give up mappings that are kept
  * @nr: look at so many
  *
  * Context: Process, may sleep. Skips buffers whose &heap_pages.lock is held.
  * Return: How many were given up.
  */
-unsigned long heap_kept_shrink(unsigned long nr)
+unsigned long heap_mappings_shrink(unsigned long nr)
 {
 	struct heap_mapping *map;
 	struct dma_buf *dmabuf;
@@ -105,15 +117,13 @@ unsigned long heap_kept_shrink(unsigned long nr)
 	unsigned long n = 0;
 
 	while (nr--) {
-		map = take_oldest();
-		if (!map)
+		buf = next_buffer(&map);
+		if (!buf)
 			continue;
 		dmabuf = map->attach->dmabuf;
-		buf = dmabuf->priv;
-		heap_mapping_destroy(map);
+		n += give_up(map);
 		mutex_unlock(&buf->lock);
 		dma_buf_put(dmabuf);
-		n++;
 	}
 	return n;
 }
@@ -121,13 +131,13 @@ unsigned long heap_kept_shrink(unsigned long nr)
 static unsigned long kept_count(struct shrinker *shrinker,
 				struct shrink_control *sc)
 {
-	return READ_ONCE(num_kept) ?: SHRINK_EMPTY;
+	return READ_ONCE(num_mappings) ?: SHRINK_EMPTY;
 }
 
 static unsigned long kept_scan(struct shrinker *shrinker,
 			       struct shrink_control *sc)
 {
-	return heap_kept_shrink(sc->nr_to_scan) ?: SHRINK_STOP;
+	return heap_mappings_shrink(sc->nr_to_scan) ?: SHRINK_STOP;
 }
 
 static int __init heap_kept_init(void)

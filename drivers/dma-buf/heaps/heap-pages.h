@@ -115,7 +115,7 @@ struct heap_step {
 /**
  * struct heap_mapping - a buffer mapped for a device
  * @node: in &heap_attachment.mappings
- * @kept: in the list of all that are not @busy, heap-pages-kept.c
+ * @all: in the list of those of all buffers, heap-pages-kept.c
  * @attach: the attachment; immutable
  * @sgt: the table, of the importer while @busy, who may change lengths in it
  * @steps: what it was when it was made, in order, to maintain parts; NULL if
@@ -123,16 +123,18 @@ struct heap_step {
  * @num_steps: how many; immutable
  * @dir: direction; immutable
  * @busy: an importer has it; protected as @node, by &heap_pages.lock
+ * @used: taken up again since the shrinker looked at it; likewise
  */
 struct heap_mapping {
 	struct list_head node;
-	struct list_head kept;
+	struct list_head all;
 	struct dma_buf_attachment *attach;
 	struct sg_table sgt;
 	struct heap_step *steps;
 	unsigned int num_steps;
 	enum dma_data_direction dir;
 	bool busy;
+	bool used;
 };
 
 /**
@@ -196,10 +198,10 @@ int heap_pages_end_cpu_partial(struct dma_buf *dmabuf,
 			       enum dma_data_direction dir, size_t offset,
 			       size_t len);
 
-/* heap-pages-kept.c: mappings that nobody uses now */
-void heap_kept_add(struct heap_mapping *map);
-void heap_kept_del(struct heap_mapping *map);
-unsigned long heap_kept_shrink(unsigned long nr);
+/* heap-pages-kept.c: which mappings there are, and which to give up */
+void heap_mapping_add(struct heap_mapping *map);
+void heap_mapping_del(struct heap_mapping *map);
+unsigned long heap_mappings_shrink(unsigned long nr);
 
 /* heap-pages-cpu.c: what processes and the kernel need */
 int heap_pages_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);

@@ -36,14 +36,14 @@ static void shrink_drops_what_is_kept(struct kunit *test)
 
 	map_once(test, &imp);
 	KUNIT_EXPECT_EQ(test, 1, heap_mock_mappings(imp.attach));
-	KUNIT_EXPECT_LE(test, 1, heap_kept_shrink(ALL));
+	KUNIT_EXPECT_LE(test, 1, heap_mappings_shrink(ALL));
 	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(imp.attach));
-	KUNIT_EXPECT_EQ(test, 0, heap_kept_shrink(ALL));
+	KUNIT_EXPECT_EQ(test, 0, heap_mappings_shrink(ALL));
 	/* As good as new. */
 	map_once(test, &imp);
 	KUNIT_EXPECT_EQ(test, 1, heap_mock_mappings(imp.attach));
 	heap_mock_detach(&imp);
-	KUNIT_EXPECT_EQ(test, 0, heap_kept_shrink(ALL));
+	KUNIT_EXPECT_EQ(test, 0, heap_mappings_shrink(ALL));
 }
 
 static void shrink_leaves_what_is_in_use(struct kunit *test)
@@ -51,29 +51,32 @@ static void shrink_leaves_what_is_in_use(struct kunit *test)
 	struct heap_mock_import imp = import_create(test);
 	struct sg_table *sgt;
 
-	heap_kept_shrink(ALL);
+	heap_mappings_shrink(ALL);
 	/* Once kept, and taken up again. */
 	map_once(test, &imp);
 	sgt = heap_mock_map(imp.attach, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	KUNIT_EXPECT_EQ(test, 0, heap_kept_shrink(ALL));
+	KUNIT_EXPECT_EQ(test, 0, heap_mappings_shrink(ALL));
 	KUNIT_EXPECT_EQ(test, 1, heap_mock_mappings(imp.attach));
 	heap_mock_unmap(imp.attach, sgt, DMA_TO_DEVICE);
 	heap_mock_detach(&imp);
 }
 
-static void shrink_takes_the_oldest_first(struct kunit *test)
+/* What is mapped again and again is passed by once. */
+static void shrink_spares_what_is_used(struct kunit *test)
 {
 	struct heap_mock_import old = import_create(test);
 	struct heap_mock_import new = import_create(test);
 
-	heap_kept_shrink(ALL);
+	heap_mappings_shrink(ALL);
 	map_once(test, &new);
 	map_once(test, &old);
 	map_once(test, &new);
-	KUNIT_EXPECT_EQ(test, 1, heap_kept_shrink(1));
+	KUNIT_EXPECT_EQ(test, 1, heap_mappings_shrink(2));
 	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(old.attach));
 	KUNIT_EXPECT_EQ(test, 1, heap_mock_mappings(new.attach));
+	KUNIT_EXPECT_EQ(test, 1, heap_mappings_shrink(1));
+	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(new.attach));
 	heap_mock_detach(&old);
 	heap_mock_detach(&new);
 }
@@ -84,11 +87,11 @@ static void shrink_passes_a_busy_buffer_by(struct kunit *test)
 	struct heap_mock_import busy = import_create(test);
 	struct heap_mock_import idle = import_create(test);
 
-	heap_kept_shrink(ALL);
+	heap_mappings_shrink(ALL);
 	map_once(test, &busy);
 	map_once(test, &idle);
 	scoped_guard(mutex, &busy.mock->buf->lock)
-		KUNIT_EXPECT_EQ(test, 1, heap_kept_shrink(2));
+		KUNIT_EXPECT_EQ(test, 1, heap_mappings_shrink(2));
 	KUNIT_EXPECT_EQ(test, 1, heap_mock_mappings(busy.attach));
 	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(idle.attach));
 	heap_mock_detach(&busy);
@@ -129,7 +132,7 @@ static void unmap_twice_warns(struct kunit *test)
 static struct kunit_case heap_pages_kept_cases[] = {
 	KUNIT_CASE(shrink_drops_what_is_kept),
 	KUNIT_CASE(shrink_leaves_what_is_in_use),
-	KUNIT_CASE(shrink_takes_the_oldest_first),
+	KUNIT_CASE(shrink_spares_what_is_used),
 	KUNIT_CASE(shrink_passes_a_busy_buffer_by),
 	KUNIT_CASE(maker_may_choose_fresh_mappings),
 	KUNIT_CASE(unmap_twice_warns),
