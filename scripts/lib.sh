@@ -43,7 +43,8 @@ ticker() {
 	local label=$1 log=$2 total=$3 start=$4 pause=15 before='  ' after='\n' of='' n far
 	[ ! -t 1 ] || pause=2 before='\r  ' after=' '
 	[ "$total" -eq 0 ] || of=" of about $total"
-	while sleep "$pause" && kill -0 $$ 2>/dev/null; do
+	# Not the pipe: a sleep that is left behind would keep its reader waiting.
+	while sleep "$pause" >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
 		n=$(wc -l <"$log" 2>/dev/null || echo 0)
 		far=''
 		[ "$n" -eq 0 ] || far="$n$of steps, "
