@@ -33,9 +33,6 @@
  * an RCU read section.
  */
 
-/* End of a chain in the index; also: no such slot. */
-#define NO_SLOT UINT_MAX
-
 static u32 *index_buckets(struct dma_resv_list *list)
 {
 	return (u32 *)&list->slots[list->capacity];
@@ -78,6 +75,24 @@ static void index_del(struct dma_resv_list *list, unsigned int i, u64 context)
 	*at = next[i];
 }
 
+static struct dma_resv_list *alloc_long(unsigned int *capacity, gfp_t gfp)
+{
+	struct dma_resv_list *list;
+	size_t size;
+
+	if (*capacity > INT_MAX / 2)
+		return NULL;
+	if (*capacity <= DMA_RESV_LIST_SHORT)
+		*capacity = DMA_RESV_LIST_SHORT;
+	else
+		*capacity = roundup_pow_of_two(*capacity);
+
+	size = struct_size(list, slots, *capacity);
+	if (*capacity > DMA_RESV_LIST_SHORT)
+		size = size_add(size, array_size(*capacity, 2 * sizeof(u32)));
+	return kvmalloc(size, gfp | __GFP_NOWARN);
+}
+
 /**
  * dma_resv_list_alloc - memory for a list
  * @capacity: at least so many slots
@@ -90,18 +105,14 @@ struct dma_resv_list *dma_resv_list_alloc(unsigned int capacity, gfp_t gfp)
 {
 	static atomic64_t ids = ATOMIC64_INIT(0);
 	struct dma_resv_list *list;
-	size_t size;
 
-	if (capacity > INT_MAX / 2)
-		return NULL;
-	if (capacity > DMA_RESV_LIST_SHORT)
-		capacity = roundup_pow_of_two(capacity);
-
-	size = struct_size(list, slots, capacity);
-	if (capacity > DMA_RESV_LIST_SHORT)
-		size = size_add(size, array_size(capacity, 2 * sizeof(u32)));
-
-	list = kvmalloc(size, gfp | __GFP_NOWARN);
+	/* Most are of this size, which the allocator likes to know beforehand. */
+	if (capacity <= DMA_RESV_LIST_MIN) {
+		capacity = DMA_RESV_LIST_MIN;
+		list = kmalloc(struct_size(list, slots, DMA_RESV_LIST_MIN), gfp);
+	} else {
+		list = alloc_long(&capacity, gfp);
+	}
 	if (!list)
 		return NULL;
 	list->id = atomic64_inc_return_relaxed(&ids);
@@ -110,7 +121,7 @@ struct dma_resv_list *dma_resv_list_alloc(unsigned int capacity, gfp_t gfp)
 	list->capacity = capacity;
 	list->hand = 0;
 	if (dma_resv_list_has_index(list))
-		memset32(index_buckets(list), NO_SLOT, capacity);
+		memset32(index_buckets(list), DMA_RESV_NO_SLOT, capacity);
 	return list;
 }
 
@@ -156,43 +167,49 @@ void dma_resv_list_index_move(struct dma_resv_list *list, unsigned int i,
 	dma_resv_list_index_add(list, i, to);
 }
 
-static unsigned int find_in_index(struct dma_resv_list *list,
-				  struct dma_fence *fence,
-				  enum dma_resv_usage usage)
-{
-	unsigned int i = *bucket_of(list, fence->context);
-
-	while (i != NO_SLOT && !dma_resv_list_stands_for(list, i, fence, usage))
-		i = index_next(list)[i];
-	return i;
-}
-
 /**
- * dma_resv_list_find_in_index - the slot that a fence can take in a long list
+ * dma_resv_list_find_in_index - the slot of a timeline in a long list
  * @list: a list with an index
  * @fence: a fence that is to be added
  * @usage: and its usage
  *
  * Context: Any, lock held.
- * Return: As dma_resv_list_find_slot().
+ * Return: Number of a slot whose fence @fence stands for, or DMA_RESV_NO_SLOT.
  */
 unsigned int dma_resv_list_find_in_index(struct dma_resv_list *list,
 					 struct dma_fence *fence,
 					 enum dma_resv_usage usage)
 {
-	unsigned int i;
+	unsigned int i = *bucket_of(list, fence->context);
 
-	i = find_in_index(list, fence, usage);
-	if (i != NO_SLOT)
-		return i;
-	for (int tries = 0; tries < 2 && list->num_fences; tries++) {
-		if (list->hand >= list->num_fences)
-			list->hand = 0;
-		i = list->hand++;
-		if (dma_resv_list_is_done(list, i))
+	while (i != DMA_RESV_NO_SLOT &&
+	       !dma_resv_list_stands_for(list, i, fence, usage))
+		i = index_next(list)[i];
+	return i;
+}
+
+/**
+ * dma_resv_list_find_done - a slot whose fence has signalled
+ * @list: a list with a slot in use
+ *
+ * Looks at the next two slots only, which is enough to reuse slots as fast as
+ * fences are added. It is done before each fence that is.
+ *
+ * Context: Any, lock held.
+ * Return: Number of the slot, or DMA_RESV_NO_SLOT.
+ */
+unsigned int dma_resv_list_find_done(struct dma_resv_list *list)
+{
+	enum dma_resv_usage usage;
+
+	for (int tries = 0; tries < 2; tries++) {
+		unsigned int i = list->hand < list->num_fences ? list->hand : 0;
+
+		list->hand = i + 1;
+		if (dma_fence_is_signaled(dma_resv_list_entry(list, i, &usage)))
 			return i;
 	}
-	return list->num_fences;
+	return DMA_RESV_NO_SLOT;
 }
 
 /**

@@ -45,6 +45,7 @@ void dma_resv_list_index_move(struct dma_resv_list *list, unsigned int i,
 unsigned int dma_resv_list_find_in_index(struct dma_resv_list *list,
 					 struct dma_fence *fence,
 					 enum dma_resv_usage usage);
+unsigned int dma_resv_list_find_done(struct dma_resv_list *list);
 
 /* dma-resv-iter.c */
 struct dma_fence *dma_resv_get_pending(struct dma_resv *obj,
@@ -68,8 +69,16 @@ static inline struct dma_fence *dma_resv_list_entry(struct dma_resv_list *list,
 	return (struct dma_fence *)(slot & ~DMA_RESV_USAGE_BITS);
 }
 
-/* Longer lists have an index; these are searched from end to end. */
-#define DMA_RESV_LIST_SHORT 8
+/*
+ * The first list of an object is of DMA_RESV_LIST_MIN slots, and those of up to
+ * DMA_RESV_LIST_SHORT have no index but are searched from end to end. Both fill
+ * a slab object to the last byte.
+ */
+#define DMA_RESV_LIST_MIN 7
+#define DMA_RESV_LIST_SHORT 19
+
+/* No slot; also the end of a chain in the index. */
+#define DMA_RESV_NO_SLOT UINT_MAX
 
 static inline bool dma_resv_list_has_index(const struct dma_resv_list *list)
 {
@@ -140,36 +149,9 @@ static inline bool dma_resv_list_stands_for(struct dma_resv_list *list,
 	enum dma_resv_usage old_usage;
 	struct dma_fence *old = dma_resv_list_entry(list, i, &old_usage);
 
-	return old->context == fence->context && old_usage >= usage &&
-	       dma_fence_is_later_or_same(fence, old);
-}
-
-static inline bool dma_resv_list_is_done(struct dma_resv_list *list,
-					 unsigned int i)
-{
-	enum dma_resv_usage usage;
-
-	return dma_fence_is_signaled(dma_resv_list_entry(list, i, &usage));
-}
-
-/*
- * The slot of the timeline comes first: were another one taken, a reader who has
- * passed that would find the earlier fence signalled and see no work, although
- * there was some all the time.
- */
-static inline unsigned int
-dma_resv_list_find_in_short(struct dma_resv_list *list, struct dma_fence *fence,
-			    enum dma_resv_usage usage)
-{
-	unsigned int slot = list->num_fences;
-
-	for (unsigned int i = 0; i < list->num_fences; i++) {
-		if (dma_resv_list_stands_for(list, i, fence, usage))
-			return i;
-		if (slot == list->num_fences && dma_resv_list_is_done(list, i))
-			slot = i;
-	}
-	return slot;
+	if (likely(old->context != fence->context))
+		return false;
+	return old_usage >= usage && dma_fence_is_later_or_same(fence, old);
 }
 
 /**
@@ -178,20 +160,33 @@ dma_resv_list_find_in_short(struct dma_resv_list *list, struct dma_fence *fence,
  * @fence: a fence that is to be added
  * @usage: and its usage
  *
- * That of an earlier fence of its timeline, or one whose fence has signalled.
- * Long lists are not searched for the latter: each call looks at the next two
- * slots, which is enough to reuse slots as fast as fences are added.
+ * That of an earlier fence of its timeline, or else, when three quarters of the
+ * slots are in use, one whose fence has signalled. The timeline's comes first: were another one taken, a reader who has
+ * passed that would find the earlier fence signalled and see no work, although
+ * there was some all the time.
  *
  * Context: Any, lock held.
- * Return: Number of the slot; that of the first free one if there is none.
+ * Return: Number of the slot, or DMA_RESV_NO_SLOT.
  */
 static inline unsigned int
 dma_resv_list_find_slot(struct dma_resv_list *list, struct dma_fence *fence,
 			enum dma_resv_usage usage)
 {
-	return dma_resv_list_has_index(list) ?
-	       dma_resv_list_find_in_index(list, fence, usage) :
-	       dma_resv_list_find_in_short(list, fence, usage);
+	unsigned int num = list->num_fences, i;
+
+	if (dma_resv_list_has_index(list)) {
+		i = dma_resv_list_find_in_index(list, fence, usage);
+		if (i != DMA_RESV_NO_SLOT)
+			return i;
+	} else {
+		for (i = 0; i < num; i++)
+			if (dma_resv_list_stands_for(list, i, fence, usage))
+				return i;
+	}
+	/* While there is room, a signalled fence is in nobody's way. */
+	if (num < list->capacity - list->capacity / 4)
+		return DMA_RESV_NO_SLOT;
+	return dma_resv_list_find_done(list);
 }
 
 /*

@@ -39,9 +39,6 @@
 DEFINE_WD_CLASS(reservation_ww_class);
 EXPORT_SYMBOL(reservation_ww_class);
 
-/* What the first reservation makes room for. */
-#define MIN_CAPACITY 4
-
 static struct dma_resv_list *held_list(struct dma_resv *obj)
 {
 	return rcu_dereference_protected(obj->fences, dma_resv_held(obj));
@@ -98,8 +95,12 @@ static void put_left_behind(struct dma_resv_list *old,
 	}
 }
 
-/* Publish a list with room for @capacity that has what is pending in the old. */
-static int grow(struct dma_resv *obj, unsigned int capacity, gfp_t gfp)
+/*
+ * Publish a list with room for @capacity that has what is pending in the old.
+ * Returns it, or NULL for no memory.
+ */
+static struct dma_resv_list *grow(struct dma_resv *obj, unsigned int capacity,
+				  gfp_t gfp)
 {
 	struct dma_resv_list *old = held_list(obj), *list;
 	enum dma_resv_usage usage;
@@ -107,7 +108,7 @@ static int grow(struct dma_resv *obj, unsigned int capacity, gfp_t gfp)
 
 	list = dma_resv_list_alloc(capacity, gfp);
 	if (!list)
-		return -ENOMEM;
+		return NULL;
 
 	for (unsigned int i = 0; old && i < old->num_fences; i++) {
 		fence = dma_resv_list_entry(old, i, &usage);
@@ -121,7 +122,7 @@ static int grow(struct dma_resv *obj, unsigned int capacity, gfp_t gfp)
 		put_left_behind(old, list);
 		dma_resv_list_free(old);
 	}
-	return 0;
+	return list;
 }
 
 /**
@@ -150,10 +151,9 @@ int dma_resv_reserve_fences(struct dma_resv *obj, unsigned int num_fences)
 		return -ENOMEM;
 	if (!list || want > list->capacity) {
 		/* Twice what is used, so that growing stays rare. */
-		want = max3(want, 2 * used, (unsigned int)MIN_CAPACITY);
-		if (grow(obj, want, GFP_KERNEL))
+		list = grow(obj, max(want, 2 * used), GFP_KERNEL);
+		if (!list)
 			return -ENOMEM;
-		list = held_list(obj);
 	}
 	list->reserved = max(list->reserved, list->num_fences + num_fences);
 	return 0;
@@ -182,19 +182,21 @@ EXPORT_SYMBOL(dma_resv_reset_max_fences);
 
 /*
  * There is no slot: a bug of the caller's. The fence must not be lost, its work
- * is running; so find memory now or, as the last resort, wait for it.
+ * is running; so find memory now or, as the last resort, wait for it. Returns a
+ * list with a slot, or NULL if the fence has signalled.
  */
-static bool make_slot(struct dma_resv *obj, struct dma_fence *fence)
+static struct dma_resv_list *make_slot(struct dma_resv *obj,
+				       struct dma_fence *fence)
 {
 	struct dma_resv_list *list = held_list(obj);
 
 	WARN_ONCE(1, "dma_resv: fence added without a reservation\n");
 	if (list && list->num_fences < list->capacity)
-		return true;
-	if (!grow(obj, list ? 2 * list->capacity : MIN_CAPACITY, GFP_NOWAIT))
-		return true;
-	dma_fence_wait(fence, false);
-	return false;
+		return list;
+	list = grow(obj, list ? 2 * list->capacity : 0, GFP_NOWAIT);
+	if (!list)
+		dma_fence_wait(fence, false);
+	return list;
 }
 
 /**
@@ -208,26 +210,23 @@ static bool make_slot(struct dma_resv *obj, struct dma_fence *fence)
 void dma_resv_add_fence(struct dma_resv *obj, struct dma_fence *fence,
 			enum dma_resv_usage usage)
 {
-	struct dma_resv_list *list;
-	unsigned int slot = 0;
+	struct dma_resv_list *list = held_list(obj);
+	unsigned int slot;
 
 	dma_resv_assert_held(obj);
 	/* Readers would take the container's context for a timeline. */
 	WARN_ON_ONCE(dma_fence_is_container(fence));
 
-	list = held_list(obj);
-	if (list && list->num_fences)
-		slot = dma_resv_list_find_slot(list, fence, usage);
-	if (list && slot < list->num_fences) {
+	slot = list ? dma_resv_list_find_slot(list, fence, usage) :
+		      DMA_RESV_NO_SLOT;
+	if (slot != DMA_RESV_NO_SLOT) {
 		dma_resv_list_replace(list, slot, dma_fence_get(fence), usage);
 		return;
 	}
-	if (!list || slot >= list->reserved) {
-		if (!make_slot(obj, fence))
-			return;
-		list = held_list(obj);
-	}
-	dma_resv_list_append(list, dma_fence_get(fence), usage);
+	if (!list || list->num_fences >= list->reserved)
+		list = make_slot(obj, fence);
+	if (list)
+		dma_resv_list_append(list, dma_fence_get(fence), usage);
 }
 EXPORT_SYMBOL(dma_resv_add_fence);
 

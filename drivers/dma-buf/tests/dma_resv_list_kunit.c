@@ -59,7 +59,7 @@ static struct dma_fence *make(struct kunit *test, u64 context, u64 seqno)
 
 static void alloc_makes_an_empty_list(struct kunit *test)
 {
-	static const unsigned int rooms[] = { 1, 4, 8, 9, 100, 5000 };
+	static const unsigned int rooms[] = { 0, 1, 7, 8, 19, 20, 100, 5000 };
 	u64 last = 0;
 
 	for (int i = 0; i < ARRAY_SIZE(rooms); i++) {
@@ -142,7 +142,7 @@ static void expect_slot(struct kunit *test, struct dma_resv_list *list,
 			struct dma_fence *fence, enum dma_resv_usage usage)
 {
 	unsigned int found = dma_resv_list_find_slot(list, fence, usage);
-	unsigned int first = list->num_fences;
+	unsigned int first = DMA_RESV_NO_SLOT;
 	enum dma_resv_usage ignored;
 
 	for (unsigned int i = 0; i < list->num_fences; i++) {
@@ -151,20 +151,21 @@ static void expect_slot(struct kunit *test, struct dma_resv_list *list,
 			break;
 		}
 	}
-	KUNIT_ASSERT_LE(test, found, list->num_fences);
-	if (first < list->num_fences)
-		KUNIT_EXPECT_LT(test, found, list->num_fences);
-	if (found == list->num_fences || may_take(list, found, fence, usage))
+	if (found == DMA_RESV_NO_SLOT) {
+		KUNIT_EXPECT_EQ(test, first, found);
+		return;
+	}
+	KUNIT_ASSERT_LT(test, found, list->num_fences);
+	if (may_take(list, found, fence, usage))
 		return;
 	/* Else the place of one that has signalled; not if it had its own. */
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(dma_resv_list_entry(list,
 									  found,
 									  &ignored)));
-	if (list->capacity > 8)
-		KUNIT_EXPECT_EQ(test, first, list->num_fences);
+	KUNIT_EXPECT_EQ(test, first, DMA_RESV_NO_SLOT);
 }
 
-static const int rooms[] = { 4, 8, 9, 16, 64, 300 };
+static const int rooms[] = { 7, 8, 19, 20, 64, 300 };
 
 static void room_desc(const int *room, char *desc)
 {
@@ -205,38 +206,61 @@ static void find_slot_in_empty_list(struct kunit *test)
 {
 	struct dma_fence *fence = make(test, 1, 1);
 
-	for (int room = 1; room < 20; room += 9) {
+	for (int room = 1; room < 40; room += 9) {
 		struct dma_resv_list *list = dma_resv_list_alloc(room,
 								 GFP_KERNEL);
 
 		KUNIT_ASSERT_NOT_NULL(test, list);
 		KUNIT_EXPECT_EQ(test, dma_resv_list_find_slot(list, fence,
 							      DMA_RESV_USAGE_READ),
-				0);
+				DMA_RESV_NO_SLOT);
 		dma_resv_list_free(list);
 	}
 	dma_fence_put(fence);
 }
 
-/* Long lists are not searched, but each signalled slot is come upon. */
+/* Nobody searches for signalled fences, but each is come upon where it is tight. */
 static void find_slot_comes_to_each_signaled(struct kunit *test)
 {
-	struct dma_resv_list *list = make_list(test, 64);
+	int room = *(const int *)test->param_value;
+	struct dma_resv_list *list = make_list(test, room);
 	struct dma_fence *fence = make(test, 1000, 1), *last = NULL;
-	unsigned int found = 0;
+	unsigned int found = 0, end = list->capacity - 1;
 
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i <= end; i++) {
 		last = make(test, i, 1);
 		dma_resv_list_append(list, last, DMA_RESV_USAGE_READ);
 	}
 	KUNIT_EXPECT_EQ(test, dma_resv_list_find_slot(list, fence,
 						      DMA_RESV_USAGE_READ),
-			50);
+			DMA_RESV_NO_SLOT);
 	dma_fence_signal(last);
-	for (int tries = 0; tries < 25 && found != 49; tries++)
+	for (int tries = 0; tries <= end / 2 + 1 && found != end; tries++)
 		found = dma_resv_list_find_slot(list, fence,
 						DMA_RESV_USAGE_READ);
-	KUNIT_EXPECT_EQ(test, found, 49);
+	KUNIT_EXPECT_EQ(test, found, end);
+	dma_fence_put(fence);
+}
+
+/* Up to three quarters of the slots a fence gets one of its own. */
+static void find_slot_looks_when_it_is_tight(struct kunit *test)
+{
+	int room = *(const int *)test->param_value;
+	struct dma_resv_list *list = make_list(test, room);
+	struct dma_fence *fence = make(test, 1000, 1), *done;
+	unsigned int found;
+
+	while (list->num_fences < list->capacity) {
+		done = make(test, list->num_fences, 1);
+		dma_fence_signal(done);
+		dma_resv_list_append(list, done, DMA_RESV_USAGE_READ);
+		found = dma_resv_list_find_slot(list, fence,
+						DMA_RESV_USAGE_READ);
+		if (4 * list->num_fences < 3 * list->capacity)
+			KUNIT_EXPECT_EQ(test, found, DMA_RESV_NO_SLOT);
+		else if (list->num_fences == list->capacity)
+			KUNIT_EXPECT_LT(test, found, list->num_fences);
+	}
 	dma_fence_put(fence);
 }
 
@@ -371,7 +395,8 @@ static struct kunit_case dma_resv_list_cases[] = {
 	KUNIT_CASE(replace_drops_the_old_one),
 	KUNIT_CASE_PARAM(random_changes_keep_the_index, room_gen_params),
 	KUNIT_CASE(find_slot_in_empty_list),
-	KUNIT_CASE(find_slot_comes_to_each_signaled),
+	KUNIT_CASE_PARAM(find_slot_comes_to_each_signaled, room_gen_params),
+	KUNIT_CASE_PARAM(find_slot_looks_when_it_is_tight, room_gen_params),
 	KUNIT_CASE(adopt_finds_timelines),
 	KUNIT_CASE(next_rcu_of_usage),
 	KUNIT_CASE(next_rcu_of_signaled),
