@@ -403,23 +403,15 @@ EXPORT_SYMBOL(dma_fence_remove_callback);
  * dma_fence_get_status - done, and how?
  * @fence: the fence
  *
- * Context: Any; takes &dma_fence.lock of a fence that is pending.
+ * Context: Any; may take &dma_fence.lock.
  * Return: 0 while pending, 1 when signalled, or the negative errno that it
  * signalled with.
  */
 int dma_fence_get_status(struct dma_fence *fence)
 {
-	unsigned long flags;
-	int status;
-
-	/* Whose lock it is may be gone by now, and nothing changes any more. */
-	if (test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
-		return fence->error < 0 ? fence->error : 1;
-
-	spin_lock_irqsave(fence->lock, flags);
-	status = dma_fence_get_status_locked(fence);
-	spin_unlock_irqrestore(fence->lock, flags);
-	return status;
+	if (!dma_fence_is_signaled(fence))
+		return 0;
+	return fence->error < 0 ? fence->error : 1;
 }
 EXPORT_SYMBOL(dma_fence_get_status);
 
