@@ -37,6 +37,26 @@ static void wait_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
 	irq_work_queue(&container_of(cb, struct dma_buf_poll_wait, cb)->work);
 }
 
+/* Those who read the pointer under RCU hold no reference. */
+static void let_go(struct dma_buf_poll_wait *wait)
+{
+	dma_fence_put(rcu_replace_pointer(wait->fence, NULL, true));
+}
+
+/*
+ * Put the callback on @fence, whose reference it takes; false if that has
+ * signalled.
+ */
+static bool wait_on(struct dma_buf_poll_wait *wait, struct dma_fence *fence)
+{
+	rcu_assign_pointer(wait->fence, fence);
+	/* From here on the irq_work may be the owner. */
+	if (!dma_fence_add_callback(fence, &wait->cb, wait_callback))
+		return true;
+	let_go(wait);
+	return false;
+}
+
 /*
  * Put the callback on a pending fence; false if there is none. Newer fences come
  * first: when they have signalled, the older ones mostly have. It goes on from
@@ -46,17 +66,15 @@ static void wait_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
 static bool wait_for_next(struct dma_buf_poll_wait *wait)
 {
 	struct dma_resv *resv = wait->dmabuf->resv;
+	struct dma_fence *fence;
 	bool whole;
 
 	do {
 		whole = wait->index == UINT_MAX;
-		while ((wait->fence = dma_resv_get_pending(resv, wait->usage,
-							   &wait->index))) {
-			/* From here on the irq_work may be the owner. */
-			if (!dma_fence_add_callback(wait->fence, &wait->cb,
-						    wait_callback))
+		while ((fence = dma_resv_get_pending(resv, wait->usage,
+						     &wait->index))) {
+			if (wait_on(wait, fence))
 				return true;
-			dma_fence_put(wait->fence);
 		}
 		wait->index = UINT_MAX;
 	} while (!whole);
@@ -82,7 +100,7 @@ static void wait_work(struct irq_work *work)
 	struct dma_buf_poll_wait *wait =
 		container_of(work, struct dma_buf_poll_wait, work);
 
-	dma_fence_put(wait->fence);
+	let_go(wait);
 	if (!wait_for_next(wait))
 		disarm(wait);
 }
@@ -108,14 +126,20 @@ static bool arm(struct dma_buf_poll_wait *wait, struct dma_fence *fence,
 
 	get_dma_buf(dmabuf);
 	wait->index = index;
-	wait->fence = fence;
-	if (!dma_fence_add_callback(fence, &wait->cb, wait_callback))
-		return true;
-	dma_fence_put(fence);
-	if (wait_for_next(wait))
+	if (wait_on(wait, fence) || wait_for_next(wait))
 		return true;
 	disarm(wait);
 	return false;
+}
+
+/* Has the fence that the callback is on still to signal? A wake-up follows. */
+static bool is_waiting(struct dma_buf_poll_wait *wait)
+{
+	struct dma_fence *fence;
+
+	guard(rcu)();
+	fence = rcu_dereference(wait->fence);
+	return fence && !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);
 }
 
 /* Is there something to wait for? If so, a wake-up will come. */
@@ -124,6 +148,8 @@ static bool is_pending(struct dma_buf_poll_wait *wait)
 	unsigned int index = UINT_MAX;
 	struct dma_fence *fence;
 
+	if (rcu_access_pointer(wait->fence) && is_waiting(wait))
+		return true;
 	/*
 	 * Looked at even if it is armed: who is woken for the one event is to
 	 * see the other, too, before the irq_work for that has run.

@@ -178,7 +178,7 @@ struct dma_buf_ops {
 /**
  * struct dma_buf_poll_wait - waits for fences on behalf of poll()
  * @cb: on @fence
- * @fence: the fence that it waits for, with a reference
+ * @fence: the fence that it waits for, with a reference; read by RCU
  * @work: looks for the next one, outside the lock of the last
  * @dmabuf: the buffer, which stays open while armed; immutable
  * @usage: &enum dma_resv_usage of what has to signal; immutable
@@ -188,7 +188,7 @@ struct dma_buf_ops {
  */
 struct dma_buf_poll_wait {
 	struct dma_fence_cb cb;
-	struct dma_fence *fence;
+	struct dma_fence __rcu *fence;
 	struct irq_work work;
 	struct dma_buf *dmabuf;
 	unsigned int usage;

@@ -13,7 +13,7 @@
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
 #include <linux/poll.h>
-#include <linux/wait.h>
+#include <linux/rcupdate.h>
 
 #include "../dma-buf-internal.h"
 #include "mock.h"
@@ -25,64 +25,15 @@
 #define RACES 100
 #define POLL_FENCES 200
 
-/* Who polls; on the queue until poller_end(). */
-struct poller {
-	poll_table table;
-	wait_queue_entry_t entry;
-	wait_queue_head_t *head;
-	atomic_t woken;
-	/* What the last wake-up was for. */
-	u32 key;
-};
-
 struct ctx {
 	struct mock_exporter *exp;
 	struct mock_timeline *timeline;
-	struct poller poller;
+	struct mock_poller poller;
 };
 
-static int wake_poller(wait_queue_entry_t *entry, unsigned int mode, int flags,
-		       void *key)
+static u32 ask(struct mock_exporter *exp, struct mock_poller *poller, u32 events)
 {
-	struct poller *poller = container_of(entry, struct poller, entry);
-
-	poller->key = (__force u32)key_to_poll(key);
-	atomic_inc(&poller->woken);
-	return 0;
-}
-
-static void queue_poller(struct file *file, wait_queue_head_t *head,
-			 poll_table *table)
-{
-	struct poller *poller = container_of(table, struct poller, table);
-
-	/* As poll() does: once for each file, whatever is asked later. */
-	if (poller->head)
-		return;
-	poller->head = head;
-	add_wait_queue(head, &poller->entry);
-}
-
-static void poller_begin(struct poller *poller)
-{
-	poller->head = NULL;
-	atomic_set(&poller->woken, 0);
-	poller->key = 0;
-	init_waitqueue_func_entry(&poller->entry, wake_poller);
-	init_poll_funcptr(&poller->table, queue_poller);
-}
-
-static void poller_end(struct poller *poller)
-{
-	if (poller->head)
-		remove_wait_queue(poller->head, &poller->entry);
-	poller->head = NULL;
-}
-
-static u32 ask(struct mock_exporter *exp, struct poller *poller, u32 events)
-{
-	poller->table._key = (__force __poll_t)events;
-	return (__force u32)vfs_poll(exp->dmabuf->file, &poller->table);
+	return mock_poller_ask(poller, exp->dmabuf->file, events);
 }
 
 static int poll_test_init(struct kunit *test)
@@ -91,7 +42,7 @@ static int poll_test_init(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, ctx);
 	test->priv = ctx;
-	poller_begin(&ctx->poller);
+	mock_poller_begin(&ctx->poller);
 	ctx->timeline = mock_timeline_create(test, "tl");
 	ctx->exp = mock_exporter_export(test, PAGE_SIZE, 0);
 	return 0;
@@ -102,7 +53,7 @@ static void finish(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
 
-	poller_end(&ctx->poller);
+	mock_poller_end(&ctx->poller);
 	mock_exporter_put_last(ctx->exp);
 }
 
@@ -310,6 +261,7 @@ static void poll_fence_added_while_armed(struct kunit *test)
 static void poll_again_after_wake(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
+	struct dma_buf_poll_wait *wait = &ctx->exp->dmabuf->poll_in;
 	struct dma_fence *fence;
 
 	for (int i = 1; i <= 3; i++) {
@@ -319,6 +271,8 @@ static void poll_again_after_wake(struct kunit *test)
 		signal_and_put(test, fence);
 		KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), i);
 		KUNIT_EXPECT_EQ(test, references(ctx), 1);
+		/* Nobody may look at a fence that is no longer waited for. */
+		KUNIT_EXPECT_NULL(test, rcu_access_pointer(wait->fence));
 	}
 	finish(test);
 }
@@ -327,17 +281,20 @@ static void poll_several_pollers(struct kunit *test)
 {
 	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
 	struct ctx *ctx = test->priv;
-	struct poller other;
+	struct mock_poller other;
+	int looks;
 
-	poller_begin(&other);
+	mock_poller_begin(&other);
 	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, IN), 0);
+	looks = atomic_read(&to_mock_fence(fence)->polled);
 	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &other, IN), 0);
-	/* They share the callback and its reference. */
+	/* They share the callback and its reference, and what is known. */
 	KUNIT_EXPECT_EQ(test, references(ctx), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fence)->polled), looks);
 	signal_and_put(test, fence);
 	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&other.woken), 1);
-	poller_end(&other);
+	mock_poller_end(&other);
 	finish(test);
 }
 
@@ -348,7 +305,7 @@ static void poll_closed_while_armed(struct kunit *test)
 	struct mock_exporter *exp = ctx->exp;
 
 	KUNIT_EXPECT_EQ(test, ask(exp, &ctx->poller, BOTH), 0);
-	poller_end(&ctx->poller);
+	mock_poller_end(&ctx->poller);
 	dma_buf_put(exp->dmabuf);
 	mock_flush_files();
 	MOCK_EXPECT_NO_CALLS(exp);
@@ -459,13 +416,13 @@ static void poll_races_signal(struct kunit *test)
 		u32 ready;
 
 		race.fence = add(test, DMA_RESV_USAGE_WRITE);
-		poller_begin(&ctx->poller);
+		mock_poller_begin(&ctx->poller);
 		complete(&race.go);
 		ready = ask(ctx->exp, &ctx->poller, IN);
 		wait_for_completion(&race.done);
 		irq_work_sync(&dmabuf->poll_in.work);
 		lost += !ready && !atomic_read(&ctx->poller.woken);
-		poller_end(&ctx->poller);
+		mock_poller_end(&ctx->poller);
 		dma_fence_put(race.fence);
 	}
 	KUNIT_EXPECT_EQ(test, lost, 0);

@@ -17,9 +17,11 @@
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/list.h>
+#include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 
 /* mock_fence.c */
 
@@ -291,6 +293,28 @@ void mock_flush_files(void);
 /* Another thread locks the object, until the holder is told to let go. */
 struct task_struct *mock_resv_hold(struct kunit *test, struct dma_resv *resv);
 void mock_resv_let_go(struct task_struct *holder);
+
+/**
+ * struct mock_poller - who polls a file
+ * @woken: so many wake-ups
+ * @key: what the last one was for
+ * @head: the queue that it is on, or NULL
+ *
+ * On the queue from the first question until mock_poller_end().
+ */
+struct mock_poller {
+	atomic_t woken;
+	u32 key;
+	wait_queue_head_t *head;
+	/* private: */
+	poll_table table;
+	wait_queue_entry_t entry;
+};
+
+void mock_poller_begin(struct mock_poller *poller);
+void mock_poller_end(struct mock_poller *poller);
+/* Returns those of @events that are true. */
+u32 mock_poller_ask(struct mock_poller *poller, struct file *file, u32 events);
 
 /* A file of debugfs, to be closed by __fput_sync(). */
 struct file *mock_debugfs_open(struct kunit *test, const char *path,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What tests need that has to do with no object of theirs: warnings that have
- * to fire, user memory, descriptors, signals, files that have to end
+ * to fire, user memory, descriptors, signals, files that have to end, pollers
  * and a lock that is held.
  *
  * Copyright (C) 2026 the dma-buf project authors
@@ -219,4 +219,50 @@ struct seq_file *mock_seq_create(struct kunit *test, size_t size)
 	KUNIT_ASSERT_NOT_NULL(test, seq->buf);
 	seq->size = size;
 	return seq;
+}
+
+static int wake_poller(wait_queue_entry_t *entry, unsigned int mode, int flags,
+		       void *key)
+{
+	struct mock_poller *poller = container_of(entry, struct mock_poller,
+						  entry);
+
+	poller->key = (__force u32)key_to_poll(key);
+	atomic_inc(&poller->woken);
+	return 0;
+}
+
+static void queue_poller(struct file *file, wait_queue_head_t *head,
+			 poll_table *table)
+{
+	struct mock_poller *poller = container_of(table, struct mock_poller,
+						  table);
+
+	/* As poll() does: once for each file, whatever is asked later. */
+	if (poller->head)
+		return;
+	poller->head = head;
+	add_wait_queue(head, &poller->entry);
+}
+
+void mock_poller_begin(struct mock_poller *poller)
+{
+	poller->head = NULL;
+	atomic_set(&poller->woken, 0);
+	poller->key = 0;
+	init_waitqueue_func_entry(&poller->entry, wake_poller);
+	init_poll_funcptr(&poller->table, queue_poller);
+}
+
+void mock_poller_end(struct mock_poller *poller)
+{
+	if (poller->head)
+		remove_wait_queue(poller->head, &poller->entry);
+	poller->head = NULL;
+}
+
+u32 mock_poller_ask(struct mock_poller *poller, struct file *file, u32 events)
+{
+	poller->table._key = (__force __poll_t)events;
+	return (__force u32)vfs_poll(file, &poller->table);
 }

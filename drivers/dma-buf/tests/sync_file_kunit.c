@@ -89,47 +89,16 @@ static void get_name_fits_the_buffer(struct kunit *test)
 	sync_mock_put_last(test, fence);
 }
 
-/* Somebody who waits in poll(). */
-struct poller {
-	poll_table table;
-	struct wait_queue_entry entry;
-	struct wait_queue_head *head;
-	int woken;
-};
-
-static int poller_wake(struct wait_queue_entry *entry, unsigned int mode,
-		       int flags, void *key)
-{
-	container_of(entry, struct poller, entry)->woken++;
-	return 1;
-}
-
-static void poller_queue(struct file *file, wait_queue_head_t *head,
-			 poll_table *table)
-{
-	struct poller *poller = container_of(table, struct poller, table);
-
-	poller->head = head;
-	add_wait_queue(head, &poller->entry);
-}
-
 static void expect_poll(struct kunit *test, __poll_t events, __poll_t expected)
 {
 	KUNIT_EXPECT_EQ(test, (__force u32)events, (__force u32)expected);
 }
 
-static __poll_t poller_poll(struct poller *poller, struct file *file)
+/* For whatever there is, as epoll asks. */
+static __poll_t begin_poll(struct mock_poller *poller, struct file *file)
 {
-	memset(poller, 0, sizeof(*poller));
-	init_waitqueue_func_entry(&poller->entry, poller_wake);
-	init_poll_funcptr(&poller->table, poller_queue);
-	return vfs_poll(file, &poller->table);
-}
-
-static void poller_leave(struct poller *poller)
-{
-	if (poller->head)
-		remove_wait_queue(poller->head, &poller->entry);
+	mock_poller_begin(poller);
+	return (__force __poll_t)mock_poller_ask(poller, file, ~0U);
 }
 
 static size_t count_callbacks(struct dma_fence *fence)
@@ -142,11 +111,11 @@ static void poll_wakes_all_when_signaled(struct kunit *test)
 {
 	struct dma_fence *fence = sync_mock_fence(test, 0, 1);
 	struct sync_file *sync_file = sync_mock_create(test, fence);
-	struct poller pollers[3];
+	struct mock_poller pollers[3];
 
 	KUNIT_EXPECT_EQ(test, count_callbacks(fence), 0);
 	for (int i = 0; i < ARRAY_SIZE(pollers); i++) {
-		expect_poll(test, poller_poll(&pollers[i], sync_file->file), 0);
+		expect_poll(test, begin_poll(&pollers[i], sync_file->file), 0);
 		KUNIT_EXPECT_NOT_NULL(test, pollers[i].head);
 		/* Armed once, whatever the number of pollers. */
 		KUNIT_EXPECT_EQ(test, count_callbacks(fence), 1);
@@ -155,8 +124,8 @@ static void poll_wakes_all_when_signaled(struct kunit *test)
 
 	sync_mock_step(test, 0);
 	for (int i = 0; i < ARRAY_SIZE(pollers); i++) {
-		KUNIT_EXPECT_EQ(test, pollers[i].woken, 1);
-		poller_leave(&pollers[i]);
+		KUNIT_EXPECT_EQ(test, atomic_read(&pollers[i].woken), 1);
+		mock_poller_end(&pollers[i]);
 	}
 	expect_poll(test, vfs_poll(sync_file->file, NULL), EPOLLIN);
 	sync_mock_drop(sync_file->file);
@@ -169,13 +138,13 @@ static void poll_signaled_is_readable_at_once(struct kunit *test)
 	struct sync_mock *mock = test->priv;
 	struct dma_fence *fence = sync_mock_fence(test, 0, 1);
 	struct sync_file *sync_file = sync_mock_create(test, fence);
-	struct poller poller;
+	struct mock_poller poller;
 
 	sync_timeline_set_error(mock->timelines[0], -EIO);
 	sync_mock_step(test, 0);
-	expect_poll(test, poller_poll(&poller, sync_file->file), EPOLLIN);
+	expect_poll(test, begin_poll(&poller, sync_file->file), EPOLLIN);
 	KUNIT_EXPECT_FALSE(test, test_bit(POLL_ENABLED, &sync_file->flags));
-	poller_leave(&poller);
+	mock_poller_end(&poller);
 	sync_mock_drop(sync_file->file);
 	sync_mock_put_last(test, fence);
 }
@@ -207,7 +176,7 @@ static void poll_too_late_to_arm_wakes_others(struct kunit *test)
 {
 	struct dma_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
 	struct sync_file *sync_file;
-	struct poller first, second;
+	struct mock_poller first, second;
 
 	KUNIT_ASSERT_NOT_NULL(test, fence);
 	dma_fence_init(fence, &late_ops, &late_lock,
@@ -215,13 +184,13 @@ static void poll_too_late_to_arm_wakes_others(struct kunit *test)
 	sync_file = sync_mock_create(test, fence);
 
 	set_bit(POLL_ENABLED, &sync_file->flags);
-	expect_poll(test, poller_poll(&first, sync_file->file), 0);
+	expect_poll(test, begin_poll(&first, sync_file->file), 0);
 	clear_bit(POLL_ENABLED, &sync_file->flags);
-	expect_poll(test, poller_poll(&second, sync_file->file), EPOLLIN);
-	KUNIT_EXPECT_EQ(test, first.woken, 1);
+	expect_poll(test, begin_poll(&second, sync_file->file), EPOLLIN);
+	KUNIT_EXPECT_EQ(test, atomic_read(&first.woken), 1);
 
-	poller_leave(&first);
-	poller_leave(&second);
+	mock_poller_end(&first);
+	mock_poller_end(&second);
 	sync_mock_drop(sync_file->file);
 	sync_mock_put_last(test, fence);
 }
