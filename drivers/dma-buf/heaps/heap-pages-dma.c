@@ -41,9 +41,9 @@
  * Mappings that go through a bounce buffer are not kept: that memory is scarce
  * and others wait for it.
  *
- * *Locking.* The mappings of an attachment, and whether they are busy, are
- * protected by &heap_pages.lock. One that has been taken out of the lists is its
- * finder's.
+ * *Locking.* All of that is protected by &heap_pages.lock, which is held while a
+ * mapping is made or given up: only the shrinker comes without the reservation
+ * lock, and that does not wait.
  */
 
 /**
@@ -72,17 +72,18 @@ int heap_pages_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 /*
  * The longest segment for a device, in pages. Devices that state no limit are
  * assumed to have a low one, which must not tear contiguous memory apart: their
- * drivers just expect one segment.
+ * drivers just expect one segment. A bounce buffer holds no more than it does.
  */
 static unsigned long heap_pages_max_segment(const struct heap_pages *buf,
 					    struct device *dev)
 {
 	bool stated = dev->dma_parms && dev->dma_parms->max_segment_size;
-	unsigned int max = dma_get_max_seg_size(dev);
+	size_t max = dma_get_max_seg_size(dev);
 
 	if (buf->ops->contiguous && !stated)
 		max = UINT_MAX;
-	return max(max >> PAGE_SHIFT, 1U);
+	max = min(max, dma_max_mapping_size(dev));
+	return max(max >> PAGE_SHIFT, 1UL);
 }
 
 /* A walk over what one segment each may hold. */
@@ -95,29 +96,76 @@ static void heap_segments_start(struct heap_extent *ext,
 	ext->boundary = dma_get_seg_boundary(dev) >> PAGE_SHIFT;
 }
 
-/* Two walks: a table has to know the number of segments when it is allocated. */
-static int heap_pages_fill_table(const struct heap_pages *buf,
-				 struct device *dev, struct sg_table *sgt)
+static void heap_segment_set(struct scatterlist *sg,
+			     const struct heap_extent *ext)
 {
+	sg_set_page(sg, pfn_to_page(ext->pfn), ext->nr << PAGE_SHIFT, 0);
+}
+
+/*
+ * A table of one segment lies in the mapping. For others there are two walks: the
+ * number of segments has to be known when it is allocated.
+ */
+static int heap_mapping_make_table(struct heap_mapping *map,
+				   const struct heap_pages *buf)
+{
+	struct device *dev = map->attach->dev;
 	struct heap_extent ext;
 	struct scatterlist *sg;
-	unsigned int n = 0;
+	unsigned int n = 1;
 	int ret;
 
 	heap_segments_start(&ext, buf, dev);
+	heap_extent_next(&ext);
+	if (ext.next == ext.end) {
+		sg_init_table(&map->segment, 1);
+		heap_segment_set(&map->segment, &ext);
+		map->sgt.sgl = &map->segment;
+		map->sgt.nents = 1;
+		map->sgt.orig_nents = 1;
+		return 0;
+	}
+
 	while (heap_extent_next(&ext))
 		n++;
-	ret = sg_alloc_table(sgt, n, GFP_KERNEL);
+	ret = sg_alloc_table(&map->sgt, n, GFP_KERNEL);
 	if (ret)
 		return ret;
-
-	sg = sgt->sgl;
 	heap_segments_start(&ext, buf, dev);
-	while (heap_extent_next(&ext)) {
-		sg_set_page(sg, pfn_to_page(ext.pfn), ext.nr << PAGE_SHIFT, 0);
-		sg = sg_next(sg);
-	}
+	for (sg = map->sgt.sgl; heap_extent_next(&ext); sg = sg_next(sg))
+		heap_segment_set(sg, &ext);
 	return 0;
+}
+
+static void heap_mapping_free(struct heap_mapping *map)
+{
+	struct heap_attachment *att = map->attach->priv;
+
+	if (map->sgt.sgl != &map->segment)
+		sg_free_table(&map->sgt);
+	kvfree(map->steps);
+	if (map == &att->first)
+		att->first_taken = false;
+	else
+		kfree(map);
+}
+
+DEFINE_FREE(heap_mapping_free, struct heap_mapping *,
+	    if (_T) heap_mapping_free(_T))
+
+static struct heap_mapping *heap_mapping_alloc(struct dma_buf_attachment *attach,
+					       enum dma_data_direction dir)
+{
+	struct heap_attachment *att = attach->priv;
+	struct heap_mapping *map = &att->first;
+
+	if (att->first_taken)
+		map = kmalloc(sizeof(*map), GFP_KERNEL);
+	else
+		att->first_taken = true;
+	if (map)
+		*map = (struct heap_mapping){ .attach = attach, .dir = dir };
+	return map;
 }
 
 /*
@@ -156,20 +204,18 @@ static void heap_mapping_note_steps(struct heap_mapping *map,
 	}
 }
 
+/* Made, and the device's; in no list yet. */
 static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attach,
 						enum dma_data_direction dir)
 {
-	const struct heap_pages *buf = attach->dmabuf->priv;
+	struct heap_mapping *map __free(heap_mapping_free) =
+		heap_mapping_alloc(attach, dir);
 	struct device *dev = attach->dev;
-	struct heap_mapping *map __free(kfree) = kzalloc(sizeof(*map),
-							 GFP_KERNEL);
 	int ret;
 
 	if (!map)
 		return ERR_PTR(-ENOMEM);
-	map->attach = attach;
-	map->dir = dir;
-	ret = heap_pages_fill_table(buf, dev, &map->sgt);
+	ret = heap_mapping_make_table(map, attach->dmabuf->priv);
 	if (ret)
 		return ERR_PTR(ret);
 	/*
@@ -178,10 +224,8 @@ static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attac
 	 * mapping which hands over the memory is taken to own it.
 	 */
 	ret = dma_map_sgtable(dev, &map->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
-	if (ret) {
-		sg_free_table(&map->sgt);
+	if (ret)
 		return ERR_PTR(ret);
-	}
 	dma_sync_sgtable_for_device(dev, &map->sgt, dir);
 	heap_mapping_note_steps(map, dev);
 	return no_free_ptr(map);
@@ -191,7 +235,7 @@ static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attac
  * heap_mapping_destroy - give up a mapping
  * @map: a mapping that is in no list
  *
- * Context: Process, may sleep. The device is still there.
+ * Context: Process, may sleep, &heap_pages.lock held. The device is still there.
  */
 void heap_mapping_destroy(struct heap_mapping *map)
 {
@@ -200,9 +244,7 @@ void heap_mapping_destroy(struct heap_mapping *map)
 	if (map->busy)
 		dma_sync_sgtable_for_cpu(dev, &map->sgt, map->dir);
 	dma_unmap_sgtable(dev, &map->sgt, map->dir, DMA_ATTR_SKIP_CPU_SYNC);
-	sg_free_table(&map->sgt);
-	kvfree(map->steps);
-	kfree(map);
+	heap_mapping_free(map);
 }
 
 /*
@@ -226,30 +268,6 @@ static struct heap_mapping *heap_attachment_idle(struct heap_attachment *att)
 	return NULL;
 }
 
-/*
- * Take up the mapping that is kept. If it is for another direction it comes out
- * of the list, not busy, and is the caller's.
- */
-static struct heap_mapping *heap_mapping_take(struct heap_pages *buf,
-					      struct heap_attachment *att,
-					      enum dma_data_direction dir)
-{
-	struct heap_mapping *map;
-
-	guard(mutex)(&buf->lock);
-	map = heap_attachment_idle(att);
-	if (!map)
-		return NULL;
-	if (map->dir == dir) {
-		dma_sync_sgtable_for_device(att->dev, &map->sgt, dir);
-		map->busy = true;
-		map->used = true;
-	} else {
-		heap_mapping_del(map);
-	}
-	return map;
-}
-
 /**
  * heap_pages_map - &dma_buf_ops.map_dma_buf of page-backed buffers
  * @attach: the attachment
@@ -267,18 +285,22 @@ struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	map = heap_mapping_take(buf, att, dir);
-	if (map && map->busy)
-		return &map->sgt;
-	if (map)
-		heap_mapping_destroy(map);
-
-	map = heap_mapping_create(attach, dir);
-	if (IS_ERR(map))
-		return ERR_CAST(map);
 	guard(mutex)(&buf->lock);
+	map = heap_attachment_idle(att);
+	if (map && map->dir == dir) {
+		dma_sync_sgtable_for_device(att->dev, &map->sgt, dir);
+		map->used = true;
+	} else {
+		if (map) {
+			heap_mapping_del(map);
+			heap_mapping_destroy(map);
+		}
+		map = heap_mapping_create(attach, dir);
+		if (IS_ERR(map))
+			return ERR_CAST(map);
+		heap_mapping_add(map);
+	}
 	map->busy = true;
-	heap_mapping_add(map);
 	return &map->sgt;
 }
 
@@ -297,25 +319,20 @@ void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 	struct heap_mapping *map = container_of(sgt, struct heap_mapping, sgt);
 	struct heap_attachment *att = attach->priv;
 	struct heap_pages *buf = attach->dmabuf->priv;
-	bool keep;
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	scoped_guard(mutex, &buf->lock) {
-		/* Twice, while another one of the attachment is in use. */
-		if (WARN_ON_ONCE(!map->busy))
-			return;
-		keep = heap_mapping_is_kept(buf, att->dev) &&
-		       !heap_attachment_idle(att);
-		if (keep) {
-			dma_sync_sgtable_for_cpu(att->dev, sgt, map->dir);
-			map->busy = false;
-		} else {
-			heap_mapping_del(map);
-		}
-	}
-	if (!keep)
+	guard(mutex)(&buf->lock);
+	/* Twice, while another one of the attachment is in use. */
+	if (WARN_ON_ONCE(!map->busy))
+		return;
+	if (heap_mapping_is_kept(buf, att->dev) && !heap_attachment_idle(att)) {
+		dma_sync_sgtable_for_cpu(att->dev, sgt, map->dir);
+		map->busy = false;
+	} else {
+		heap_mapping_del(map);
 		heap_mapping_destroy(map);
+	}
 }
 
 /**

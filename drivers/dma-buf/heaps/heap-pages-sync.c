@@ -62,9 +62,6 @@ static void heap_mapping_sync(struct heap_mapping *map, struct device *dev,
 {
 	enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
 
-	/* Of a coherent device that reaches all memory nothing has to be done. */
-	if (!map->busy || !dma_dev_need_sync(dev))
-		return;
 	if (!whole && map->steps)
 		heap_mapping_sync_part(map, dev, sync);
 	else if (sync->begin)
@@ -96,7 +93,7 @@ static void heap_pages_sync_vaddr(const struct heap_pages *buf,
 
 /*
  * Only devices that have the buffer mapped right now matter: idle mappings have
- * been handed to the CPU already.
+ * been handed to the CPU already. Nor do coherent ones that reach all memory.
  */
 static void heap_pages_sync(struct heap_pages *buf,
 			    const struct heap_sync *sync)
@@ -106,9 +103,13 @@ static void heap_pages_sync(struct heap_pages *buf,
 	struct heap_mapping *map;
 
 	heap_pages_sync_vaddr(buf, sync);
-	list_for_each_entry(att, &buf->attachments, node)
+	list_for_each_entry(att, &buf->attachments, node) {
+		if (!dma_dev_need_sync(att->dev))
+			continue;
 		list_for_each_entry(map, &att->mappings, node)
-			heap_mapping_sync(map, att->dev, sync, whole);
+			if (map->busy)
+				heap_mapping_sync(map, att->dev, sync, whole);
+	}
 }
 
 /**

@@ -244,28 +244,29 @@ void heap_extent_start(struct heap_extent *ext, const struct heap_pages *buf,
 bool heap_extent_next(struct heap_extent *ext)
 {
 	const struct heap_pages *buf = ext->buf;
-	unsigned long limit, pfn, off, left;
+	unsigned long limit, pfn, off, left, nr = 0;
+	unsigned int run = ext->run;
 
 	if (ext->next >= ext->end)
 		return false;
+	off = ext->next - buf->runs[run].start;
+	pfn = page_to_pfn(buf->runs[run].page) + off;
 	limit = min(ext->end - ext->next, ext->max);
-	ext->nr = 0;
+	limit = min(limit - 1, ~pfn & ext->boundary) + 1;
 	do {
-		off = ext->next - buf->runs[ext->run].start;
-		pfn = page_to_pfn(buf->runs[ext->run].page) + off;
-		if (!ext->nr) {
-			ext->pfn = pfn;
-			limit = min(limit - 1, ~pfn & ext->boundary) + 1;
-		} else if (pfn != ext->pfn + ext->nr) {
+		left = heap_run_pages(buf, run) - off;
+		if (left > limit - nr) {
+			nr = limit;
 			break;
 		}
-		left = heap_run_pages(buf, ext->run) - off;
-		if (left > limit - ext->nr)
-			left = limit - ext->nr;
-		else
-			ext->run++;
-		ext->nr += left;
-		ext->next += left;
-	} while (ext->nr < limit);
+		nr += left;
+		off = 0;
+		run++;
+	} while (nr < limit && page_to_pfn(buf->runs[run].page) == pfn + nr);
+
+	ext->run = run;
+	ext->next += nr;
+	ext->pfn = pfn;
+	ext->nr = nr;
 	return true;
 }

@@ -91,18 +91,6 @@ struct heap_pages {
 };
 
 /**
- * struct heap_attachment - what a buffer knows about a device
- * @node: in &heap_pages.attachments, protected by &heap_pages.lock
- * @dev: the device; immutable
- * @mappings: of &struct heap_mapping, likewise
- */
-struct heap_attachment {
-	struct list_head node;
-	struct device *dev;
-	struct list_head mappings;
-};
-
-/**
  * struct heap_step - part of a mapping, contiguous in memory and for the device
  * @addr: for the device
  * @len: bytes
@@ -118,6 +106,7 @@ struct heap_step {
  * @all: in the list of those of all buffers, heap-pages-kept.c
  * @attach: the attachment; immutable
  * @sgt: the table, of the importer while @busy, who may change lengths in it
+ * @segment: that of a table which has just one
  * @steps: what it was when it was made, in order, to maintain parts; NULL if
  *	nothing has to be maintained, or memory was short; immutable
  * @num_steps: how many; immutable
@@ -130,11 +119,28 @@ struct heap_mapping {
 	struct list_head all;
 	struct dma_buf_attachment *attach;
 	struct sg_table sgt;
+	struct scatterlist segment;
 	struct heap_step *steps;
 	unsigned int num_steps;
 	enum dma_data_direction dir;
 	bool busy;
 	bool used;
+};
+
+/**
+ * struct heap_attachment - what a buffer knows about a device
+ * @node: in &heap_pages.attachments, protected by &heap_pages.lock
+ * @dev: the device; immutable
+ * @mappings: of &struct heap_mapping, likewise
+ * @first: memory for one of them, as hardly any device has two
+ * @first_taken: @first is in use; protected as @node
+ */
+struct heap_attachment {
+	struct list_head node;
+	struct device *dev;
+	struct list_head mappings;
+	struct heap_mapping first;
+	bool first_taken;
 };
 
 /**

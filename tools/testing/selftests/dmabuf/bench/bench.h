@@ -103,7 +103,7 @@ void bench_file_drop(struct file *file);
 /* bench_device.c */
 int bench_device_init(void);
 void bench_device_exit(void);
-bool bench_device_has_iommu(void);
+enum bench_path bench_device_path(void);
 int bench_buffer_op(struct bench_held *held, struct bench_buffer *arg);
 void bench_drop_attachments(struct bench_held *held);
 

@@ -65,6 +65,18 @@ enum bench_op {
 };
 
 /**
+ * enum bench_path - what is between the device and memory
+ */
+enum bench_path {
+	/* nothing */
+	BENCH_PATH_DIRECT,
+	/* an IOMMU */
+	BENCH_PATH_IOMMU,
+	/* bounce buffers, to which and from which all is copied */
+	BENCH_PATH_BOUNCE,
+};
+
+/**
  * struct bench_buffer - something to do with a buffer
  * @fd: the buffer
  * @op: enum bench_op
@@ -102,7 +114,7 @@ struct bench_fences {
 #define BENCH_IOC_EXPORT	_IO('B', 7)
 /* Have so many buffers without fd around, more or fewer than before. */
 #define BENCH_IOC_LIVE		_IO('B', 8)
-/* Is the device that maps behind an IOMMU? */
-#define BENCH_IOC_HAS_IOMMU	_IO('B', 9)
+/* How the device that maps reaches memory: one of enum bench_path. */
+#define BENCH_IOC_PATH		_IO('B', 9)
 
 #endif /* _DMABUF_BENCH_ABI_H */

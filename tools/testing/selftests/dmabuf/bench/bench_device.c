@@ -67,9 +67,13 @@ void bench_device_exit(void)
 		platform_device_unregister(bench_platform);
 }
 
-bool bench_device_has_iommu(void)
+enum bench_path bench_device_path(void)
 {
-	return device_iommu_mapped(bench_dev);
+	if (device_iommu_mapped(bench_dev))
+		return BENCH_PATH_IOMMU;
+	/* Only bounce buffers come in limited pieces. */
+	return dma_max_mapping_size(bench_dev) < SIZE_MAX ?
+		BENCH_PATH_BOUNCE : BENCH_PATH_DIRECT;
 }
 
 static int op_get_put(struct dma_buf *dmabuf)

@@ -163,8 +163,8 @@ static long bench_ioctl_locked(struct bench_held *held, unsigned int cmd,
 	case BENCH_IOC_SIGNAL:
 		bench_signal(held);
 		return 0;
-	case BENCH_IOC_HAS_IOMMU:
-		return bench_device_has_iommu();
+	case BENCH_IOC_PATH:
+		return bench_device_path();
 	}
 	return -ENOTTY;
 }

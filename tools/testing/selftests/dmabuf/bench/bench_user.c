@@ -9,7 +9,9 @@
  * if this kernel cannot do it, and `skipped` if the sizes before say that it
  * would take too long.
  *
- * usage: bench_user [--iommu] [--list] [GLOB]
+ * usage: bench_user [--path direct|iommu|bounce] [--list] [GLOB]
+ *
+ * The path is what is between the device and memory; there are cases for each.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -258,39 +260,50 @@ static void calibrate(void)
 	overhead = best;
 }
 
+static const char *const path_names[] = {
+	[BENCH_PATH_DIRECT] = "direct",
+	[BENCH_PATH_IOMMU] = "iommu",
+	[BENCH_PATH_BOUNCE] = "bounce",
+};
+
+static enum bench_path find_path(const char *name)
+{
+	int path = BENCH_PATH_BOUNCE;
+
+	while (path >= 0 && strcmp(path_names[path], name ? name : ""))
+		path--;
+	if (path < 0) {
+		errno = EINVAL;
+		die("--path");
+	}
+	return path;
+}
+
 /* 10,000 buffers, and as many fences, need as many files. */
-static void prepare(bool iommu)
+static void prepare(enum bench_path path)
 {
 	struct rlimit files = { .rlim_cur = 200000, .rlim_max = 200000 };
 
 	bench_fd = must(open("/dev/dmabuf-bench", O_RDWR | O_CLOEXEC),
 			"/dev/dmabuf-bench");
 	must(setrlimit(RLIMIT_NOFILE, &files), "RLIMIT_NOFILE");
-	if (iommu && !must(ioctl(bench_fd, BENCH_IOC_HAS_IOMMU), "HAS_IOMMU")) {
+	if (must(ioctl(bench_fd, BENCH_IOC_PATH), "BENCH_IOC_PATH") != (int)path) {
 		errno = ENODEV;
-		die("--iommu, but the device is not behind one");
+		die("--path is not that of the device");
 	}
 	calibrate();
 }
 
-int main(int argc, char **argv)
+static void run_cases(enum bench_path path)
 {
-	bool iommu = false;
-	int i;
-
-	for (i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--iommu"))
-			iommu = true;
-		else if (!strcmp(argv[i], "--list"))
-			only_list = true;
-		else
-			glob = argv[i];
-	}
-	if (!only_list)
-		prepare(iommu);
-	if (iommu) {
+	switch (path) {
+	case BENCH_PATH_IOMMU:
 		run_user_cases(iommu_cases);
-	} else {
+		break;
+	case BENCH_PATH_BOUNCE:
+		run_user_cases(bounce_cases);
+		break;
+	case BENCH_PATH_DIRECT:
 		if (!only_list)
 			run_module_cases();
 		run_user_cases(fence_cases);
@@ -299,6 +312,24 @@ int main(int argc, char **argv)
 		run_user_cases(udmabuf_cases);
 		run_user_cases(memory_cases);
 	}
+}
+
+int main(int argc, char **argv)
+{
+	enum bench_path path = BENCH_PATH_DIRECT;
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--path"))
+			path = find_path(argv[++i]);
+		else if (!strcmp(argv[i], "--list"))
+			only_list = true;
+		else
+			glob = argv[i];
+	}
+	if (!only_list)
+		prepare(path);
+	run_cases(path);
 	if (!only_list)
 		puts("bench done");
 	return 0;

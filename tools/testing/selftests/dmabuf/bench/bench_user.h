@@ -54,8 +54,9 @@ extern const struct user_case heap_cases[];
 extern const struct user_case fence_cases[];
 extern const struct user_case memory_cases[];
 extern const struct user_case udmabuf_cases[];
-/* for the guest whose device is behind an IOMMU */
+/* for a device behind an IOMMU, and one that needs bounce buffers */
 extern const struct user_case iommu_cases[];
+extern const struct user_case bounce_cases[];
 
 /* /dev/dmabuf-bench */
 extern int bench_fd;
