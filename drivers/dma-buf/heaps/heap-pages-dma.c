@@ -56,13 +56,14 @@
  */
 int heap_pages_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
-	struct heap_attachment *att = kzalloc(sizeof(*att), GFP_KERNEL);
+	struct heap_attachment *att = kmalloc(sizeof(*att), GFP_KERNEL);
 	struct heap_pages *buf = dmabuf->priv;
 
 	if (!att)
 		return -ENOMEM;
 	att->dev = attach->dev;
 	INIT_LIST_HEAD(&att->mappings);
+	att->first_taken = false;
 	attach->priv = att;
 	guard(mutex)(&buf->lock);
 	list_add(&att->node, &buf->attachments);
@@ -96,44 +97,56 @@ static void heap_segments_start(struct heap_extent *ext,
 	ext->boundary = dma_get_seg_boundary(dev) >> PAGE_SHIFT;
 }
 
-static void heap_segment_set(struct scatterlist *sg,
-			     const struct heap_extent *ext)
+/* Two walks: a table has to know the number of segments when it is allocated. */
+static int heap_pages_fill_table(const struct heap_pages *buf,
+				 struct device *dev, struct sg_table *sgt)
 {
-	sg_set_page(sg, pfn_to_page(ext->pfn), ext->nr << PAGE_SHIFT, 0);
+	struct heap_extent ext;
+	struct scatterlist *sg;
+	unsigned int n = 0;
+	int ret;
+
+	heap_segments_start(&ext, buf, dev);
+	while (heap_extent_next(&ext))
+		n++;
+	ret = sg_alloc_table(sgt, n, GFP_KERNEL);
+	if (ret)
+		return ret;
+
+	sg = sgt->sgl;
+	heap_segments_start(&ext, buf, dev);
+	while (heap_extent_next(&ext)) {
+		sg_set_page(sg, pfn_to_page(ext.pfn), ext.nr << PAGE_SHIFT, 0);
+		sg = sg_next(sg);
+	}
+	return 0;
 }
 
-/*
- * A table of one segment lies in the mapping. For others there are two walks: the
- * number of segments has to be known when it is allocated.
- */
+/* Is it in one piece, and may one segment hold that? */
+static bool heap_pages_is_segment(const struct heap_pages *buf,
+				  struct device *dev)
+{
+	unsigned long mask = dma_get_seg_boundary(dev) >> PAGE_SHIFT;
+
+	return buf->nr_runs == 1 &&
+	       buf->nr_pages <= heap_pages_max_segment(buf, dev) &&
+	       buf->nr_pages - 1 <= (~page_to_pfn(buf->runs[0].page) & mask);
+}
+
 static int heap_mapping_make_table(struct heap_mapping *map,
 				   const struct heap_pages *buf)
 {
 	struct device *dev = map->attach->dev;
-	struct heap_extent ext;
-	struct scatterlist *sg;
-	unsigned int n = 1;
-	int ret;
 
-	heap_segments_start(&ext, buf, dev);
-	heap_extent_next(&ext);
-	if (ext.next == ext.end) {
-		sg_init_table(&map->segment, 1);
-		heap_segment_set(&map->segment, &ext);
-		map->sgt.sgl = &map->segment;
-		map->sgt.nents = 1;
-		map->sgt.orig_nents = 1;
-		return 0;
-	}
+	if (!heap_pages_is_segment(buf, dev))
+		return heap_pages_fill_table(buf, dev, &map->sgt);
 
-	while (heap_extent_next(&ext))
-		n++;
-	ret = sg_alloc_table(&map->sgt, n, GFP_KERNEL);
-	if (ret)
-		return ret;
-	heap_segments_start(&ext, buf, dev);
-	for (sg = map->sgt.sgl; heap_extent_next(&ext); sg = sg_next(sg))
-		heap_segment_set(sg, &ext);
+	sg_init_table(&map->segment, 1);
+	sg_set_page(&map->segment, buf->runs[0].page,
+		    buf->nr_pages << PAGE_SHIFT, 0);
+	map->sgt.sgl = &map->segment;
+	map->sgt.nents = 1;
+	map->sgt.orig_nents = 1;
 	return 0;
 }
 
@@ -163,8 +176,15 @@ static struct heap_mapping *heap_mapping_alloc(struct dma_buf_attachment *attach
 		map = kmalloc(sizeof(*map), GFP_KERNEL);
 	else
 		att->first_taken = true;
-	if (map)
-		*map = (struct heap_mapping){ .attach = attach, .dir = dir };
+	if (!map)
+		return NULL;
+	map->attach = attach;
+	map->dir = dir;
+	map->sgt = (struct sg_table){};
+	map->steps = NULL;
+	map->num_steps = 0;
+	map->busy = false;
+	map->used = false;
 	return map;
 }
 
@@ -249,13 +269,16 @@ void heap_mapping_destroy(struct heap_mapping *map)
 
 /*
  * Does a mapping stay with its attachment? Not if it may take up bounce buffers;
- * which parts really do is not worth finding out.
+ * which parts really do is not worth finding out. If the device is coherent and
+ * has never had any, none does.
  */
 static bool heap_mapping_is_kept(const struct heap_pages *buf,
 				 struct device *dev)
 {
-	return !buf->ops->fresh_mappings && !dma_addressing_limited(dev) &&
-	       !is_swiotlb_force_bounce(dev);
+	if (buf->ops->fresh_mappings)
+		return false;
+	return !dma_dev_need_sync(dev) ||
+	       (!dma_addressing_limited(dev) && !is_swiotlb_force_bounce(dev));
 }
 
 static struct heap_mapping *heap_attachment_idle(struct heap_attachment *att)

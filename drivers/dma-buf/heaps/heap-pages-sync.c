@@ -57,59 +57,61 @@ static void heap_mapping_sync_part(struct heap_mapping *map, struct device *dev,
 	}
 }
 
-static void heap_mapping_sync(struct heap_mapping *map, struct device *dev,
-			      const struct heap_sync *sync, bool whole)
+/*
+ * Only mappings that a device uses right now matter: idle ones have been handed
+ * to the CPU already.
+ */
+static noinline void heap_attachment_sync(struct heap_attachment *att,
+					  const struct heap_sync *sync)
 {
-	enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
+	struct heap_mapping *map;
 
-	if (!whole && map->steps)
-		heap_mapping_sync_part(map, dev, sync);
-	else if (sync->begin)
-		dma_sync_sgtable_for_cpu(dev, &map->sgt, dir);
-	else
-		dma_sync_sgtable_for_device(dev, &map->sgt, dir);
+	list_for_each_entry(map, &att->mappings, node) {
+		bool whole = sync->len == map->attach->dmabuf->size;
+		enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
+
+		if (!map->busy)
+			continue;
+		if (!whole && map->steps)
+			heap_mapping_sync_part(map, att->dev, sync);
+		else if (sync->begin)
+			dma_sync_sgtable_for_cpu(att->dev, &map->sgt, dir);
+		else
+			dma_sync_sgtable_for_device(att->dev, &map->sgt, dir);
+	}
 }
 
 /*
  * The kernel's mapping may alias in a cache that is indexed by address. The
  * functions behind it take the length as an int.
  */
-static void heap_pages_sync_vaddr(const struct heap_pages *buf,
-				  const struct heap_sync *sync)
+static noinline void heap_vaddr_sync(void *vaddr, const struct heap_sync *sync)
 {
 	size_t pos = sync->offset, end = sync->offset + sync->len, len;
 
-	lockdep_assert_held(&buf->lock);
-	if (!buf->vaddr || !is_vmalloc_addr(buf->vaddr))
+	if (!is_vmalloc_addr(vaddr))
 		return;
 	for (; pos < end; pos += len) {
 		len = min_t(size_t, end - pos, SZ_1G);
 		if (sync->begin)
-			invalidate_kernel_vmap_range(buf->vaddr + pos, len);
+			invalidate_kernel_vmap_range(vaddr + pos, len);
 		else
-			flush_kernel_vmap_range(buf->vaddr + pos, len);
+			flush_kernel_vmap_range(vaddr + pos, len);
 	}
 }
 
-/*
- * Only devices that have the buffer mapped right now matter: idle mappings have
- * been handed to the CPU already. Nor do coherent ones that reach all memory.
- */
+/* Of coherent devices that reach all memory nothing has to be done. */
 static void heap_pages_sync(struct heap_pages *buf,
 			    const struct heap_sync *sync)
 {
-	bool whole = sync->len == buf->nr_pages << PAGE_SHIFT;
 	struct heap_attachment *att;
-	struct heap_mapping *map;
 
-	heap_pages_sync_vaddr(buf, sync);
-	list_for_each_entry(att, &buf->attachments, node) {
-		if (!dma_dev_need_sync(att->dev))
-			continue;
-		list_for_each_entry(map, &att->mappings, node)
-			if (map->busy)
-				heap_mapping_sync(map, att->dev, sync, whole);
-	}
+	lockdep_assert_held(&buf->lock);
+	if (buf->vaddr)
+		heap_vaddr_sync(buf->vaddr, sync);
+	list_for_each_entry(att, &buf->attachments, node)
+		if (dma_dev_need_sync(att->dev))
+			heap_attachment_sync(att, sync);
 }
 
 /**
