@@ -84,6 +84,9 @@ static inline bool dma_resv_was_used(struct dma_resv *obj)
 /* dma-fence.c */
 void dma_fence_destroy_begin(struct dma_fence *fence);
 
+/* dma-fence-unwrap.c */
+unsigned int dma_fence_unwrap_count(struct dma_fence *fence);
+
 /* dma-fence-stub.c */
 void dma_fence_init_broken(struct dma_fence *fence);
 

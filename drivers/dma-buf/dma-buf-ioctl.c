@@ -129,21 +129,10 @@ static long ioctl_export_sync_file(struct dma_buf *dmabuf,
 	return 0;
 }
 
-static unsigned int count_fences(struct dma_fence *fence)
-{
-	struct dma_fence_unwrap cursor;
-	struct dma_fence *leaf;
-	unsigned int num = 0;
-
-	dma_fence_unwrap_for_each(leaf, &cursor, fence)
-		num++;
-	return num;
-}
-
 static long add_fences(struct dma_buf *dmabuf, struct dma_fence *fence,
 		       enum dma_resv_usage usage)
 {
-	unsigned int num = count_fences(fence);
+	unsigned int num = dma_fence_unwrap_count(fence);
 	struct dma_fence_unwrap cursor;
 	struct dma_fence *leaf;
 	int ret;

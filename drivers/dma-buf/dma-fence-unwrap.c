@@ -69,6 +69,31 @@ struct dma_fence *dma_fence_unwrap_next(struct dma_fence_unwrap *cursor)
 }
 EXPORT_SYMBOL_GPL(dma_fence_unwrap_next);
 
+/**
+ * dma_fence_unwrap_count - how many fences a visit sees
+ * @fence: chain, array or plain fence
+ *
+ * Later there may be fewer, as chains lose links that have signalled; never more.
+ *
+ * Context: Any.
+ * Return: The number.
+ */
+unsigned int dma_fence_unwrap_count(struct dma_fence *fence)
+{
+	struct dma_fence *link;
+	unsigned int count = 0;
+
+	if (!dma_fence_is_container(fence))
+		return 1;
+	dma_fence_chain_for_each(link, fence) {
+		struct dma_fence *contained = dma_fence_chain_contained(link);
+		struct dma_fence_array *array = to_dma_fence_array(contained);
+
+		count += array ? array->num_fences : 1;
+	}
+	return count;
+}
+
 /* What one look at all the fences of a merge tells. */
 struct survey {
 	/* Fences that are pending. */

@@ -9,8 +9,6 @@
 #include <linux/anon_inodes.h>
 #include <linux/build_bug.h>
 #include <linux/cleanup.h>
-#include <linux/dma-fence-array.h>
-#include <linux/dma-fence-chain.h>
 #include <linux/dma-fence-unwrap.h>
 #include <linux/dma-fence.h>
 #include <linux/export.h>
@@ -262,21 +260,6 @@ static void sync_fence_describe(struct sync_file *sync_file,
 		ktime_to_ns(dma_fence_timestamp(fence)) : 0;
 }
 
-/* So many as the walk of dma_fence_unwrap_for_each() has steps. */
-static u32 sync_file_count_fences(struct sync_file *sync_file)
-{
-	struct dma_fence *link;
-	u32 count = 0;
-
-	dma_fence_chain_for_each(link, sync_file->fence) {
-		struct dma_fence *fence = dma_fence_chain_contained(link);
-		struct dma_fence_array *array = to_dma_fence_array(fence);
-
-		count += array ? array->num_fences : 1;
-	}
-	return count;
-}
-
 /*
  * A few fences at a time go to the user's array: no memory is needed, whatever
  * the size of it. The cursor holds what it stands on, so that the copy may sleep.
@@ -338,7 +321,7 @@ static long sync_file_ioctl_info(struct sync_file *sync_file,
 	if (info.flags || info.pad)
 		return -EINVAL;
 
-	count = sync_file_count_fences(sync_file);
+	count = dma_fence_unwrap_count(sync_file->fence);
 	if (!info.num_fences) {
 		info.status = dma_fence_get_status(sync_file->fence);
 		info.num_fences = count;

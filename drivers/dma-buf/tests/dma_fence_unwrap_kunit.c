@@ -14,6 +14,7 @@
 #include <linux/prandom.h>
 #include <linux/slab.h>
 
+#include "../dma-buf-internal.h"
 #include "mock.h"
 
 #define NUM 6
@@ -89,8 +90,10 @@ static void expect_visit(struct kunit *test, struct dma_fence *head, int num,
 	}
 	KUNIT_EXPECT_EQ(test, i, num);
 	KUNIT_EXPECT_NULL(test, cursor.chain);
-	if (head)
-		KUNIT_EXPECT_EQ(test, kref_read(&head->refcount), refs);
+	if (!head)
+		return;
+	KUNIT_EXPECT_EQ(test, dma_fence_unwrap_count(head), num);
+	KUNIT_EXPECT_EQ(test, kref_read(&head->refcount), refs);
 }
 
 static void visit_of_each_shape(struct kunit *test)
