@@ -161,9 +161,9 @@ static inline bool dma_resv_list_stands_for(struct dma_resv_list *list,
  * @usage: and its usage
  *
  * That of an earlier fence of its timeline, or else, when three quarters of the
- * slots are in use, one whose fence has signalled. The timeline's comes first: were another one taken, a reader who has
- * passed that would find the earlier fence signalled and see no work, although
- * there was some all the time.
+ * slots are in use, one whose fence has signalled. The timeline's comes first:
+ * were another one taken, a reader who has passed that would find the earlier
+ * fence signalled and see no work, although there was some all the time.
  *
  * Context: Any, lock held.
  * Return: Number of the slot, or DMA_RESV_NO_SLOT.

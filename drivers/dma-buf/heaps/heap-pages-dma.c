@@ -152,8 +152,11 @@ static int heap_mapping_make_table(struct heap_mapping *map,
 
 static void heap_mapping_free(struct heap_mapping *map)
 {
-	struct heap_attachment *att = map->attach->priv;
+	struct heap_attachment *att;
 
+	if (!map)
+		return;
+	att = map->attach->priv;
 	if (map->sgt.sgl != &map->segment)
 		sg_free_table(&map->sgt);
 	kvfree(map->steps);
@@ -163,8 +166,7 @@ static void heap_mapping_free(struct heap_mapping *map)
 		kfree(map);
 }
 
-DEFINE_FREE(heap_mapping_free, struct heap_mapping *,
-	    if (_T) heap_mapping_free(_T))
+DEFINE_FREE(heap_mapping_free, struct heap_mapping *, heap_mapping_free(_T))
 
 static struct heap_mapping *heap_mapping_alloc(struct dma_buf_attachment *attach,
 					       enum dma_data_direction dir)
