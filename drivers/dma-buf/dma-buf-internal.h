@@ -84,6 +84,17 @@ static inline bool dma_resv_was_used(struct dma_resv *obj)
 /* dma-fence.c */
 void dma_fence_destroy_begin(struct dma_fence *fence);
 
+/*
+ * As dma_fence_get_status(), in an RCU read section: so long the maker lives after
+ * signalling, at the least.
+ */
+static inline int dma_fence_get_status_rcu(struct dma_fence *fence)
+{
+	if (!dma_fence_is_signaled(fence))
+		return 0;
+	return fence->error < 0 ? fence->error : 1;
+}
+
 /* dma-fence-unwrap.c */
 unsigned int dma_fence_unwrap_count(struct dma_fence *fence);
 

@@ -25,7 +25,9 @@
  * from there, as fences signal, on to the next, in an irq_work, as the callback
  * itself runs under the lock of a fence. When none is left it wakes all
  * pollers, once. An armed callback holds a reference to the file, so the buffer
- * stays although all descriptors may be closed.
+ * stays although all descriptors may be closed. While the fence that it is on
+ * has not signalled, the answer is that there is work, even if that fence was
+ * replaced in the reservation object since.
  *
  * *Locking.* The lock of the wait queue &dma_buf.poll protects
  * &dma_buf_poll_wait.armed; who has set it owns the rest of the structure until
@@ -132,14 +134,22 @@ static bool arm(struct dma_buf_poll_wait *wait, struct dma_fence *fence,
 	return false;
 }
 
-/* Has the fence that the callback is on still to signal? A wake-up follows. */
+/*
+ * Has the fence that the callback is on still to signal? A wake-up follows. It
+ * needs no reference for that: if it is still the one, it has not been let go
+ * meanwhile, nor its memory become another fence.
+ */
 static bool is_waiting(struct dma_buf_poll_wait *wait)
 {
 	struct dma_fence *fence;
 
 	guard(rcu)();
 	fence = rcu_dereference(wait->fence);
-	return fence && !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);
+	if (!fence || test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
+		return false;
+	/* The flag before the second look. */
+	smp_rmb();
+	return rcu_access_pointer(wait->fence) == fence;
 }
 
 /* Is there something to wait for? If so, a wake-up will come. */

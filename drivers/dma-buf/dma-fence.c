@@ -409,9 +409,8 @@ EXPORT_SYMBOL(dma_fence_remove_callback);
  */
 int dma_fence_get_status(struct dma_fence *fence)
 {
-	if (!dma_fence_is_signaled(fence))
-		return 0;
-	return fence->error < 0 ? fence->error : 1;
+	guard(rcu)();
+	return dma_fence_get_status_rcu(fence);
 }
 EXPORT_SYMBOL(dma_fence_get_status);
 

@@ -71,8 +71,8 @@ static inline struct dma_fence *dma_resv_list_entry(struct dma_resv_list *list,
 
 /*
  * The first list of an object is of DMA_RESV_LIST_MIN slots, and those of up to
- * DMA_RESV_LIST_SHORT have no index but are searched from end to end. Both fill
- * a slab object to the last byte.
+ * DMA_RESV_LIST_SHORT have no index but are searched from end to end. On 64 bit
+ * both fill a slab object, of 96 and of 192 bytes, to the last byte.
  */
 #define DMA_RESV_LIST_MIN 7
 #define DMA_RESV_LIST_SHORT 19

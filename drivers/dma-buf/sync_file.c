@@ -243,19 +243,19 @@ static void sync_fence_describe(struct sync_file *sync_file,
 				struct dma_fence *fence,
 				struct sync_fence_info *info)
 {
+	guard(rcu)();
 	memset(info, 0, sizeof(*info));
 	if (fence == sync_file->fence) {
 		strscpy(info->obj_name, sync_file->timeline_name);
 		strscpy(info->driver_name, sync_file->driver_name);
 	} else {
 		/* In a container; only the maker of a pending one is asked. */
-		guard(rcu)();
 		strscpy(info->obj_name, dma_fence_timeline_name(fence));
 		strscpy(info->driver_name, dma_fence_driver_name(fence));
 	}
 
 	/* The time goes with the status, even if it signals just now. */
-	info->status = dma_fence_get_status(fence);
+	info->status = dma_fence_get_status_rcu(fence);
 	info->timestamp_ns = info->status ?
 		ktime_to_ns(dma_fence_timestamp(fence)) : 0;
 }

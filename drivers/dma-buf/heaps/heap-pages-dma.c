@@ -42,8 +42,8 @@
  * and others wait for it.
  *
  * *Locking.* All of that is protected by &heap_pages.lock, which is held while a
- * mapping is made or given up: only the shrinker comes without the reservation
- * lock, and that does not wait.
+ * mapping is made or given up. So it is outside memory reclaim, and the shrinker,
+ * who is inside, only tries to take it.
  */
 
 /**
@@ -73,7 +73,8 @@ int heap_pages_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 /*
  * The longest segment for a device, in pages. Devices that state no limit are
  * assumed to have a low one, which must not tear contiguous memory apart: their
- * drivers just expect one segment. A bounce buffer holds no more than it does.
+ * drivers just expect one segment. Nor must the size of a bounce buffer, unless
+ * there is no other way: contiguous memory is placed where devices reach it.
  */
 static unsigned long heap_pages_max_segment(const struct heap_pages *buf,
 					    struct device *dev)
@@ -83,63 +84,54 @@ static unsigned long heap_pages_max_segment(const struct heap_pages *buf,
 
 	if (buf->ops->contiguous && !stated)
 		max = UINT_MAX;
-	max = min(max, dma_max_mapping_size(dev));
+	if (!buf->ops->contiguous || is_swiotlb_force_bounce(dev))
+		max = min(max, dma_max_mapping_size(dev));
 	return max(max >> PAGE_SHIFT, 1UL);
 }
 
-/* A walk over what one segment each may hold. */
-static void heap_segments_start(struct heap_extent *ext,
-				const struct heap_pages *buf,
-				struct device *dev)
-{
-	heap_extent_start(ext, buf, 0, buf->nr_pages,
-			  heap_pages_max_segment(buf, dev));
-	ext->boundary = dma_get_seg_boundary(dev) >> PAGE_SHIFT;
-}
-
 /* Two walks: a table has to know the number of segments when it is allocated. */
-static int heap_pages_fill_table(const struct heap_pages *buf,
-				 struct device *dev, struct sg_table *sgt)
+static int heap_pages_fill_table(const struct heap_extent *start,
+				 struct sg_table *sgt)
 {
-	struct heap_extent ext;
+	struct heap_extent ext = *start;
 	struct scatterlist *sg;
 	unsigned int n = 0;
 	int ret;
 
-	heap_segments_start(&ext, buf, dev);
 	while (heap_extent_next(&ext))
 		n++;
 	ret = sg_alloc_table(sgt, n, GFP_KERNEL);
 	if (ret)
 		return ret;
 
-	sg = sgt->sgl;
-	heap_segments_start(&ext, buf, dev);
-	while (heap_extent_next(&ext)) {
+	ext = *start;
+	for (sg = sgt->sgl; heap_extent_next(&ext); sg = sg_next(sg))
 		sg_set_page(sg, pfn_to_page(ext.pfn), ext.nr << PAGE_SHIFT, 0);
-		sg = sg_next(sg);
-	}
 	return 0;
 }
 
 /* Is it in one piece, and may one segment hold that? */
 static bool heap_pages_is_segment(const struct heap_pages *buf,
-				  struct device *dev)
+				  const struct heap_extent *start)
 {
-	unsigned long mask = dma_get_seg_boundary(dev) >> PAGE_SHIFT;
+	unsigned long pfn = page_to_pfn(buf->runs[0].page);
 
-	return buf->nr_runs == 1 &&
-	       buf->nr_pages <= heap_pages_max_segment(buf, dev) &&
-	       buf->nr_pages - 1 <= (~page_to_pfn(buf->runs[0].page) & mask);
+	return buf->nr_runs == 1 && buf->nr_pages <= start->max &&
+	       buf->nr_pages - 1 <= (~pfn & start->boundary);
 }
 
 static int heap_mapping_make_table(struct heap_mapping *map,
 				   const struct heap_pages *buf)
 {
 	struct device *dev = map->attach->dev;
+	struct heap_extent start;
 
-	if (!heap_pages_is_segment(buf, dev))
-		return heap_pages_fill_table(buf, dev, &map->sgt);
+	/* Asked for once: what a device can do may change. */
+	heap_extent_start(&start, buf, 0, buf->nr_pages,
+			  heap_pages_max_segment(buf, dev));
+	start.boundary = dma_get_seg_boundary(dev) >> PAGE_SHIFT;
+	if (!heap_pages_is_segment(buf, &start))
+		return heap_pages_fill_table(&start, &map->sgt);
 
 	sg_init_table(&map->segment, 1);
 	sg_set_page(&map->segment, buf->runs[0].page,
@@ -160,6 +152,8 @@ static void heap_mapping_free(struct heap_mapping *map)
 	if (map->sgt.sgl != &map->segment)
 		sg_free_table(&map->sgt);
 	kvfree(map->steps);
+	/* Unmapped once more, by mistake, the first is found to be idle. */
+	map->busy = false;
 	if (map == &att->first)
 		att->first_taken = false;
 	else

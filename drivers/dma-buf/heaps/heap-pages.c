@@ -34,9 +34,9 @@
  * *Locking.* &heap_pages.lock protects the list of attachments, whether their
  * mappings are in use, the kernel's mapping and @begun. It nests inside the
  * reservation lock, which map, unmap and vmap are called with; the brackets of
- * CPU access take it alone, because their callers hold whatever they like. It
- * is never held while memory is allocated or mapped. The order of all locks is
- * stated in dma-buf-attach.c.
+ * CPU access take it alone, because their callers hold whatever they like. Like
+ * the reservation lock it is outside memory reclaim: mappings are made under it.
+ * The order of all locks is stated in dma-buf-attach.c.
  */
 
 /* A table of this many runs is allocated first, and doubled when full. */
