@@ -192,8 +192,8 @@ unsigned int dma_resv_list_find_in_index(struct dma_resv_list *list,
  * dma_resv_list_find_done - a slot whose fence has signalled
  * @list: a list with a slot in use
  *
- * Looks at the next two slots only, which is enough to reuse slots as fast as
- * fences are added. It is done before each fence that is.
+ * Looks at the next two slots only, which is enough to reuse them as fast as
+ * fences are added.
  *
  * Context: Any, lock held.
  * Return: Number of the slot, or DMA_RESV_NO_SLOT.

@@ -103,5 +103,10 @@ int sync_file_new(unsigned int n);
 void signal_fences(void);
 /* write one byte a page */
 void touch(char *p, uint64_t size);
+/*
+ * Does this thread run as soon as it is woken? Else that is up to what the
+ * scheduler thinks of it at the time, which differs from boot to boot.
+ */
+void set_urgent(bool urgent);
 
 #endif /* _BENCH_USER_H */

@@ -178,7 +178,8 @@ static void *signaller(void *arg)
 
 /*
  * One waiter sleeps in poll until all n fences of a buffer have signalled, one
- * after the other: from the first signal until it is back.
+ * after the other: from the first signal until it is back, which is at once when
+ * it is woken.
  */
 static int run_poll_wake(struct measure *m, uint64_t n, long arg)
 {
@@ -190,9 +191,11 @@ static int run_poll_wake(struct measure *m, uint64_t n, long arg)
 	errno = pthread_create(&thread, NULL, signaller, m);
 	if (errno)
 		die("pthread_create");
+	set_urgent(true);
 	must(poll(&p, 1, -1), "poll");
 	/* it may be back before signal_fences() is, but not before start() */
 	stop(m, 1);
+	set_urgent(false);
 	pthread_join(thread, NULL);
 	close(p.fd);
 	return 0;

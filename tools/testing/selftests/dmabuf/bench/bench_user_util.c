@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -147,4 +148,12 @@ void touch(char *p, uint64_t size)
 		/* nobody reads it: the compiler must not think so */
 		__asm__ volatile("" : : : "memory");
 	}
+}
+
+void set_urgent(bool urgent)
+{
+	struct sched_param param = { .sched_priority = urgent ? 1 : 0 };
+
+	must(sched_setscheduler(0, urgent ? SCHED_FIFO : SCHED_OTHER, &param),
+	     "sched_setscheduler");
 }
