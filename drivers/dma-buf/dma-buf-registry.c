@@ -141,8 +141,8 @@ static void show_attachments(struct seq_file *seq, struct dma_buf *dmabuf)
 	guard(spinlock)(&dmabuf->lock);
 	list_for_each_entry(attach, &dmabuf->attachments, node)
 		seq_printf(seq, "\t%s\n", dev_name(attach->dev));
-	seq_printf(seq, "Total %u devices attached\n\n",
-		   dmabuf->num_attachments);
+	seq_put_decimal_ull(seq, "Total ", dmabuf->num_attachments);
+	seq_puts(seq, " devices attached\n\n");
 }
 
 static void show_buffer(struct seq_file *seq, struct dma_buf *dmabuf)
