@@ -100,7 +100,10 @@ static noinline void heap_vaddr_sync(void *vaddr, const struct heap_sync *sync)
 	}
 }
 
-/* Of coherent devices that reach all memory nothing has to be done. */
+/*
+ * Of coherent devices that reach all memory nothing has to be done. What there is
+ * for others is out of line, as most are like that.
+ */
 static void heap_pages_sync(struct heap_pages *buf,
 			    const struct heap_sync *sync)
 {

@@ -90,4 +90,31 @@ TEST_F(sync, device_sees_what_the_cpu_wrote)
 	EXPECT_TRUE(all_bytes(self->out + end, SIZE - end, 0x5a));
 }
 
+/* A device that takes a segment of any length, which a bounce buffer does not. */
+TEST(map_more_than_a_bounce_buffer_holds)
+{
+	struct dmabuf_importer_segment segments[256];
+	int imp, dev, fd, att, num, i;
+	__u64 length = 0;
+
+	if (missing(IMPORTER_PATH))
+		SKIP(return, NEEDS_IMPORTER);
+	if (missing(SYSTEM_HEAP))
+		SKIP(return, NEEDS_HEAP);
+	imp = imp_open();
+	dev = imp_dev(imp, SW, 0);
+	ASSERT_LT(0, dev);
+	fd = heap_alloc(256 * PAGE);
+	ASSERT_LE(0, fd);
+	att = imp_attach(imp, dev, fd);
+	ASSERT_LT(0, att);
+	num = imp_map(imp, att, DMABUF_IMPORTER_READ, segments, 256);
+	ASSERT_LT(0, num);
+	for (i = 0; i < num; i++)
+		length += segments[i].length;
+	EXPECT_EQ(256 * PAGE, length);
+	close(fd);
+	close(imp);
+}
+
 TEST_HARNESS_MAIN

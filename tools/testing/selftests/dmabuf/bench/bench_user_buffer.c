@@ -178,7 +178,7 @@ static int sync_range(int fd)
 	return ret ?: ioctl(fd, IOCTL_SYNC_PARTIAL, &arg);
 }
 
-/* What is synchronised: the whole, or a range; while no device has it mapped. */
+/* The whole that no device has mapped, or that one has; a range of the latter. */
 enum { SYNC_UNMAPPED, SYNC_MAPPED, SYNC_RANGE };
 #define SYNC(kind, backing) ((kind) | (backing) << 2)
 
