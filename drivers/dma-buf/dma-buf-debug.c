@@ -68,6 +68,18 @@ struct sg_table *dma_buf_debug_wrap(struct sg_table *sgt)
 }
 
 /**
+ * dma_buf_debug_real - look at the exporter's table
+ * @sgt: from dma_buf_debug_wrap()
+ *
+ * Context: Any.
+ * Return: The table that the exporter returned.
+ */
+struct sg_table *dma_buf_debug_real(struct sg_table *sgt)
+{
+	return container_of(sgt, struct wrapper, table)->real;
+}
+
+/**
  * dma_buf_debug_unwrap - get the exporter's table back
  * @sgt: from dma_buf_debug_wrap(); it is freed
  *
@@ -92,7 +104,8 @@ struct sg_table *dma_buf_debug_unwrap(struct sg_table *sgt)
  */
 void dma_buf_debug_detach(struct dma_buf_attachment *attach)
 {
-	WARN_ONCE(attach->map_count && !attach->sgt,
+	/* All users share what is kept in no particular way. */
+	WARN_ONCE(attach->map_count && (!attach->sgt || attach->keep),
 		  "dma_buf: %s detaches with %u mappings\n",
 		  dev_name(attach->dev), attach->map_count);
 }

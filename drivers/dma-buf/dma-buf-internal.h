@@ -38,6 +38,29 @@ int dma_buf_check_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
 long dma_buf_count_users(struct dma_buf *dmabuf);
 int dma_buf_file_init(void);
 
+/* dma-buf-map.c */
+int dma_buf_map_on_attach(struct dma_buf_attachment *attach);
+void dma_buf_unmap_on_detach(struct dma_buf_attachment *attach);
+void dma_buf_drop_kept(struct dma_buf_attachment *attach);
+
+/* Does the importer have what the core keeps for it? */
+static inline bool dma_buf_kept_is_busy(struct dma_buf_attachment *attach)
+{
+	return attach->keep && attach->idle_dir == DMA_NONE;
+}
+
+static inline bool dma_buf_kept_is_idle(struct dma_buf_attachment *attach)
+{
+	return attach->idle_dir != DMA_NONE;
+}
+
+/* dma-buf-kept.c */
+void dma_buf_kept_add(struct dma_buf_attachment *attach);
+void dma_buf_kept_del(struct dma_buf_attachment *attach);
+#if IS_ENABLED(CONFIG_KUNIT)
+unsigned long dma_buf_shrink_kept(unsigned long nr);
+#endif
+
 /* dma-buf-ioctl.c */
 long dma_buf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
@@ -54,10 +77,16 @@ int dma_buf_registry_init(void);
 /* dma-buf-debug.c */
 #ifdef CONFIG_DMABUF_DEBUG
 struct sg_table *dma_buf_debug_wrap(struct sg_table *sgt);
+struct sg_table *dma_buf_debug_real(struct sg_table *sgt);
 struct sg_table *dma_buf_debug_unwrap(struct sg_table *sgt);
 void dma_buf_debug_detach(struct dma_buf_attachment *attach);
 #else
 static inline struct sg_table *dma_buf_debug_wrap(struct sg_table *sgt)
+{
+	return sgt;
+}
+
+static inline struct sg_table *dma_buf_debug_real(struct sg_table *sgt)
 {
 	return sgt;
 }

@@ -53,8 +53,11 @@ static bool is_exportable(const struct dma_buf_export_info *info)
 		return false;
 	if (!ops->pin != !ops->unpin)
 		return false;
-	/* A mapping that is kept cannot follow memory that moves. */
-	return !(ops->cache_sgt_mapping && ops->pin);
+	if (!ops->keep_mapping != !ops->begin_device_access ||
+	    !ops->keep_mapping != !ops->end_device_access)
+		return false;
+	/* One for all cannot follow memory that moves, nor change hands. */
+	return !(ops->cache_sgt_mapping && (ops->pin || ops->keep_mapping));
 }
 
 /**

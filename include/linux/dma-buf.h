@@ -30,15 +30,35 @@ struct dma_resv;
 struct module;
 
 /**
+ * enum dma_buf_keep - what becomes of a mapping while nobody uses it
+ */
+enum dma_buf_keep {
+	/** @DMA_BUF_KEEP_NEVER: It goes with unmap. */
+	DMA_BUF_KEEP_NEVER,
+	/**
+	 * @DMA_BUF_KEEP_IDLE: It is kept for the next map; the memory is the
+	 * CPU's meanwhile.
+	 */
+	DMA_BUF_KEEP_IDLE,
+	/**
+	 * @DMA_BUF_KEEP_AS_IS: Likewise, and nothing has to be done to hand
+	 * the memory over, as for devices that are coherent.
+	 */
+	DMA_BUF_KEEP_AS_IS,
+};
+
+/**
  * struct dma_buf_ops - what an exporter implements
  *
- * Of these @map_dma_buf, @unmap_dma_buf and @release are mandatory, and @pin
- * and @unpin come together.
+ * Of these @map_dma_buf, @unmap_dma_buf and @release are mandatory. @pin and
+ * @unpin come together, and so do @keep_mapping, @begin_device_access and
+ * @end_device_access.
  */
 struct dma_buf_ops {
 	/**
 	 * @cache_sgt_mapping: the mapping of an attachment is kept from the
-	 * first map until detach. Not together with @pin.
+	 * first map until detach, shared by all who map it. Not together with
+	 * @pin or @keep_mapping.
 	 */
 	bool cache_sgt_mapping;
 
@@ -97,6 +117,37 @@ struct dma_buf_ops {
 	void (*unmap_dma_buf)(struct dma_buf_attachment *attach,
 			      struct sg_table *sgt,
 			      enum dma_data_direction direction);
+
+	/**
+	 * @keep_mapping: What may become of the mapping that @map_dma_buf has
+	 * just made, once the importer has unmapped it? If it is kept it ends
+	 * by @unmap_dma_buf, used or not, when the device detaches or maps in
+	 * another direction, when the memory moves or is short. Optional.
+	 *
+	 * Context: As @map_dma_buf. From then on @unmap_dma_buf is called in
+	 * memory reclaim, too: no lock is taken there that is held while
+	 * memory is allocated, other than the reservation lock.
+	 * Return: &enum dma_buf_keep.
+	 */
+	enum dma_buf_keep (*keep_mapping)(struct dma_buf_attachment *attach);
+
+	/**
+	 * @begin_device_access: The importer takes up a mapping that was kept
+	 * by DMA_BUF_KEEP_IDLE: hand the memory over to the device.
+	 *
+	 * Context: As @map_dma_buf.
+	 */
+	void (*begin_device_access)(struct dma_buf_attachment *attach,
+				    struct sg_table *sgt);
+
+	/**
+	 * @end_device_access: The importer is done with such a mapping: hand
+	 * the memory back to the CPU.
+	 *
+	 * Context: As @map_dma_buf.
+	 */
+	void (*end_device_access)(struct dma_buf_attachment *attach,
+				  struct sg_table *sgt);
 
 	/**
 	 * @release: The last reference is gone, free what is behind
@@ -285,6 +336,14 @@ struct dma_buf_attachment {
 	enum dma_data_direction dir;
 	/** @peer2peer: may be given memory that is no RAM. */
 	bool peer2peer;
+	/** @used: @sgt was taken up again since the shrinker looked at it. */
+	bool used;
+	/** @keep: how @sgt is kept; not at all, if all users share it. */
+	enum dma_buf_keep keep;
+	/** @idle_dir: @dir while nobody has an @sgt that is kept, or DMA_NONE. */
+	enum dma_data_direction idle_dir;
+	/** @kept_node: in the list of all that is kept, if @keep says so. */
+	struct list_head kept_node;
 	/** @map_count: tables that the importer has; reservation lock. */
 	unsigned int map_count;
 	/** @pin_count: pins that the importer has; reservation lock. */

@@ -19,31 +19,19 @@
 #include "heap-pages.h"
 
 /**
- * DOC: kept mappings
+ * DOC: mappings of page-backed buffers
  *
- * Importers map a buffer before each piece of work and unmap it afterwards. To
- * set up and tear down an IOMMU mapping every time costs more than the work
- * often does, so unmap only hands the memory back to the CPU (a no-op for
- * coherent devices), and keeps mapping and table with the attachment. The next
- * map in the same direction takes it up again; one in another direction drops
- * it, as do detach and lack of memory (heap-pages-kept.c). A maker may choose to
- * have none kept.
- *
- * A mapping is *busy* while an importer has its table, which it may modify
- * until it unmaps. So a table is never handed out twice: an attachment that is
- * mapped again while it is busy gets a second mapping, and of the idle ones
- * one is kept.
- *
- * An idle mapping belongs to the CPU, as memory that is not mapped at all. The
- * cache is not touched when it is dropped: that would throw away what the CPU
- * wrote in the meantime.
- *
- * Mappings that go through a bounce buffer are not kept: that memory is scarce
+ * The core keeps them from unmap to the next map, unless the maker chooses to
+ * have none kept, or they may go through bounce buffers: that memory is scarce
  * and others wait for it.
  *
- * *Locking.* All of that is protected by &heap_pages.lock, which is held while a
- * mapping is made or given up. So it is outside memory reclaim, and the shrinker,
- * who is inside, only tries to take it.
+ * A mapping is *busy* while the memory is the device's. If it is not, it is the
+ * CPU's, and the cache is not touched when the mapping ends: that would throw
+ * away what the CPU wrote in the meantime.
+ *
+ * *Locking.* Mappings are made and ended under the reservation lock; for CPU
+ * access, which does not take that, &heap_pages.lock protects the list of them
+ * and whether they are busy.
  */
 
 /**
@@ -152,8 +140,6 @@ static void heap_mapping_free(struct heap_mapping *map)
 	if (map->sgt.sgl != &map->segment)
 		sg_free_table(&map->sgt);
 	kvfree(map->steps);
-	/* Unmapped once more, by mistake, the first is found to be idle. */
-	map->busy = false;
 	if (map == &att->first)
 		att->first_taken = false;
 	else
@@ -179,8 +165,7 @@ static struct heap_mapping *heap_mapping_alloc(struct dma_buf_attachment *attach
 	map->sgt = (struct sg_table){};
 	map->steps = NULL;
 	map->num_steps = 0;
-	map->busy = false;
-	map->used = false;
+	map->busy = true;
 	return map;
 }
 
@@ -220,7 +205,7 @@ static void heap_mapping_note_steps(struct heap_mapping *map,
 	}
 }
 
-/* Made, and the device's; in no list yet. */
+/* Made, and the device's; in no list yet. Not under a lock that reclaim takes. */
 static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attach,
 						enum dma_data_direction dir)
 {
@@ -247,13 +232,7 @@ static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attac
 	return no_free_ptr(map);
 }
 
-/**
- * heap_mapping_destroy - give up a mapping
- * @map: a mapping that is in no list
- *
- * Context: Process, may sleep, &heap_pages.lock held. The device is still there.
- */
-void heap_mapping_destroy(struct heap_mapping *map)
+static void heap_mapping_destroy(struct heap_mapping *map)
 {
 	struct device *dev = map->attach->dev;
 
@@ -261,30 +240,6 @@ void heap_mapping_destroy(struct heap_mapping *map)
 		dma_sync_sgtable_for_cpu(dev, &map->sgt, map->dir);
 	dma_unmap_sgtable(dev, &map->sgt, map->dir, DMA_ATTR_SKIP_CPU_SYNC);
 	heap_mapping_free(map);
-}
-
-/*
- * Does a mapping stay with its attachment? Not if it may take up bounce buffers;
- * which parts really do is not worth finding out. If the device is coherent and
- * has never had any, none does.
- */
-static bool heap_mapping_is_kept(const struct heap_pages *buf,
-				 struct device *dev)
-{
-	if (buf->ops->fresh_mappings)
-		return false;
-	return !dma_dev_need_sync(dev) ||
-	       (!dma_addressing_limited(dev) && !is_swiotlb_force_bounce(dev));
-}
-
-static struct heap_mapping *heap_attachment_idle(struct heap_attachment *att)
-{
-	struct heap_mapping *map;
-
-	list_for_each_entry(map, &att->mappings, node)
-		if (!map->busy)
-			return map;
-	return NULL;
 }
 
 /**
@@ -304,29 +259,29 @@ struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
+	map = heap_mapping_create(attach, dir);
+	if (IS_ERR(map))
+		return ERR_CAST(map);
 	guard(mutex)(&buf->lock);
-	map = heap_attachment_idle(att);
-	if (map && map->dir == dir) {
-		dma_sync_sgtable_for_device(att->dev, &map->sgt, dir);
-		map->used = true;
-	} else {
-		if (map) {
-			heap_mapping_del(map);
-			heap_mapping_destroy(map);
-		}
-		map = heap_mapping_create(attach, dir);
-		if (IS_ERR(map))
-			return ERR_CAST(map);
-		heap_mapping_add(map);
-	}
-	map->busy = true;
+	list_add(&map->node, &att->mappings);
 	return &map->sgt;
+}
+
+static struct heap_mapping *heap_attachment_find(struct heap_attachment *att,
+						 struct sg_table *sgt)
+{
+	struct heap_mapping *map;
+
+	list_for_each_entry(map, &att->mappings, node)
+		if (&map->sgt == sgt)
+			return map;
+	return NULL;
 }
 
 /**
  * heap_pages_unmap - &dma_buf_ops.unmap_dma_buf of page-backed buffers
  * @attach: the attachment
- * @sgt: a table from heap_pages_map(), as it was then; if it is kept already
+ * @sgt: a table from heap_pages_map(), as it was then; if it is not mapped
  *	nothing is done, with a warning
  * @dir: direction of that
  *
@@ -335,23 +290,79 @@ struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		      enum dma_data_direction dir)
 {
-	struct heap_mapping *map = container_of(sgt, struct heap_mapping, sgt);
-	struct heap_attachment *att = attach->priv;
 	struct heap_pages *buf = attach->dmabuf->priv;
+	struct heap_mapping *map;
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	guard(mutex)(&buf->lock);
-	/* Twice, while another one of the attachment is in use. */
-	if (WARN_ON_ONCE(!map->busy))
-		return;
-	if (heap_mapping_is_kept(buf, att->dev) && !heap_attachment_idle(att)) {
-		dma_sync_sgtable_for_cpu(att->dev, sgt, map->dir);
-		map->busy = false;
-	} else {
-		heap_mapping_del(map);
-		heap_mapping_destroy(map);
+	scoped_guard(mutex, &buf->lock) {
+		map = heap_attachment_find(attach->priv, sgt);
+		/* Twice, while the importer has another one. */
+		if (WARN_ON_ONCE(!map))
+			return;
+		list_del(&map->node);
 	}
+	heap_mapping_destroy(map);
+}
+
+/**
+ * heap_pages_keep - &dma_buf_ops.keep_mapping of page-backed buffers
+ * @attach: the attachment, whose first mapping has been made
+ *
+ * Which parts of a mapping are in bounce buffers is not worth finding out. If the
+ * device is coherent and has never had any, none is.
+ *
+ * Context: Process.
+ * Return: &enum dma_buf_keep.
+ */
+enum dma_buf_keep heap_pages_keep(struct dma_buf_attachment *attach)
+{
+	struct heap_pages *buf = attach->dmabuf->priv;
+	struct device *dev = attach->dev;
+
+	if (buf->ops->fresh_mappings)
+		return DMA_BUF_KEEP_NEVER;
+	if (!dma_dev_need_sync(dev))
+		return DMA_BUF_KEEP_AS_IS;
+	if (dma_addressing_limited(dev) || is_swiotlb_force_bounce(dev))
+		return DMA_BUF_KEEP_NEVER;
+	return DMA_BUF_KEEP_IDLE;
+}
+
+/**
+ * heap_pages_begin_device - &dma_buf_ops.begin_device_access
+ * @attach: the attachment
+ * @sgt: a table from heap_pages_map()
+ *
+ * Context: Process, may sleep. Takes &heap_pages.lock.
+ */
+void heap_pages_begin_device(struct dma_buf_attachment *attach,
+			     struct sg_table *sgt)
+{
+	struct heap_mapping *map = container_of(sgt, struct heap_mapping, sgt);
+	struct heap_pages *buf = attach->dmabuf->priv;
+
+	guard(mutex)(&buf->lock);
+	dma_sync_sgtable_for_device(attach->dev, sgt, map->dir);
+	map->busy = true;
+}
+
+/**
+ * heap_pages_end_device - &dma_buf_ops.end_device_access
+ * @attach: the attachment
+ * @sgt: a table from heap_pages_map()
+ *
+ * Context: Process, may sleep. Takes &heap_pages.lock.
+ */
+void heap_pages_end_device(struct dma_buf_attachment *attach,
+			   struct sg_table *sgt)
+{
+	struct heap_mapping *map = container_of(sgt, struct heap_mapping, sgt);
+	struct heap_pages *buf = attach->dmabuf->priv;
+
+	guard(mutex)(&buf->lock);
+	dma_sync_sgtable_for_cpu(attach->dev, sgt, map->dir);
+	map->busy = false;
 }
 
 /**
@@ -366,15 +377,12 @@ void heap_pages_detach(struct dma_buf *dmabuf,
 {
 	struct heap_attachment *att = attach->priv;
 	struct heap_pages *buf = dmabuf->priv;
-	struct heap_mapping *map;
+	struct heap_mapping *map, *next;
 
-	/* With the lock, or the shrinker might come to it in between. */
-	guard(mutex)(&buf->lock);
-	list_del(&att->node);
-	while ((map = list_first_entry_or_null(&att->mappings,
-					       struct heap_mapping, node))) {
-		heap_mapping_del(map);
+	scoped_guard(mutex, &buf->lock)
+		list_del(&att->node);
+	/* Of an importer that has forgotten to unmap. */
+	list_for_each_entry_safe(map, next, &att->mappings, node)
 		heap_mapping_destroy(map);
-	}
 	kfree(att);
 }

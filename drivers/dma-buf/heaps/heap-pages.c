@@ -31,12 +31,12 @@
  * of equal size. Their table is not changed after export, so everybody reads
  * it without a lock. Nothing is filled in lazily but the mappings of devices.
  *
- * *Locking.* &heap_pages.lock protects the list of attachments, whether their
- * mappings are in use, the kernel's mapping and @begun. It nests inside the
- * reservation lock, which map, unmap and vmap are called with; the brackets of
- * CPU access take it alone, because their callers hold whatever they like. Like
- * the reservation lock it is outside memory reclaim: mappings are made under it.
- * The order of all locks is stated in dma-buf-attach.c.
+ * *Locking.* &heap_pages.lock protects the list of attachments and their
+ * mappings, the kernel's mapping and @begun. It nests inside the reservation lock,
+ * which map, unmap and vmap are called with; the brackets of CPU access take it
+ * alone, because their callers hold whatever they like. Memory reclaim takes it,
+ * to end a mapping that is kept, so nothing is allocated under it. The order of all
+ * locks is stated in dma-buf-attach.c.
  */
 
 /* A table of this many runs is allocated first, and doubled when full. */
@@ -52,6 +52,9 @@ static const struct dma_buf_ops heap_pages_dma_buf_ops = {
 	.detach = heap_pages_detach,
 	.map_dma_buf = heap_pages_map,
 	.unmap_dma_buf = heap_pages_unmap,
+	.keep_mapping = heap_pages_keep,
+	.begin_device_access = heap_pages_begin_device,
+	.end_device_access = heap_pages_end_device,
 	.release = heap_pages_release,
 	.begin_cpu_access = heap_pages_begin_cpu,
 	.end_cpu_access = heap_pages_end_cpu,

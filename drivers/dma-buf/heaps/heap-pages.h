@@ -10,6 +10,7 @@
 #define _HEAP_PAGES_H
 
 #include <linux/cleanup.h>
+#include <linux/dma-buf.h>
 #include <linux/dma-direction.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
@@ -18,10 +19,7 @@
 #include <linux/types.h>
 
 struct device;
-struct dma_buf;
-struct dma_buf_attachment;
 struct dma_heap_ops;
-struct iosys_map;
 struct vm_area_struct;
 
 /**
@@ -43,7 +41,8 @@ struct heap_pages_ops {
 
 	/**
 	 * @fresh_mappings: each time that a device maps a buffer the mapping
-	 * is made anew, and goes with unmap; else it is kept for the next time.
+	 * is made anew, and goes with unmap; else the core may keep it for the
+	 * next time.
 	 */
 	bool fresh_mappings;
 
@@ -103,20 +102,17 @@ struct heap_step {
 /**
  * struct heap_mapping - a buffer mapped for a device
  * @node: in &heap_attachment.mappings
- * @all: in the list of those of all buffers, heap-pages-kept.c
  * @attach: the attachment; immutable
- * @sgt: the table, of the importer while @busy, who may change lengths in it
+ * @sgt: the table, of the importer, who may change lengths in it
  * @segment: that of a table which has just one
  * @steps: what it was when it was made, in order, to maintain parts; NULL if
  *	nothing has to be maintained, or memory was short; immutable
  * @num_steps: how many; immutable
  * @dir: direction; immutable
- * @busy: an importer has it; protected as @node, by &heap_pages.lock
- * @used: taken up again since the shrinker looked at it; likewise
+ * @busy: the memory is the device's; protected as @node, by &heap_pages.lock
  */
 struct heap_mapping {
 	struct list_head node;
-	struct list_head all;
 	struct dma_buf_attachment *attach;
 	struct sg_table sgt;
 	struct scatterlist segment;
@@ -124,7 +120,6 @@ struct heap_mapping {
 	unsigned int num_steps;
 	enum dma_data_direction dir;
 	bool busy;
-	bool used;
 };
 
 /**
@@ -133,7 +128,7 @@ struct heap_mapping {
  * @dev: the device; immutable
  * @mappings: of &struct heap_mapping, likewise
  * @first: memory for one of them, as hardly any device has two
- * @first_taken: @first is in use; protected as @node
+ * @first_taken: @first is in use; protected by the reservation lock
  */
 struct heap_attachment {
 	struct list_head node;
@@ -192,7 +187,11 @@ struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 				enum dma_data_direction dir);
 void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		      enum dma_data_direction dir);
-void heap_mapping_destroy(struct heap_mapping *map);
+enum dma_buf_keep heap_pages_keep(struct dma_buf_attachment *attach);
+void heap_pages_begin_device(struct dma_buf_attachment *attach,
+			     struct sg_table *sgt);
+void heap_pages_end_device(struct dma_buf_attachment *attach,
+			   struct sg_table *sgt);
 
 /* heap-pages-sync.c: the CPU and devices in turn */
 int heap_pages_begin_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir);
@@ -203,11 +202,6 @@ int heap_pages_begin_cpu_partial(struct dma_buf *dmabuf,
 int heap_pages_end_cpu_partial(struct dma_buf *dmabuf,
 			       enum dma_data_direction dir, size_t offset,
 			       size_t len);
-
-/* heap-pages-kept.c: which mappings there are, and which to give up */
-void heap_mapping_add(struct heap_mapping *map);
-void heap_mapping_del(struct heap_mapping *map);
-unsigned long heap_mappings_shrink(unsigned long nr);
 
 /* heap-pages-cpu.c: what processes and the kernel need */
 int heap_pages_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);

@@ -38,45 +38,49 @@ static void no_ops(struct mock_exporter *exp)
 	exp->info.ops = NULL;
 }
 
-static void no_map(struct mock_exporter *exp)
-{
-	exp->ops.map_dma_buf = NULL;
+#define WITHOUT(op) \
+static void no_##op(struct mock_exporter *exp) \
+{ \
+	exp->ops.op = NULL; \
 }
 
-static void no_unmap(struct mock_exporter *exp)
-{
-	exp->ops.unmap_dma_buf = NULL;
-}
-
-static void no_release(struct mock_exporter *exp)
-{
-	exp->ops.release = NULL;
-}
-
-static void no_pin(struct mock_exporter *exp)
-{
-	exp->ops.pin = NULL;
-}
-
-static void no_unpin(struct mock_exporter *exp)
-{
-	exp->ops.unpin = NULL;
-}
+WITHOUT(map_dma_buf)
+WITHOUT(unmap_dma_buf)
+WITHOUT(release)
+WITHOUT(pin)
+WITHOUT(unpin)
+WITHOUT(keep_mapping)
+WITHOUT(begin_device_access)
+WITHOUT(end_device_access)
 
 static void pin_and_cache(struct mock_exporter *exp)
 {
+	exp->ops.keep_mapping = NULL;
+	exp->ops.begin_device_access = NULL;
+	exp->ops.end_device_access = NULL;
+	exp->ops.cache_sgt_mapping = true;
+}
+
+static void keep_and_cache(struct mock_exporter *exp)
+{
+	exp->ops.pin = NULL;
+	exp->ops.unpin = NULL;
 	exp->ops.cache_sgt_mapping = true;
 }
 
 static const struct export_param export_params[] = {
 	{ "no priv", no_priv },
 	{ "no operations", no_ops },
-	{ "no map_dma_buf", no_map },
-	{ "no unmap_dma_buf", no_unmap },
+	{ "no map_dma_buf", no_map_dma_buf },
+	{ "no unmap_dma_buf", no_unmap_dma_buf },
 	{ "no release", no_release },
 	{ "unpin alone", no_pin },
 	{ "pin alone", no_unpin },
 	{ "pin and cache_sgt_mapping", pin_and_cache },
+	{ "keep_mapping without begin_device_access", no_begin_device_access },
+	{ "keep_mapping without end_device_access", no_end_device_access },
+	{ "device access without keep_mapping", no_keep_mapping },
+	{ "keep_mapping and cache_sgt_mapping", keep_and_cache },
 };
 
 KUNIT_ARRAY_PARAM_DESC(export_bad, export_params, desc);
@@ -85,7 +89,8 @@ static void dma_buf_export_bad_info(struct kunit *test)
 {
 	const struct export_param *param = test->param_value;
 	struct mock_exporter *exp = mock_exporter_create(test, SIZE,
-							 MOCK_DYNAMIC);
+							 MOCK_DYNAMIC |
+							 MOCK_KEPT);
 
 	param->spoil(exp);
 	mock_warn_begin(test);

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mappings of page-backed buffers that are kept: what lack of memory, detach
- * and the maker's choice do to them.
+ * What page-backed buffers let the core do with their mappings, and what they do
+ * when they are given back in the wrong way.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
 #include <kunit/test.h>
-#include <linux/cleanup.h>
 #include <linux/dma-buf.h>
-#include <linux/err.h>
+#include <linux/dma-map-ops.h>
+#include <linux/dma-resv.h>
+#include <linux/sched/mm.h>
 
-#include "../heaps/heap-pages.h"
+#include "../dma-buf-internal.h"
 #include "heap_mock.h"
 #include "mock.h"
 
@@ -24,78 +25,68 @@ static struct heap_mock_import import_create(struct kunit *test)
 
 static void map_once(struct kunit *test, struct heap_mock_import *imp)
 {
-	struct sg_table *sgt = heap_mock_map(imp->attach, DMA_TO_DEVICE);
+	struct sg_table *sgt = dma_buf_map_attachment_unlocked(imp->attach,
+							       DMA_TO_DEVICE);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	heap_mock_unmap(imp->attach, sgt, DMA_TO_DEVICE);
+	dma_buf_unmap_attachment_unlocked(imp->attach, sgt, DMA_TO_DEVICE);
 }
 
-static void shrink_drops_what_is_kept(struct kunit *test)
+static struct heap_mapping *only_mapping(struct heap_mock_import *imp)
+{
+	struct heap_attachment *att = imp->attach->priv;
+
+	return list_first_entry(&att->mappings, struct heap_mapping, node);
+}
+
+/* What the memory of one that is idle is subject to, the DMA API checks. */
+static void core_keeps_the_mapping(struct kunit *test)
+{
+	struct heap_mock_import imp = import_create(test);
+	bool changes_hands = dma_dev_need_sync(imp.dev);
+	struct heap_mapping *map;
+
+	map_once(test, &imp);
+	KUNIT_ASSERT_EQ(test, 1, heap_mock_mappings(imp.attach));
+	KUNIT_EXPECT_EQ(test, imp.attach->keep,
+			changes_hands ? DMA_BUF_KEEP_IDLE : DMA_BUF_KEEP_AS_IS);
+	map = only_mapping(&imp);
+	KUNIT_EXPECT_EQ(test, map->busy, !changes_hands);
+	for (int i = 0; i < 3; i++) {
+		map_once(test, &imp);
+		KUNIT_EXPECT_EQ(test, 1, heap_mock_mappings(imp.attach));
+		KUNIT_EXPECT_PTR_EQ(test, map, only_mapping(&imp));
+	}
+	heap_mock_detach(&imp);
+}
+
+/* Lockdep sees that reclaim may take the locks. */
+static void reclaim_ends_the_mapping(struct kunit *test)
 {
 	struct heap_mock_import imp = import_create(test);
 
 	map_once(test, &imp);
-	KUNIT_EXPECT_EQ(test, 1, heap_mock_mappings(imp.attach));
-	KUNIT_EXPECT_LE(test, 1, heap_mappings_shrink(ALL));
+	fs_reclaim_acquire(GFP_KERNEL);
+	KUNIT_EXPECT_LE(test, 1, dma_buf_shrink_kept(ALL));
+	fs_reclaim_release(GFP_KERNEL);
 	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(imp.attach));
-	KUNIT_EXPECT_EQ(test, 0, heap_mappings_shrink(ALL));
-	/* As good as new. */
 	map_once(test, &imp);
 	KUNIT_EXPECT_EQ(test, 1, heap_mock_mappings(imp.attach));
 	heap_mock_detach(&imp);
-	KUNIT_EXPECT_EQ(test, 0, heap_mappings_shrink(ALL));
 }
 
-static void shrink_leaves_what_is_in_use(struct kunit *test)
+/* It might sit in bounce buffers, which others wait for. */
+static void mapping_of_a_limited_device_is_not_kept(struct kunit *test)
 {
-	struct heap_mock_import imp = import_create(test);
-	struct sg_table *sgt;
+	struct heap_mock *mock = heap_mock_create(test);
+	struct page *page = heap_mock_add(mock, 0);
+	struct heap_mock_import imp = heap_mock_attach(test, mock);
 
-	heap_mappings_shrink(ALL);
-	/* Once kept, and taken up again. */
+	/* It reaches this page, but not all that is beyond. */
+	imp.dev->bus_dma_limit = PFN_PHYS(page_to_pfn(page) + 1) - 1;
 	map_once(test, &imp);
-	sgt = heap_mock_map(imp.attach, DMA_TO_DEVICE);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	KUNIT_EXPECT_EQ(test, 0, heap_mappings_shrink(ALL));
-	KUNIT_EXPECT_EQ(test, 1, heap_mock_mappings(imp.attach));
-	heap_mock_unmap(imp.attach, sgt, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(imp.attach));
 	heap_mock_detach(&imp);
-}
-
-/* What is mapped again and again is passed by once. */
-static void shrink_spares_what_is_used(struct kunit *test)
-{
-	struct heap_mock_import old = import_create(test);
-	struct heap_mock_import new = import_create(test);
-
-	heap_mappings_shrink(ALL);
-	map_once(test, &new);
-	map_once(test, &old);
-	map_once(test, &new);
-	KUNIT_EXPECT_EQ(test, 1, heap_mappings_shrink(2));
-	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(old.attach));
-	KUNIT_EXPECT_EQ(test, 1, heap_mock_mappings(new.attach));
-	KUNIT_EXPECT_EQ(test, 1, heap_mappings_shrink(1));
-	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(new.attach));
-	heap_mock_detach(&old);
-	heap_mock_detach(&new);
-}
-
-/* Reclaim may come from wherever memory is allocated: it waits for nobody. */
-static void shrink_passes_a_busy_buffer_by(struct kunit *test)
-{
-	struct heap_mock_import busy = import_create(test);
-	struct heap_mock_import idle = import_create(test);
-
-	heap_mappings_shrink(ALL);
-	map_once(test, &busy);
-	map_once(test, &idle);
-	scoped_guard(mutex, &busy.mock->buf->lock)
-		KUNIT_EXPECT_EQ(test, 1, heap_mappings_shrink(2));
-	KUNIT_EXPECT_EQ(test, 1, heap_mock_mappings(busy.attach));
-	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(idle.attach));
-	heap_mock_detach(&busy);
-	heap_mock_detach(&idle);
 }
 
 static void maker_may_choose_fresh_mappings(struct kunit *test)
@@ -119,23 +110,34 @@ static void unmap_twice_warns(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b);
-	heap_mock_unmap(imp.attach, a, DMA_TO_DEVICE);
-	mock_warn_begin(test);
-	heap_mock_unmap(imp.attach, a, DMA_TO_DEVICE);
-	mock_warn_end(test, "heap_pages_unmap", 1);
-	KUNIT_EXPECT_EQ(test, 2, heap_mock_mappings(imp.attach));
 	heap_mock_unmap(imp.attach, b, DMA_TO_DEVICE);
+	mock_warn_begin(test);
+	heap_mock_unmap(imp.attach, b, DMA_TO_DEVICE);
+	mock_warn_end(test, "heap_pages_unmap", 1);
 	KUNIT_EXPECT_EQ(test, 1, heap_mock_mappings(imp.attach));
+	heap_mock_unmap(imp.attach, a, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(imp.attach));
+	heap_mock_detach(&imp);
+}
+
+static void detach_ends_what_is_left(struct kunit *test)
+{
+	struct heap_mock_import imp = import_create(test);
+
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, heap_mock_map(imp.attach,
+							 DMA_TO_DEVICE));
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, heap_mock_map(imp.attach,
+							 DMA_FROM_DEVICE));
 	heap_mock_detach(&imp);
 }
 
 static struct kunit_case heap_pages_kept_cases[] = {
-	KUNIT_CASE(shrink_drops_what_is_kept),
-	KUNIT_CASE(shrink_leaves_what_is_in_use),
-	KUNIT_CASE(shrink_spares_what_is_used),
-	KUNIT_CASE(shrink_passes_a_busy_buffer_by),
+	KUNIT_CASE(core_keeps_the_mapping),
+	KUNIT_CASE(reclaim_ends_the_mapping),
+	KUNIT_CASE(mapping_of_a_limited_device_is_not_kept),
 	KUNIT_CASE(maker_may_choose_fresh_mappings),
 	KUNIT_CASE(unmap_twice_warns),
+	KUNIT_CASE(detach_ends_what_is_left),
 	{}
 };
 
@@ -145,5 +147,3 @@ static struct kunit_suite heap_pages_kept_suite = {
 };
 
 kunit_test_suite(heap_pages_kept_suite);
-
-MODULE_LICENSE("GPL");

@@ -32,7 +32,8 @@ struct mapping {
 };
 
 static const char * const op_names[] = {
-	"attach", "detach", "pin", "unpin", "map", "unmap", "release",
+	"attach", "detach", "pin", "unpin", "map", "unmap", "keep",
+	"begin_device_access", "end_device_access", "release",
 	"begin_cpu_access", "end_cpu_access", "mmap", "vmap", "vunmap",
 	"move_notify", "(end)",
 };
@@ -175,6 +176,28 @@ static void mock_op_unmap(struct dma_buf_attachment *attach,
 	kfree(mapping);
 }
 
+static enum dma_buf_keep mock_op_keep(struct dma_buf_attachment *attach)
+{
+	struct mock_exporter *exp = attach->dmabuf->priv;
+
+	enter(exp, attach->dmabuf, MOCK_KEEP, true);
+	return exp->keep;
+}
+
+static void mock_op_begin_device(struct dma_buf_attachment *attach,
+				 struct sg_table *sgt)
+{
+	enter(attach->dmabuf->priv, attach->dmabuf, MOCK_BEGIN_DEVICE, true);
+	dma_sync_sgtable_for_device(attach->dev, sgt, attach->dir);
+}
+
+static void mock_op_end_device(struct dma_buf_attachment *attach,
+			       struct sg_table *sgt)
+{
+	enter(attach->dmabuf->priv, attach->dmabuf, MOCK_END_DEVICE, true);
+	dma_sync_sgtable_for_cpu(attach->dev, sgt, attach->dir);
+}
+
 static void mock_op_release(struct dma_buf *dmabuf)
 {
 	struct mock_exporter *exp = dmabuf->priv;
@@ -250,6 +273,9 @@ static const struct dma_buf_ops mock_ops = {
 	.unpin = mock_op_unpin,
 	.map_dma_buf = mock_op_map,
 	.unmap_dma_buf = mock_op_unmap,
+	.keep_mapping = mock_op_keep,
+	.begin_device_access = mock_op_begin_device,
+	.end_device_access = mock_op_end_device,
 	.release = mock_op_release,
 	.begin_cpu_access = mock_op_begin_cpu_access,
 	.end_cpu_access = mock_op_end_cpu_access,
@@ -324,6 +350,11 @@ struct mock_exporter *mock_exporter_create(struct kunit *test, size_t size,
 	if (!(flags & MOCK_DYNAMIC)) {
 		exp->ops.pin = NULL;
 		exp->ops.unpin = NULL;
+	}
+	if (!(flags & MOCK_KEPT)) {
+		exp->ops.keep_mapping = NULL;
+		exp->ops.begin_device_access = NULL;
+		exp->ops.end_device_access = NULL;
 	}
 	exp->info.exp_name = "mock";
 	exp->info.owner = THIS_MODULE;

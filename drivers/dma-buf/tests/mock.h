@@ -142,6 +142,9 @@ enum mock_op {
 	MOCK_UNPIN,
 	MOCK_MAP,
 	MOCK_UNMAP,
+	MOCK_KEEP,
+	MOCK_BEGIN_DEVICE,
+	MOCK_END_DEVICE,
 	MOCK_RELEASE,
 	MOCK_BEGIN_CPU_ACCESS,
 	MOCK_END_CPU_ACCESS,
@@ -156,8 +159,10 @@ enum mock_exporter_flags {
 	MOCK_STATIC = 0,
 	/* Has pin and unpin. */
 	MOCK_DYNAMIC = 1 << 0,
-	/* The core keeps the mappings. */
+	/* The core keeps the mappings, and all users share them. */
 	MOCK_CACHED = 1 << 1,
+	/* The core is told whether to keep the mappings. */
+	MOCK_KEPT = 1 << 2,
 };
 
 #define MOCK_LOG_SIZE 32
@@ -178,6 +183,7 @@ enum mock_exporter_flags {
  * @hook_data: for @hook
  * @map_null: map_dma_buf returns NULL
  * @map_empty_segment: map_dma_buf returns a table with a segment of length 0
+ * @keep: what keep_mapping returns
  * @mappings: what is mapped now
  * @direction: of the last map, begin_cpu_access or end_cpu_access
  * @vaddr: what vmap returned
@@ -199,6 +205,7 @@ struct mock_exporter {
 	void *hook_data;
 	bool map_null;
 	bool map_empty_segment;
+	enum dma_buf_keep keep;
 	/** @lock: protects @mappings */
 	spinlock_t lock;
 	struct list_head mappings;
