@@ -28,7 +28,7 @@
  * 5. &dma_fence.lock of an array or a chain, then that of a fence in it;
  * 6. &dma_buf.lock, the lock of &dma_buf.poll, and those of the lists of all
  *    buffers and of all mappings that are kept: nothing is taken under them but
- *    what waking a task takes.
+ *    what waking a task takes, and by a trylock a reservation lock.
  *
  * Called by importers *with* the reservation lock: dma_buf_pin(),
  * dma_buf_unpin(), dma_buf_map_attachment(), dma_buf_unmap_attachment(),
@@ -36,8 +36,10 @@
  * All others take it if they need it, those named _unlocked among them.
  *
  * Exporters are called *with* it for &dma_buf_ops.pin, &dma_buf_ops.unpin,
- * &dma_buf_ops.map_dma_buf, &dma_buf_ops.unmap_dma_buf, &dma_buf_ops.vmap and
- * &dma_buf_ops.vunmap, and *without* for all others. Importers are called with
+ * &dma_buf_ops.map_dma_buf, &dma_buf_ops.unmap_dma_buf,
+ * &dma_buf_ops.keep_mapping, &dma_buf_ops.begin_device_access,
+ * &dma_buf_ops.end_device_access, &dma_buf_ops.vmap and &dma_buf_ops.vunmap, and
+ * *without* for all others. Importers are called with
  * it for &dma_buf_attach_ops.move_notify.
  */
 

@@ -104,8 +104,8 @@ struct sg_table *dma_buf_debug_unwrap(struct sg_table *sgt)
  */
 void dma_buf_debug_detach(struct dma_buf_attachment *attach)
 {
-	/* All users share what is kept in no particular way. */
-	WARN_ONCE(attach->map_count && (!attach->sgt || attach->keep),
-		  "dma_buf: %s detaches with %u mappings\n",
-		  dev_name(attach->dev), attach->map_count);
+	/* What all users share goes with the attachment, with no unmap. */
+	WARN_ONCE(dma_buf_has_mapped(attach) && (!attach->sgt || attach->keep),
+		  "dma_buf: %s detaches without unmapping\n",
+		  dev_name(attach->dev));
 }

@@ -54,6 +54,12 @@ static inline bool dma_buf_kept_is_idle(struct dma_buf_attachment *attach)
 	return attach->idle_dir != DMA_NONE;
 }
 
+/* Does the importer have any table? */
+static inline bool dma_buf_has_mapped(struct dma_buf_attachment *attach)
+{
+	return attach->map_count || dma_buf_kept_is_busy(attach);
+}
+
 /* dma-buf-kept.c */
 void dma_buf_kept_add(struct dma_buf_attachment *attach);
 void dma_buf_kept_del(struct dma_buf_attachment *attach);

@@ -29,7 +29,8 @@
  * do detach, a move and lack of memory.
  *
  * A table is with one user at a time, who may change it until it unmaps. An
- * attachment that is mapped again meanwhile gets another one, which is not kept.
+ * attachment that is mapped again meanwhile gets another one, which is not kept,
+ * however often that happens.
  *
  * While nobody has it the memory belongs to the CPU, as memory that is not mapped
  * at all: &dma_buf_ops.end_device_access and &dma_buf_ops.begin_device_access
@@ -47,7 +48,7 @@
  * there. A reference to the buffer keeps the lock until it has been released.
  *
  * *Locking.* What is kept is protected by the reservation lock. The list has a
- * lock of its own, which is a leaf.
+ * lock of its own, under which nothing is waited for.
  */
 
 static LIST_HEAD(kept);

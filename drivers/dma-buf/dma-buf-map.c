@@ -61,10 +61,11 @@ static bool is_sound(struct sg_table *sgt)
  */
 static long wait_for_moves(struct dma_buf_attachment *attach)
 {
-	if (dma_buf_attachment_is_dynamic(attach))
+	struct dma_resv *resv = attach->dmabuf->resv;
+
+	if (dma_buf_attachment_is_dynamic(attach) || !dma_resv_was_used(resv))
 		return 0;
-	return dma_resv_wait_timeout(attach->dmabuf->resv,
-				     DMA_RESV_USAGE_KERNEL, true,
+	return dma_resv_wait_timeout(resv, DMA_RESV_USAGE_KERNEL, true,
 				     MAX_SCHEDULE_TIMEOUT);
 }
 
@@ -152,6 +153,8 @@ void dma_buf_drop_kept(struct dma_buf_attachment *attach)
 	attach->sgt = NULL;
 	if (idle)
 		unmap_memory(attach, sgt, attach->dir);
+	else
+		attach->map_count++;
 }
 
 /**
@@ -216,21 +219,31 @@ void dma_buf_unpin(struct dma_buf_attachment *attach)
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_unpin, DMA_BUF);
 
-/* Whoever keeps the memory in place by mapping it lets go of it by unmapping. */
-static enum dma_buf_keep ask_to_keep(struct dma_buf_attachment *attach)
+/*
+ * The core keeps a mapping if the exporter agrees, for all users or one at a time.
+ * Where mapping keeps the memory in place, unmapping has to let go of it.
+ */
+static void adopt(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		  enum dma_data_direction dir)
 {
 	const struct dma_buf_ops *ops = attach->dmabuf->ops;
 
-	if (!ops->keep_mapping || pins_on_map(attach))
-		return DMA_BUF_KEEP_NEVER;
-	return ops->keep_mapping(attach);
+	if (!ops->cache_sgt_mapping) {
+		if (!ops->keep_mapping || pins_on_map(attach))
+			return;
+		attach->keep = ops->keep_mapping(attach);
+		if (!attach->keep)
+			return;
+		dma_buf_kept_add(attach);
+	}
+	attach->sgt = sgt;
+	attach->dir = dir;
 }
 
-/* A mapping that was not there; kept if it may be and there is room for it. */
+/* A mapping that was not there. */
 static struct sg_table *map_anew(struct dma_buf_attachment *attach,
 				 enum dma_data_direction dir)
 {
-	bool shared = attach->dmabuf->ops->cache_sgt_mapping;
 	struct sg_table *sgt;
 	int ret;
 
@@ -245,16 +258,8 @@ static struct sg_table *map_anew(struct dma_buf_attachment *attach,
 			unpin_memory(attach);
 		return sgt;
 	}
-	if (attach->sgt)
-		return sgt;
-	if (!shared)
-		attach->keep = ask_to_keep(attach);
-	if (attach->keep)
-		dma_buf_kept_add(attach);
-	if (shared || attach->keep) {
-		attach->sgt = sgt;
-		attach->dir = dir;
-	}
+	if (!attach->sgt)
+		adopt(attach, sgt, dir);
 	return sgt;
 }
 
@@ -275,7 +280,8 @@ static noinline struct sg_table *map_otherwise(struct dma_buf_attachment *attach
 		if (IS_ERR(sgt))
 			return sgt;
 	}
-	attach->map_count++;
+	if (!attach->keep || attach->sgt != sgt)
+		attach->map_count++;
 	return sgt;
 }
 
@@ -307,7 +313,6 @@ static __always_inline struct sg_table *map_locked(struct dma_buf_attachment *at
 	}
 	attach->idle_dir = DMA_NONE;
 	attach->used = true;
-	attach->map_count++;
 	return attach->sgt;
 }
 
@@ -398,7 +403,6 @@ static __always_inline void unmap_locked(struct dma_buf_attachment *attach,
 		attach->dmabuf->ops->end_device_access(attach,
 						       dma_buf_debug_real(sgt));
 	attach->idle_dir = attach->dir;
-	attach->map_count--;
 }
 
 /**
@@ -462,7 +466,7 @@ void dma_buf_move_notify(struct dma_buf *dmabuf)
 	list_for_each_entry(attach, &dmabuf->attachments, node) {
 		/* Who has mapped nothing has nothing to map anew. */
 		if (attach->importer_ops &&
-		    (attach->map_count || attach->pin_count))
+		    (dma_buf_has_mapped(attach) || attach->pin_count))
 			attach->importer_ops->move_notify(attach);
 		dma_buf_drop_kept(attach);
 	}

@@ -112,7 +112,9 @@ struct dma_buf_ops {
 	/**
 	 * @unmap_dma_buf: Undo @map_dma_buf and free the table.
 	 *
-	 * Context: Process, may sleep, reservation lock held.
+	 * Context: Process, may sleep, reservation lock held. With
+	 * @keep_mapping in memory reclaim, too: it takes no other lock then
+	 * that is held while memory is allocated.
 	 */
 	void (*unmap_dma_buf)(struct dma_buf_attachment *attach,
 			      struct sg_table *sgt,
@@ -124,9 +126,7 @@ struct dma_buf_ops {
 	 * by @unmap_dma_buf, used or not, when the device detaches or maps in
 	 * another direction, when the memory moves or is short. Optional.
 	 *
-	 * Context: As @map_dma_buf. From then on @unmap_dma_buf is called in
-	 * memory reclaim, too: no lock is taken there that is held while
-	 * memory is allocated, other than the reservation lock.
+	 * Context: As @map_dma_buf.
 	 * Return: &enum dma_buf_keep.
 	 */
 	enum dma_buf_keep (*keep_mapping)(struct dma_buf_attachment *attach);
@@ -344,7 +344,10 @@ struct dma_buf_attachment {
 	enum dma_data_direction idle_dir;
 	/** @kept_node: in the list of all that is kept, if @keep says so. */
 	struct list_head kept_node;
-	/** @map_count: tables that the importer has; reservation lock. */
+	/**
+	 * @map_count: tables that the importer has, but for one that is kept
+	 * for it alone; reservation lock.
+	 */
 	unsigned int map_count;
 	/** @pin_count: pins that the importer has; reservation lock. */
 	unsigned int pin_count;

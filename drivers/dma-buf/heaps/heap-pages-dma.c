@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page-backed buffers as devices see them: attachments and their mappings. The
- * memory itself, and when it goes away, is the business of heap-pages.c.
+ * Page-backed buffers as devices see them: their mappings. The memory itself, and when it goes away, is the business of heap-pages.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -27,36 +26,14 @@
  *
  * A mapping is *busy* while the memory is the device's. If it is not, it is the
  * CPU's, and the cache is not touched when the mapping ends: that would throw
- * away what the CPU wrote in the meantime.
+ * away what the CPU wrote in the meantime. Where there is nothing to hand over,
+ * as the device is coherent, it is busy for as long as it is there.
  *
- * *Locking.* Mappings are made and ended under the reservation lock; for CPU
- * access, which does not take that, &heap_pages.lock protects the list of them
- * and whether they are busy.
+ * *Locking.* Mappings are made and ended under the reservation lock. CPU access
+ * does not take that: &heap_pages.lock protects the list of them and whether they
+ * are busy. The memory changes hands in one section with either, so that what the
+ * CPU does is before or after it.
  */
-
-/**
- * heap_pages_attach - &dma_buf_ops.attach of page-backed buffers
- * @dmabuf: the buffer
- * @attach: the new attachment
- *
- * Context: Process, may sleep. Takes &heap_pages.lock.
- * Return: 0 or -ENOMEM.
- */
-int heap_pages_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
-{
-	struct heap_attachment *att = kmalloc(sizeof(*att), GFP_KERNEL);
-	struct heap_pages *buf = dmabuf->priv;
-
-	if (!att)
-		return -ENOMEM;
-	att->dev = attach->dev;
-	INIT_LIST_HEAD(&att->mappings);
-	att->first_taken = false;
-	attach->priv = att;
-	guard(mutex)(&buf->lock);
-	list_add(&att->node, &buf->attachments);
-	return 0;
-}
 
 /*
  * The longest segment for a device, in pages. Devices that state no limit are
@@ -132,42 +109,15 @@ static int heap_mapping_make_table(struct heap_mapping *map,
 
 static void heap_mapping_free(struct heap_mapping *map)
 {
-	struct heap_attachment *att;
-
 	if (!map)
 		return;
-	att = map->attach->priv;
 	if (map->sgt.sgl != &map->segment)
 		sg_free_table(&map->sgt);
 	kvfree(map->steps);
-	if (map == &att->first)
-		att->first_taken = false;
-	else
-		kfree(map);
+	kfree(map);
 }
 
 DEFINE_FREE(heap_mapping_free, struct heap_mapping *, heap_mapping_free(_T))
-
-static struct heap_mapping *heap_mapping_alloc(struct dma_buf_attachment *attach,
-					       enum dma_data_direction dir)
-{
-	struct heap_attachment *att = attach->priv;
-	struct heap_mapping *map = &att->first;
-
-	if (att->first_taken)
-		map = kmalloc(sizeof(*map), GFP_KERNEL);
-	else
-		att->first_taken = true;
-	if (!map)
-		return NULL;
-	map->attach = attach;
-	map->dir = dir;
-	map->sgt = (struct sg_table){};
-	map->steps = NULL;
-	map->num_steps = 0;
-	map->busy = true;
-	return map;
-}
 
 /*
  * Note down where the parts of a mapping are. What is one segment for the device
@@ -205,17 +155,19 @@ static void heap_mapping_note_steps(struct heap_mapping *map,
 	}
 }
 
-/* Made, and the device's; in no list yet. Not under a lock that reclaim takes. */
+/* Made, but not handed over yet. Not under a lock that reclaim takes. */
 static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attach,
 						enum dma_data_direction dir)
 {
 	struct heap_mapping *map __free(heap_mapping_free) =
-		heap_mapping_alloc(attach, dir);
+		kzalloc(sizeof(*map), GFP_KERNEL);
 	struct device *dev = attach->dev;
 	int ret;
 
 	if (!map)
 		return ERR_PTR(-ENOMEM);
+	map->attach = attach;
+	map->dir = dir;
 	ret = heap_mapping_make_table(map, attach->dmabuf->priv);
 	if (ret)
 		return ERR_PTR(ret);
@@ -227,18 +179,34 @@ static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attac
 	ret = dma_map_sgtable(dev, &map->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
 	if (ret)
 		return ERR_PTR(ret);
-	dma_sync_sgtable_for_device(dev, &map->sgt, dir);
 	heap_mapping_note_steps(map, dev);
 	return no_free_ptr(map);
 }
 
+static void heap_mapping_begin(struct heap_mapping *map)
+{
+	dma_sync_sgtable_for_device(map->attach->dev, &map->sgt, map->dir);
+	map->busy = true;
+}
+
+static void heap_mapping_end(struct heap_mapping *map)
+{
+	dma_sync_sgtable_for_cpu(map->attach->dev, &map->sgt, map->dir);
+	map->busy = false;
+}
+
+/* CPU access in between finds it in the list, or has found it no more. */
+static void heap_mapping_del(struct heap_mapping *map)
+{
+	if (map->busy)
+		heap_mapping_end(map);
+	list_del(&map->node);
+}
+
 static void heap_mapping_destroy(struct heap_mapping *map)
 {
-	struct device *dev = map->attach->dev;
-
-	if (map->busy)
-		dma_sync_sgtable_for_cpu(dev, &map->sgt, map->dir);
-	dma_unmap_sgtable(dev, &map->sgt, map->dir, DMA_ATTR_SKIP_CPU_SYNC);
+	dma_unmap_sgtable(map->attach->dev, &map->sgt, map->dir,
+			  DMA_ATTR_SKIP_CPU_SYNC);
 	heap_mapping_free(map);
 }
 
@@ -253,7 +221,6 @@ static void heap_mapping_destroy(struct heap_mapping *map)
 struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 				enum dma_data_direction dir)
 {
-	struct heap_attachment *att = attach->priv;
 	struct heap_pages *buf = attach->dmabuf->priv;
 	struct heap_mapping *map;
 
@@ -263,16 +230,17 @@ struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 	if (IS_ERR(map))
 		return ERR_CAST(map);
 	guard(mutex)(&buf->lock);
-	list_add(&map->node, &att->mappings);
+	heap_mapping_begin(map);
+	list_add(&map->node, &buf->mappings);
 	return &map->sgt;
 }
 
-static struct heap_mapping *heap_attachment_find(struct heap_attachment *att,
-						 struct sg_table *sgt)
+static struct heap_mapping *heap_pages_find_mapping(struct heap_pages *buf,
+						    struct sg_table *sgt)
 {
 	struct heap_mapping *map;
 
-	list_for_each_entry(map, &att->mappings, node)
+	list_for_each_entry(map, &buf->mappings, node)
 		if (&map->sgt == sgt)
 			return map;
 	return NULL;
@@ -296,11 +264,11 @@ void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 	dma_resv_assert_held(attach->dmabuf->resv);
 
 	scoped_guard(mutex, &buf->lock) {
-		map = heap_attachment_find(attach->priv, sgt);
+		map = heap_pages_find_mapping(buf, sgt);
 		/* Twice, while the importer has another one. */
 		if (WARN_ON_ONCE(!map))
 			return;
-		list_del(&map->node);
+		heap_mapping_del(map);
 	}
 	heap_mapping_destroy(map);
 }
@@ -312,13 +280,15 @@ void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
  * Which parts of a mapping are in bounce buffers is not worth finding out. If the
  * device is coherent and has never had any, none is.
  *
- * Context: Process.
+ * Context: Process, reservation lock held.
  * Return: &enum dma_buf_keep.
  */
 enum dma_buf_keep heap_pages_keep(struct dma_buf_attachment *attach)
 {
 	struct heap_pages *buf = attach->dmabuf->priv;
 	struct device *dev = attach->dev;
+
+	dma_resv_assert_held(attach->dmabuf->resv);
 
 	if (buf->ops->fresh_mappings)
 		return DMA_BUF_KEEP_NEVER;
@@ -334,7 +304,7 @@ enum dma_buf_keep heap_pages_keep(struct dma_buf_attachment *attach)
  * @attach: the attachment
  * @sgt: a table from heap_pages_map()
  *
- * Context: Process, may sleep. Takes &heap_pages.lock.
+ * Context: Process, may sleep, reservation lock held. Takes &heap_pages.lock.
  */
 void heap_pages_begin_device(struct dma_buf_attachment *attach,
 			     struct sg_table *sgt)
@@ -342,9 +312,10 @@ void heap_pages_begin_device(struct dma_buf_attachment *attach,
 	struct heap_mapping *map = container_of(sgt, struct heap_mapping, sgt);
 	struct heap_pages *buf = attach->dmabuf->priv;
 
+	dma_resv_assert_held(attach->dmabuf->resv);
+
 	guard(mutex)(&buf->lock);
-	dma_sync_sgtable_for_device(attach->dev, sgt, map->dir);
-	map->busy = true;
+	heap_mapping_begin(map);
 }
 
 /**
@@ -352,7 +323,7 @@ void heap_pages_begin_device(struct dma_buf_attachment *attach,
  * @attach: the attachment
  * @sgt: a table from heap_pages_map()
  *
- * Context: Process, may sleep. Takes &heap_pages.lock.
+ * Context: Process, may sleep, reservation lock held. Takes &heap_pages.lock.
  */
 void heap_pages_end_device(struct dma_buf_attachment *attach,
 			   struct sg_table *sgt)
@@ -360,9 +331,10 @@ void heap_pages_end_device(struct dma_buf_attachment *attach,
 	struct heap_mapping *map = container_of(sgt, struct heap_mapping, sgt);
 	struct heap_pages *buf = attach->dmabuf->priv;
 
+	dma_resv_assert_held(attach->dmabuf->resv);
+
 	guard(mutex)(&buf->lock);
-	dma_sync_sgtable_for_cpu(attach->dev, sgt, map->dir);
-	map->busy = false;
+	heap_mapping_end(map);
 }
 
 /**
@@ -375,14 +347,18 @@ void heap_pages_end_device(struct dma_buf_attachment *attach,
 void heap_pages_detach(struct dma_buf *dmabuf,
 		       struct dma_buf_attachment *attach)
 {
-	struct heap_attachment *att = attach->priv;
 	struct heap_pages *buf = dmabuf->priv;
 	struct heap_mapping *map, *next;
 
-	scoped_guard(mutex, &buf->lock)
-		list_del(&att->node);
-	/* Of an importer that has forgotten to unmap. */
-	list_for_each_entry_safe(map, next, &att->mappings, node)
+	/* Own ones would be seen: the reservation lock was taken since. */
+	if (list_empty(&buf->mappings))
+		return;
+	guard(mutex)(&buf->lock);
+	list_for_each_entry_safe(map, next, &buf->mappings, node) {
+		if (map->attach != attach)
+			continue;
+		/* The importer has forgotten it. */
+		heap_mapping_del(map);
 		heap_mapping_destroy(map);
-	kfree(att);
+	}
 }

@@ -36,11 +36,12 @@ struct heap_sync {
 	bool begin;
 };
 
-static void heap_mapping_sync_part(struct heap_mapping *map, struct device *dev,
+static void heap_mapping_sync_part(struct heap_mapping *map,
 				   const struct heap_sync *sync)
 {
 	enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
 	size_t end = sync->offset + sync->len, pos = 0, from, to;
+	struct device *dev = map->attach->dev;
 	struct heap_step *step;
 
 	for (step = map->steps; pos < end; pos += step++->len) {
@@ -57,28 +58,19 @@ static void heap_mapping_sync_part(struct heap_mapping *map, struct device *dev,
 	}
 }
 
-/*
- * Only mappings that a device uses right now matter: idle ones have been handed
- * to the CPU already.
- */
-static noinline void heap_attachment_sync(struct heap_attachment *att,
-					  const struct heap_sync *sync)
+static noinline void heap_mapping_sync(struct heap_mapping *map,
+				       const struct heap_sync *sync)
 {
-	struct heap_mapping *map;
+	enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
+	bool whole = sync->len == map->attach->dmabuf->size;
+	struct device *dev = map->attach->dev;
 
-	list_for_each_entry(map, &att->mappings, node) {
-		bool whole = sync->len == map->attach->dmabuf->size;
-		enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
-
-		if (!map->busy)
-			continue;
-		if (!whole && map->steps)
-			heap_mapping_sync_part(map, att->dev, sync);
-		else if (sync->begin)
-			dma_sync_sgtable_for_cpu(att->dev, &map->sgt, dir);
-		else
-			dma_sync_sgtable_for_device(att->dev, &map->sgt, dir);
-	}
+	if (!whole && map->steps)
+		heap_mapping_sync_part(map, sync);
+	else if (sync->begin)
+		dma_sync_sgtable_for_cpu(dev, &map->sgt, dir);
+	else
+		dma_sync_sgtable_for_device(dev, &map->sgt, dir);
 }
 
 /*
@@ -101,20 +93,21 @@ static noinline void heap_vaddr_sync(void *vaddr, const struct heap_sync *sync)
 }
 
 /*
- * Of coherent devices that reach all memory nothing has to be done. What there is
- * for others is out of line, as most are like that.
+ * Only mappings that a device has right now matter, as others have been handed to
+ * the CPU already. For coherent devices that reach all memory nothing
+ * has to be done. What there is for others is out of line, as most are like that.
  */
 static void heap_pages_sync(struct heap_pages *buf,
 			    const struct heap_sync *sync)
 {
-	struct heap_attachment *att;
+	struct heap_mapping *map;
 
 	lockdep_assert_held(&buf->lock);
 	if (buf->vaddr)
 		heap_vaddr_sync(buf->vaddr, sync);
-	list_for_each_entry(att, &buf->attachments, node)
-		if (dma_dev_need_sync(att->dev))
-			heap_attachment_sync(att, sync);
+	list_for_each_entry(map, &buf->mappings, node)
+		if (map->busy && dma_dev_need_sync(map->attach->dev))
+			heap_mapping_sync(map, sync);
 }
 
 /**

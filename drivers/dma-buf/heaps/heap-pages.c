@@ -31,8 +31,8 @@
  * of equal size. Their table is not changed after export, so everybody reads
  * it without a lock. Nothing is filled in lazily but the mappings of devices.
  *
- * *Locking.* &heap_pages.lock protects the list of attachments and their
- * mappings, the kernel's mapping and @begun. It nests inside the reservation lock,
+ * *Locking.* &heap_pages.lock protects the list of devices' mappings, the
+ * kernel's mapping and @begun. It nests inside the reservation lock,
  * which map, unmap and vmap are called with; the brackets of CPU access take it
  * alone, because their callers hold whatever they like. Memory reclaim takes it,
  * to end a mapping that is kept, so nothing is allocated under it. The order of all
@@ -48,7 +48,6 @@ static void heap_pages_release(struct dma_buf *dmabuf)
 }
 
 static const struct dma_buf_ops heap_pages_dma_buf_ops = {
-	.attach = heap_pages_attach,
 	.detach = heap_pages_detach,
 	.map_dma_buf = heap_pages_map,
 	.unmap_dma_buf = heap_pages_unmap,
@@ -84,7 +83,7 @@ struct heap_pages *heap_pages_alloc(const struct heap_pages_ops *ops,
 	buf->ops = ops;
 	buf->priv = priv;
 	mutex_init(&buf->lock);
-	INIT_LIST_HEAD(&buf->attachments);
+	INIT_LIST_HEAD(&buf->mappings);
 	return buf;
 }
 

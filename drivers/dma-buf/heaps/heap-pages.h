@@ -81,8 +81,8 @@ struct heap_pages {
 	struct heap_run *runs;
 	/** @lock: for what follows; nests inside the reservation lock. */
 	struct mutex lock;
-	/** @attachments: of &struct heap_attachment. */
-	struct list_head attachments;
+	/** @mappings: of &struct heap_mapping. */
+	struct list_head mappings;
 	/** @vaddr: where the kernel has it mapped, or NULL. */
 	void *vaddr;
 	/** @begun: there was a begin of CPU access. */
@@ -101,7 +101,7 @@ struct heap_step {
 
 /**
  * struct heap_mapping - a buffer mapped for a device
- * @node: in &heap_attachment.mappings
+ * @node: in &heap_pages.mappings, protected by &heap_pages.lock
  * @attach: the attachment; immutable
  * @sgt: the table, of the importer, who may change lengths in it
  * @segment: that of a table which has just one
@@ -109,7 +109,7 @@ struct heap_step {
  *	nothing has to be maintained, or memory was short; immutable
  * @num_steps: how many; immutable
  * @dir: direction; immutable
- * @busy: the memory is the device's; protected as @node, by &heap_pages.lock
+ * @busy: the memory is the device's; protected as @node
  */
 struct heap_mapping {
 	struct list_head node;
@@ -120,22 +120,6 @@ struct heap_mapping {
 	unsigned int num_steps;
 	enum dma_data_direction dir;
 	bool busy;
-};
-
-/**
- * struct heap_attachment - what a buffer knows about a device
- * @node: in &heap_pages.attachments, protected by &heap_pages.lock
- * @dev: the device; immutable
- * @mappings: of &struct heap_mapping, likewise
- * @first: memory for one of them, as hardly any device has two
- * @first_taken: @first is in use; protected by the reservation lock
- */
-struct heap_attachment {
-	struct list_head node;
-	struct device *dev;
-	struct list_head mappings;
-	struct heap_mapping first;
-	bool first_taken;
 };
 
 /**
@@ -179,8 +163,6 @@ void heap_extent_start(struct heap_extent *ext, const struct heap_pages *buf,
 bool heap_extent_next(struct heap_extent *ext);
 
 /* heap-pages-dma.c: what devices need */
-int heap_pages_attach(struct dma_buf *dmabuf,
-		      struct dma_buf_attachment *attach);
 void heap_pages_detach(struct dma_buf *dmabuf,
 		       struct dma_buf_attachment *attach);
 struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,

@@ -27,9 +27,9 @@ struct ctx {
 };
 
 /* An attachment with nothing logged so far, of a device with that name. */
-static struct ctx begin_named(struct kunit *test, const char *name,
-			      unsigned int flags, bool dynamic,
-			      enum dma_buf_keep keep)
+static struct ctx begin(struct kunit *test, const char *name,
+			unsigned int flags, bool dynamic,
+			enum dma_buf_keep keep)
 {
 	struct ctx ctx = { .exp = mock_exporter_export(test, SIZE, flags) };
 
@@ -40,15 +40,14 @@ static struct ctx begin_named(struct kunit *test, const char *name,
 	return ctx;
 }
 
-static struct ctx begin(struct kunit *test, unsigned int flags, bool dynamic,
-			enum dma_buf_keep keep)
-{
-	return begin_named(test, "imp", flags, dynamic, keep);
-}
-
 static struct ctx begin_kept(struct kunit *test, enum dma_buf_keep keep)
 {
-	return begin(test, MOCK_KEPT, false, keep);
+	return begin(test, "imp", MOCK_KEPT, false, keep);
+}
+
+static struct ctx begin_dynamic(struct kunit *test, enum dma_buf_keep keep)
+{
+	return begin(test, "imp", MOCK_KEPT | MOCK_DYNAMIC, true, keep);
 }
 
 static void end(struct ctx *ctx)
@@ -119,7 +118,7 @@ KUNIT_ARRAY_PARAM_DESC(cache, cache_params, desc);
 static void shared_for_all_users(struct kunit *test)
 {
 	const struct cache_param *param = test->param_value;
-	struct ctx ctx = begin(test, MOCK_CACHED, false, 0);
+	struct ctx ctx = begin(test, "imp", MOCK_CACHED, false, 0);
 	struct sg_table *first, *second;
 
 	/* An error is not what is kept. */
@@ -274,13 +273,46 @@ static void kept_unmapped_twice_warns(struct kunit *test)
 	end(&ctx);
 }
 
+/* That the importer still has what is kept does not make up for it. */
+static void other_unmapped_twice_warns(struct kunit *test)
+{
+	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_IDLE);
+	struct sg_table *a = map(&ctx, DMA_TO_DEVICE);
+	struct sg_table *b = map(&ctx, DMA_TO_DEVICE);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b);
+	unmap(&ctx, b, DMA_TO_DEVICE);
+	mock_warn_begin(test);
+	unmap(&ctx, b, DMA_TO_DEVICE);
+	mock_warn_end(test, "unmap_", 1);
+	unmap(&ctx, a, DMA_TO_DEVICE);
+	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_MAP, MOCK_UNMAP,
+			MOCK_END_DEVICE);
+	end(&ctx);
+}
+
+/* The core knows the table, so it ends with the attachment. */
+static void detach_ends_what_is_in_use(struct kunit *test)
+{
+	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_IDLE);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, map(&ctx, DMA_TO_DEVICE));
+	mock_warn_begin(test);
+	dma_buf_detach(ctx.exp->dmabuf, ctx.attach);
+	mock_warn_end(test, "dma_buf_debug_detach",
+		      IS_ENABLED(CONFIG_DMABUF_DEBUG));
+	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP, MOCK_DETACH);
+	KUNIT_EXPECT_EQ(test, 0, shrink(ALL));
+	mock_exporter_put_last(ctx.exp);
+}
+
 /* Moves */
 
 /* Where mapping pins, what is kept would be pinned for good. */
 static void move_ends_what_is_kept(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_KEPT | MOCK_DYNAMIC, true,
-			       DMA_BUF_KEEP_AS_IS);
+	struct ctx ctx = begin_dynamic(test, DMA_BUF_KEEP_AS_IS);
 
 	map_once(test, &ctx, DMA_TO_DEVICE);
 	if (MOVES) {
@@ -308,8 +340,7 @@ static void unmap_on_move(struct dma_buf_attachment *attach)
 
 static void move_ends_what_is_unmapped_for_it(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_KEPT | MOCK_DYNAMIC, true,
-			       DMA_BUF_KEEP_IDLE);
+	struct ctx ctx = begin_dynamic(test, DMA_BUF_KEEP_IDLE);
 
 	if (!MOVES)
 		kunit_skip(test, "needs CONFIG_DMABUF_MOVE_NOTIFY");
@@ -325,8 +356,7 @@ static void move_ends_what_is_unmapped_for_it(struct kunit *test)
 /* Its jobs may still run: it unmaps in its own time, and then it is over. */
 static void move_leaves_what_is_in_use(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_KEPT | MOCK_DYNAMIC, true,
-			       DMA_BUF_KEEP_IDLE);
+	struct ctx ctx = begin_dynamic(test, DMA_BUF_KEEP_IDLE);
 	struct sg_table *old, *new;
 
 	if (!MOVES)
@@ -381,10 +411,10 @@ static void shrink_leaves_what_is_in_use(struct kunit *test)
 /* What is mapped again and again is passed by once. */
 static void shrink_spares_what_is_used(struct kunit *test)
 {
-	struct ctx old = begin_named(test, "old", MOCK_KEPT, false,
-				DMA_BUF_KEEP_AS_IS);
-	struct ctx new = begin_named(test, "new", MOCK_KEPT, false,
-				DMA_BUF_KEEP_AS_IS);
+	struct ctx old = begin(test, "old", MOCK_KEPT, false,
+			       DMA_BUF_KEEP_AS_IS);
+	struct ctx new = begin(test, "new", MOCK_KEPT, false,
+			       DMA_BUF_KEEP_AS_IS);
 
 	shrink(ALL);
 	map_once(test, &new, DMA_TO_DEVICE);
@@ -402,10 +432,10 @@ static void shrink_spares_what_is_used(struct kunit *test)
 /* Reclaim may come from wherever memory is allocated: it waits for nobody. */
 static void shrink_passes_a_locked_buffer_by(struct kunit *test)
 {
-	struct ctx locked = begin_named(test, "locked", MOCK_KEPT, false,
-				DMA_BUF_KEEP_AS_IS);
-	struct ctx idle = begin_named(test, "idle", MOCK_KEPT, false,
-				DMA_BUF_KEEP_AS_IS);
+	struct ctx locked = begin(test, "locked", MOCK_KEPT, false,
+			       DMA_BUF_KEEP_AS_IS);
+	struct ctx idle = begin(test, "idle", MOCK_KEPT, false,
+			       DMA_BUF_KEEP_AS_IS);
 
 	shrink(ALL);
 	map_once(test, &locked, DMA_TO_DEVICE);
@@ -428,6 +458,8 @@ static struct kunit_case dma_buf_kept_cases[] = {
 	KUNIT_CASE(another_direction_ends_what_is_kept),
 	KUNIT_CASE(kept_in_use_is_for_nobody_else),
 	KUNIT_CASE(kept_unmapped_twice_warns),
+	KUNIT_CASE(other_unmapped_twice_warns),
+	KUNIT_CASE(detach_ends_what_is_in_use),
 	KUNIT_CASE(move_ends_what_is_kept),
 	KUNIT_CASE(move_ends_what_is_unmapped_for_it),
 	KUNIT_CASE(move_leaves_what_is_in_use),

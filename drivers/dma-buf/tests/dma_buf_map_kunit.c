@@ -250,6 +250,10 @@ static void map_attachment_waits(struct kunit *test)
 	} else {
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 		unmap(&ctx, sgt, DMA_TO_DEVICE);
+		/* Where mapping pins nothing is kept. */
+		if (param->kept && (MOVES || !param->dynamic))
+			MOCK_EXPECT_LOG(ctx.exp, MOCK_BEGIN_DEVICE,
+					MOCK_END_DEVICE);
 	}
 
 	dma_fence_signal(fence);

@@ -117,7 +117,7 @@ void heap_mock_detach(struct heap_mock_import *imp)
 {
 	dma_buf_detach(imp->mock->dmabuf, imp->attach);
 	KUNIT_EXPECT_TRUE(imp->mock->test,
-			  list_empty(&imp->mock->buf->attachments));
+			  list_empty(&imp->mock->buf->mappings));
 	heap_mock_put(imp->mock);
 }
 
@@ -142,7 +142,11 @@ void heap_mock_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 
 unsigned int heap_mock_mappings(struct dma_buf_attachment *attach)
 {
-	struct heap_attachment *att = attach->priv;
+	struct heap_pages *buf = attach->dmabuf->priv;
+	struct heap_mapping *map;
+	unsigned int n = 0;
 
-	return list_count_nodes(&att->mappings);
+	list_for_each_entry(map, &buf->mappings, node)
+		n += map->attach == attach;
+	return n;
 }

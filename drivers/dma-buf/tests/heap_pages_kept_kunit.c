@@ -9,6 +9,7 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-resv.h>
+#include <linux/kthread.h>
 #include <linux/sched/mm.h>
 
 #include "../dma-buf-internal.h"
@@ -34,9 +35,8 @@ static void map_once(struct kunit *test, struct heap_mock_import *imp)
 
 static struct heap_mapping *only_mapping(struct heap_mock_import *imp)
 {
-	struct heap_attachment *att = imp->attach->priv;
-
-	return list_first_entry(&att->mappings, struct heap_mapping, node);
+	return list_first_entry(&imp->mock->buf->mappings, struct heap_mapping,
+				node);
 }
 
 /* What the memory of one that is idle is subject to, the DMA API checks. */
@@ -131,6 +131,36 @@ static void detach_ends_what_is_left(struct kunit *test)
 	heap_mock_detach(&imp);
 }
 
+#define ROUNDS 300
+
+static int shrink_thread(void *unused)
+{
+	while (!kthread_should_stop()) {
+		dma_buf_shrink_kept(4);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* The shrinker comes without a reference, while attachments come and go. */
+static void reclaim_races_users(struct kunit *test)
+{
+	struct heap_mock_import imp = import_create(test);
+	struct task_struct *task = kthread_run(shrink_thread, NULL,
+					       "mock-shrinker");
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	for (int i = 0; i < ROUNDS; i++) {
+		map_once(test, &imp);
+		map_once(test, &imp);
+		dma_buf_detach(imp.mock->dmabuf, imp.attach);
+		imp.attach = dma_buf_attach(imp.mock->dmabuf, imp.dev);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, imp.attach);
+	}
+	kthread_stop(task);
+	heap_mock_detach(&imp);
+}
+
 static struct kunit_case heap_pages_kept_cases[] = {
 	KUNIT_CASE(core_keeps_the_mapping),
 	KUNIT_CASE(reclaim_ends_the_mapping),
@@ -138,6 +168,7 @@ static struct kunit_case heap_pages_kept_cases[] = {
 	KUNIT_CASE(maker_may_choose_fresh_mappings),
 	KUNIT_CASE(unmap_twice_warns),
 	KUNIT_CASE(detach_ends_what_is_left),
+	KUNIT_CASE(reclaim_races_users),
 	{}
 };
 

@@ -270,34 +270,6 @@ static void map_twice_gives_two_tables(struct kunit *test)
 	heap_mock_detach(&ctx);
 }
 
-/* The memory of one lies in the attachment, and is there again when that ends. */
-static void mappings_end_in_any_order(struct kunit *test)
-{
-	static const u8 orders[][3] = {
-		{ 0, 1, 2 }, { 2, 1, 0 }, { 1, 0, 2 }, { 0, 2, 1 },
-	};
-	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 4));
-	struct sg_table *sgt[3];
-
-	for (int o = 0; o < ARRAY_SIZE(orders); o++) {
-		for (int i = 0; i < ARRAY_SIZE(sgt); i++) {
-			sgt[i] = heap_mock_map(ctx.attach, DMA_TO_DEVICE);
-			KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt[i]);
-			for (int j = 0; j < i; j++)
-				KUNIT_EXPECT_PTR_NE(test, sgt[i], sgt[j]);
-		}
-		for (int i = 0; i < ARRAY_SIZE(sgt); i++) {
-			check_table(test, sgt[orders[o][i]], ctx.mock,
-				    UINT_MAX);
-			heap_mock_unmap(ctx.attach, sgt[orders[o][i]],
-					DMA_TO_DEVICE);
-			KUNIT_EXPECT_EQ(test, heap_mock_mappings(ctx.attach),
-					2 - i);
-		}
-	}
-	heap_mock_detach(&ctx);
-}
-
 static void attachments_do_not_share(struct kunit *test)
 {
 	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 4));
@@ -356,7 +328,6 @@ static struct kunit_case heap_pages_cases[] = {
 	KUNIT_CASE_PARAM(map_heeds_the_segment_limit,
 			 segment_limits_gen_params),
 	KUNIT_CASE(map_twice_gives_two_tables),
-	KUNIT_CASE(mappings_end_in_any_order),
 	KUNIT_CASE(attachments_do_not_share),
 	KUNIT_CASE(cpu_access_in_any_direction),
 	{}
