@@ -39,8 +39,8 @@
  * &dma_buf_ops.map_dma_buf, &dma_buf_ops.unmap_dma_buf,
  * &dma_buf_ops.keep_mapping, &dma_buf_ops.begin_device_access,
  * &dma_buf_ops.end_device_access, &dma_buf_ops.vmap and &dma_buf_ops.vunmap, and
- * *without* for all others. Importers are called with
- * it for &dma_buf_attach_ops.move_notify.
+ * *without* for all others. Importers are called with it for
+ * &dma_buf_attach_ops.move_notify.
  */
 
 /**

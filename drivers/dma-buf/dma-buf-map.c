@@ -285,7 +285,7 @@ static noinline struct sg_table *map_otherwise(struct dma_buf_attachment *attach
 	return sgt;
 }
 
-/* What has to be done to take up a mapping, as a rule nothing. */
+/* What may have to be done to take up a mapping that is kept. */
 static noinline long prepare(struct dma_buf_attachment *attach)
 {
 	long ret = wait_for_moves(attach);

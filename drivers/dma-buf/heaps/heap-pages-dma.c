@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page-backed buffers as devices see them: their mappings. The memory itself, and when it goes away, is the business of heap-pages.c.
+ * Page-backed buffers as devices see them: their mappings. The memory itself, and
+ * when it goes away, is the business of heap-pages.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
