@@ -8,12 +8,16 @@
  */
 
 #include <linux/cleanup.h>
+#include <linux/completion.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/mutex.h>
 #include <linux/pci.h>
+#include <linux/refcount.h>
+#include <linux/timer.h>
 
 #include "dma-buf-importer.h"
 
@@ -49,6 +53,8 @@
 /**
  * struct edu - the device
  * @pdev: the PCI device; immutable
+ * @users: one for being bound, one for each that edu_get() has handed out
+ * @unused: completed when the last of them has gone
  * @regs: BAR 0; immutable
  * @scratch: a page for what the CPU makes or sums up; immutable
  * @scratch_dma: the same for the device
@@ -65,6 +71,8 @@
  */
 struct edu {
 	struct pci_dev *pdev;
+	refcount_t users;
+	struct completion unused;
 	void __iomem *regs;
 	void *scratch;
 	dma_addr_t scratch_dma;
@@ -82,8 +90,9 @@ struct edu {
 	struct timer_list watchdog;
 };
 
-/* The first that was found; set once, never unbound. */
+/* The one that is bound, or NULL; protected by @edu_mutex. */
 static struct edu *edu_device;
+static DEFINE_MUTEX(edu_mutex);
 
 static void edu_transfer(struct edu *edu, dma_addr_t addr)
 {
@@ -295,7 +304,7 @@ static void edu_watchdog(struct timer_list *timer)
 
 static void edu_start(struct importer_job *job)
 {
-	struct edu *edu = edu_device;
+	struct edu *edu = dev_get_drvdata(job->dev->dev);
 	int ret = 0;
 
 	scoped_guard(spinlock_irqsave, &edu->lock) {
@@ -315,20 +324,25 @@ static void edu_start(struct importer_job *job)
 
 static struct device *edu_get(const struct dmabuf_importer_create_dev *arg)
 {
-	/* Pairs with the release in edu_probe(): the device is complete. */
-	struct edu *edu = smp_load_acquire(&edu_device);
-
-	if (!edu)
+	guard(mutex)(&edu_mutex);
+	if (!edu_device)
 		return ERR_PTR(-ENODEV);
 	/* There is one for all, with the limits that it has. */
 	if (arg->dma_mask || arg->segment_boundary || arg->max_segment)
 		return ERR_PTR(-EINVAL);
-	return get_device(&edu->pdev->dev);
+	refcount_inc(&edu_device->users);
+	return &edu_device->pdev->dev;
+}
+
+static void edu_drop(struct edu *edu)
+{
+	if (refcount_dec_and_test(&edu->users))
+		complete(&edu->unused);
 }
 
 static void edu_put(struct device *dev)
 {
-	put_device(dev);
+	edu_drop(dev_get_drvdata(dev));
 }
 
 const struct importer_engine importer_engine_edu = {
@@ -372,21 +386,39 @@ static int edu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	struct edu *edu;
 	int ret;
 
+	guard(mutex)(&edu_mutex);
 	if (edu_device)
 		return -EBUSY;
 	edu = devm_kzalloc(&pdev->dev, sizeof(*edu), GFP_KERNEL);
 	if (!edu)
 		return -ENOMEM;
 	edu->pdev = pdev;
+	refcount_set(&edu->users, 1);
+	init_completion(&edu->unused);
 	spin_lock_init(&edu->lock);
 	INIT_LIST_HEAD(&edu->queue);
 	timer_setup(&edu->watchdog, edu_watchdog, 0);
 	ret = edu_init_hw(edu);
 	if (ret)
 		return ret;
-	/* Publishes it. */
-	smp_store_release(&edu_device, edu);
+	pci_set_drvdata(pdev, edu);
+	edu_device = edu;
 	return 0;
+}
+
+/*
+ * Files have it open, and its jobs have memory mapped: it stays until all of them
+ * are closed. From now on nobody else gets it.
+ */
+static void edu_remove(struct pci_dev *pdev)
+{
+	struct edu *edu = pci_get_drvdata(pdev);
+
+	scoped_guard(mutex, &edu_mutex)
+		edu_device = NULL;
+	edu_drop(edu);
+	wait_for_completion(&edu->unused);
+	timer_shutdown_sync(&edu->watchdog);
 }
 
 static const struct pci_device_id edu_ids[] = {
@@ -398,7 +430,6 @@ static struct pci_driver edu_driver = {
 	.name		= "dmabuf-importer-edu",
 	.id_table	= edu_ids,
 	.probe		= edu_probe,
-	/* Files have it open; to unbind it is nothing that tests need. */
-	.driver		= { .suppress_bind_attrs = true },
+	.remove		= edu_remove,
 };
 builtin_pci_driver(edu_driver);

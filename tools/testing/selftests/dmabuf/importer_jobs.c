@@ -328,4 +328,67 @@ TEST_F(job, closing_the_file_cancels)
 	self->fd = -1;
 }
 
+#define EDU_DRIVER "/sys/bus/pci/drivers/dmabuf-importer-edu/"
+
+/* The name of the device that the driver has, as 0000:00:04.0. */
+static bool edu_slot(char name[256])
+{
+	DIR *dir = opendir(EDU_DRIVER);
+	struct dirent *entry;
+
+	name[0] = 0;
+	while (dir && !name[0] && (entry = readdir(dir)))
+		if (strchr(entry->d_name, ':'))
+			snprintf(name, 256, "%s", entry->d_name);
+	if (dir)
+		closedir(dir);
+	return name[0];
+}
+
+static int unbind_edu(void *slot)
+{
+	return write_file(EDU_DRIVER "unbind", slot);
+}
+
+/* Who has the device keeps it until the file is closed; nobody else gets it then. */
+TEST(unbinding_waits_for_the_users)
+{
+	int imp = imp_open(), other = imp_open(), dev, fd, att;
+	struct dmabuf_importer_job job;
+	struct task unbind;
+	char slot[256];
+
+	ASSERT_LE(0, imp);
+	ASSERT_LE(0, other);
+	ASSERT_TRUE(edu_slot(slot));
+	dev = imp_dev(imp, EDU, DYNAMIC);
+	ASSERT_LT(0, dev);
+	fd = imp_buffer(imp, 3 * PAGE, DMABUF_IMPORTER_BUFFER_LOW);
+	ASSERT_LE(0, fd);
+	att = imp_attach(imp, dev, fd);
+	ASSERT_LT(0, att);
+	job = (struct dmabuf_importer_job){
+		.dev = dev, .op = DMABUF_IMPORTER_FILL, .flags = OUT_FENCE | HELD,
+		.dst = buffer(att, 0), .length = 3 * PAGE, .value = 7,
+	};
+	ASSERT_EQ(0, imp_submit(imp, &job));
+
+	ASSERT_EQ(0, task_start(&unbind, unbind_edu, slot));
+	EXPECT_TRUE(wait_until(imp_dev(other, EDU, DYNAMIC) == -ENODEV));
+	/* It works on. */
+	EXPECT_EQ(0, imp_id(imp, DMABUF_IMPORTER_RELEASE, job.job));
+	EXPECT_EQ(1, fence_result(job.out_fence));
+	EXPECT_EQ(1, imp_fill(imp, dev, att, 64, 5));
+	close(imp);
+	close(other);
+	EXPECT_EQ(0, task_join(&unbind));
+
+	EXPECT_EQ(0, write_file(EDU_DRIVER "bind", slot));
+	imp = imp_open();
+	EXPECT_LT(0, imp_dev(imp, EDU, DYNAMIC));
+	close(imp);
+	close(job.out_fence);
+	close(fd);
+}
+
 TEST_HARNESS_MAIN
