@@ -12,6 +12,7 @@
 #define __LINUX_DMA_FENCE_H
 
 #include <linux/bitops.h>
+#include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/kref.h>
 #include <linux/list.h>
@@ -161,7 +162,7 @@ struct dma_fence_ops {
 	 * @signaled: Look whether the work is done; may miss it, may not
 	 * change its mind. Optional.
 	 *
-	 * Context: Any, with or without &dma_fence.lock.
+	 * Context: Any, &dma_fence.lock held or in an RCU read section.
 	 * Return: true if the work is done; the core then signals.
 	 */
 	bool (*signaled)(struct dma_fence *fence);
@@ -359,14 +360,19 @@ static inline bool dma_fence_is_signaled_locked(struct dma_fence *fence)
  */
 static inline bool dma_fence_is_signaled(struct dma_fence *fence)
 {
-	bool done = test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
-				     &fence->flags);
+	if (test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
+		return true;
+	if (!fence->ops->signaled)
+		return false;
 
-	if (!done && fence->ops->signaled && fence->ops->signaled(fence)) {
-		dma_fence_signal(fence);
-		done = true;
-	}
-	return done;
+	guard(rcu)();
+	/* A maker who has not signalled yet stays for the read section. */
+	if (test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
+		return true;
+	if (!fence->ops->signaled(fence))
+		return false;
+	dma_fence_signal(fence);
+	return true;
 }
 
 /**

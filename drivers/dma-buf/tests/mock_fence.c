@@ -17,10 +17,13 @@
 /* Far beyond what any release takes, far below the time limit of a test. */
 #define PATIENCE (20 * HZ)
 
+/* Each operation begins here. Without lock and RCU its maker could be gone. */
 static struct mock_timeline *timeline_of(struct dma_fence *fence)
 {
 	struct mock_timeline *timeline = to_mock_fence(fence)->timeline;
 
+	lockdep_assert(lockdep_is_held(fence->lock) ||
+		       rcu_read_lock_any_held());
 	if (test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
 		atomic_inc(&timeline->late);
 	return timeline;
