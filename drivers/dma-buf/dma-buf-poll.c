@@ -24,25 +24,49 @@
  * first poller who finds work pending arms it: it goes onto a pending fence, and
  * from there, as fences signal, on to the next, in an irq_work, as the callback
  * itself runs under the lock of a fence. When none is left it wakes all
- * pollers, once. An armed callback holds a reference to the file, so the buffer
- * stays although all descriptors may be closed. While the fence that it is on
- * has not signalled, the answer is that there is work, even if that fence was
- * replaced in the reservation object since.
+ * pollers, once. If the buffer has one fence alone, as most do, the callback
+ * does so itself. An armed callback holds a reference to the file, so the
+ * buffer stays although all descriptors may be closed. While the fence that it
+ * is on has not signalled, the answer is that there is work, even if that fence
+ * was replaced in the reservation object since.
  *
  * *Locking.* The lock of the wait queue &dma_buf.poll protects
  * &dma_buf_poll_wait.armed; who has set it owns the rest of the structure until
  * it is cleared. The reservation lock is not needed.
  */
 
-static void wait_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
-{
-	irq_work_queue(&container_of(cb, struct dma_buf_poll_wait, cb)->work);
-}
-
 /* Those who read the pointer under RCU hold no reference. */
 static void let_go(struct dma_buf_poll_wait *wait)
 {
 	dma_fence_put(rcu_replace_pointer(wait->fence, NULL, true));
+}
+
+static void disarm(struct dma_buf_poll_wait *wait)
+{
+	struct dma_buf *dmabuf = wait->dmabuf;
+
+	scoped_guard(spinlock_irqsave, &dmabuf->poll.lock)
+		wait->armed = false;
+	/*
+	 * After that: who has seen it armed sleeps already or, having been put
+	 * into the queue before, will not.
+	 */
+	wake_up_poll(&dmabuf->poll, wait->events);
+	dma_buf_put(dmabuf);
+}
+
+static void wait_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
+{
+	struct dma_buf_poll_wait *wait =
+		container_of(cb, struct dma_buf_poll_wait, cb);
+
+	if (!dma_resv_is_only_fence(wait->dmabuf->resv, fence)) {
+		irq_work_queue(&wait->work);
+		return;
+	}
+	/* Not the last reference: who signals has one. */
+	let_go(wait);
+	disarm(wait);
 }
 
 /*
@@ -52,7 +76,7 @@ static void let_go(struct dma_buf_poll_wait *wait)
 static bool wait_on(struct dma_buf_poll_wait *wait, struct dma_fence *fence)
 {
 	rcu_assign_pointer(wait->fence, fence);
-	/* From here on the irq_work may be the owner. */
+	/* From here on the callback may be the owner. */
 	if (!dma_fence_add_callback(fence, &wait->cb, wait_callback))
 		return true;
 	let_go(wait);
@@ -81,20 +105,6 @@ static bool wait_for_next(struct dma_buf_poll_wait *wait)
 		wait->index = UINT_MAX;
 	} while (!whole);
 	return false;
-}
-
-static void disarm(struct dma_buf_poll_wait *wait)
-{
-	struct dma_buf *dmabuf = wait->dmabuf;
-
-	scoped_guard(spinlock_irqsave, &dmabuf->poll.lock)
-		wait->armed = false;
-	/*
-	 * After that: who has seen it armed sleeps already or, having been put
-	 * into the queue before, will not.
-	 */
-	wake_up_poll(&dmabuf->poll, wait->events);
-	dma_buf_put(dmabuf);
 }
 
 static void wait_work(struct irq_work *work)

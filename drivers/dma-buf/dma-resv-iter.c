@@ -105,6 +105,26 @@ struct dma_fence *dma_resv_get_pending(struct dma_resv *obj,
 	}
 }
 
+/**
+ * dma_resv_is_only_fence - is there no fence but this one?
+ * @obj: the object; need not be locked
+ * @fence: is only compared
+ *
+ * Context: Any.
+ * Return: true if @fence was all that there was, at this moment.
+ */
+bool dma_resv_is_only_fence(struct dma_resv *obj, struct dma_fence *fence)
+{
+	struct dma_resv_list *list;
+
+	guard(rcu)();
+	list = rcu_dereference(obj->fences);
+	/* Pairs with the release in dma_resv_list_append(). */
+	return list && smp_load_acquire(&list->num_fences) == 1 &&
+	       (READ_ONCE(list->slots[0]) & ~DMA_RESV_USAGE_BITS) ==
+	       (unsigned long)fence;
+}
+
 static void put_collected(unsigned long *slots, unsigned int num)
 {
 	while (num--)

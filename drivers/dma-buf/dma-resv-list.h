@@ -51,6 +51,7 @@ unsigned int dma_resv_list_find_done(struct dma_resv_list *list);
 struct dma_fence *dma_resv_get_pending(struct dma_resv *obj,
 				       enum dma_resv_usage usage,
 				       unsigned int *index);
+bool dma_resv_is_only_fence(struct dma_resv *obj, struct dma_fence *fence);
 unsigned int dma_resv_collect(struct dma_resv *obj, enum dma_resv_usage usage,
 			      unsigned long *slots, unsigned int room,
 			      unsigned int *num);

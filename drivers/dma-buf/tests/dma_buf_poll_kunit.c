@@ -8,6 +8,7 @@
 
 #include <kunit/test.h>
 #include <linux/atomic.h>
+#include <linux/cleanup.h>
 #include <linux/completion.h>
 #include <linux/fs.h>
 #include <linux/irq_work.h>
@@ -226,6 +227,25 @@ static void poll_wakes_once_for_last(struct kunit *test)
 	finish(test);
 }
 
+/* Nothing else has to be looked for, which takes an interrupt. */
+static void poll_wakes_at_once_for_only(struct kunit *test)
+{
+	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
+	struct ctx *ctx = test->priv;
+
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, BOTH), 0);
+	scoped_guard(spinlock_irqsave, fence->lock) {
+		dma_fence_signal_locked(fence);
+		KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 2);
+		KUNIT_EXPECT_EQ(test, references(ctx), 1);
+	}
+	/* The poller's have gone. */
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
+	dma_fence_put(fence);
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, BOTH), BOTH);
+	finish(test);
+}
+
 /* A reader does not matter to those who want to read. */
 static void poll_in_ignores_reader(struct kunit *test)
 {
@@ -438,6 +458,7 @@ static struct kunit_case dma_buf_poll_cases[] = {
 	KUNIT_CASE(poll_finds_what_came_in_behind),
 	KUNIT_CASE(poll_looks_at_each_a_few_times),
 	KUNIT_CASE(poll_wakes_once_for_last),
+	KUNIT_CASE(poll_wakes_at_once_for_only),
 	KUNIT_CASE(poll_in_ignores_reader),
 	KUNIT_CASE(poll_fence_added_while_armed),
 	KUNIT_CASE(poll_again_after_wake),
