@@ -6,9 +6,16 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 
+#include <linux/bitops.h>
 #include <linux/dma-fence-chain.h>
 #include <linux/export.h>
+#include <linux/init.h>
+#include <linux/irq_work.h>
+#include <linux/llist.h>
+#include <linux/minmax.h>
+#include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
 
 #include "dma-buf-internal.h"
 
@@ -24,13 +31,14 @@
  * &dma_fence_chain.prev_seqno keeps the number that was there first, which is
  * what a search compares.
  *
- * *Search.* Besides the link before, each link knows one further back, chosen
- * such that the way from any link to any older one takes a number of steps
- * logarithmic in their distance (the skew-binary jump pointers of E. W. Myers,
- * "An applicative random-access stack", 1983). It needs no allocation and no
- * change to links that exist. A link holds a reference to that one too, and a
- * walk drops it once its fence has signalled: a signalled fence is not kept
- * longer than it takes until the next walk.
+ * *Search.* Each link knows its depth, the number of links before it. A search
+ * that comes by leaves a way for those that follow: from every 8th link to the
+ * 8th before, from every 64th to the 64th before, and so on. Who never looks
+ * for an old point does not pay for that; who does passes each new link once,
+ * and of the others few, 70 of 4,096 at the most. It needs no allocation. A
+ * jump holds a reference, and a walk drops it once the fence of the link that
+ * it goes to has signalled: a signalled fence is not kept longer than it takes
+ * until the next walk.
  *
  * *Waiting.* A link that is waited for is *armed*: it keeps itself alive by one
  * reference and has one callback, on the fence of the link at
@@ -39,8 +47,8 @@
  * again, so each is looked at once, in whatever order they signal. If the link
  * that it comes to is armed itself it waits for that one, which stands for all
  * that is older: where all n links are waited for, none follows n fences on its
- * own. The cursor moves in an irq_work, because the callback runs under the
- * lock of another fence.
+ * own. The cursor moves in an irq_work, of which each processor has one for
+ * all chains, because the callback runs under the lock of another fence.
  *
  * *Locking.* &dma_fence_chain.lock is that of the fence and protects nothing
  * else. It is taken outside the lock of a contained fence. &dma_fence_chain.prev
@@ -48,6 +56,16 @@
  * RCU; both hold references, so what they point to is alive while the link is,
  * and memory for as long as the read section in which the link was found.
  */
+
+struct kmem_cache *dma_fence_chain_cache __ro_after_init;
+EXPORT_SYMBOL(dma_fence_chain_cache);
+
+static int __init chain_init(void)
+{
+	dma_fence_chain_cache = KMEM_CACHE(dma_fence_chain, SLAB_PANIC);
+	return 0;
+}
+core_initcall(chain_init);
 
 static const char *chain_driver_name(struct dma_fence *fence)
 {
@@ -153,26 +171,6 @@ static struct dma_fence_chain *skip_or_prev(struct dma_fence_chain *chain)
 	return to_dma_fence_chain(skip ?: rcu_dereference(chain->prev));
 }
 
-/*
- * Where a link after @prev should jump to; NULL if the link before is the right
- * one. If the last two jumps went equally far it makes one of both, as a carry
- * does, so that there is a jump of each power of two.
- */
-static struct dma_fence *choose_skip(struct dma_fence_chain *prev)
-{
-	struct dma_fence_chain *one, *two;
-
-	guard(rcu)();
-	one = skip_or_prev(prev);
-	two = one ? skip_or_prev(one) : NULL;
-	if (!two || two->base.context != prev->base.context ||
-	    prev->depth - one->depth != one->depth - two->depth)
-		return NULL;
-	if (test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &two->fence->flags))
-		return NULL;
-	return dma_fence_get_rcu(&two->base);
-}
-
 /**
  * dma_fence_chain_init - add a link
  * @chain: from dma_fence_chain_alloc()
@@ -191,7 +189,6 @@ void dma_fence_chain_init(struct dma_fence_chain *chain,
 			  uint64_t seqno)
 {
 	struct dma_fence_chain *link = to_dma_fence_chain(prev);
-	struct dma_fence *skip = NULL;
 	u64 context;
 
 	WARN_ON_ONCE(dma_fence_is_chain(fence));
@@ -202,7 +199,6 @@ void dma_fence_chain_init(struct dma_fence_chain *chain,
 		context = prev->context;
 		chain->prev_seqno = prev->seqno;
 		chain->depth = link->depth + 1;
-		skip = choose_skip(link);
 	} else {
 		context = dma_fence_context_alloc(1);
 		if (link)
@@ -212,7 +208,7 @@ void dma_fence_chain_init(struct dma_fence_chain *chain,
 	chain->cursor = NULL;
 	/* Not published yet. */
 	RCU_INIT_POINTER(chain->prev, prev);
-	RCU_INIT_POINTER(chain->skip, skip);
+	RCU_INIT_POINTER(chain->skip, NULL);
 	spin_lock_init(&chain->lock);
 	dma_fence_init(&chain->base, &dma_fence_chain_ops, &chain->lock,
 		       context, seqno);
@@ -225,6 +221,50 @@ static bool is_before(struct dma_fence_chain *chain, u64 context, u64 seqno)
 	return chain->base.context == context && chain->prev_seqno >= seqno;
 }
 
+/* A jump of level n goes over 8^n links, from and to a multiple of that. */
+#define LEVEL_BITS 3
+#define LEVELS 6
+
+/* The level of jumps from @link, and the highest of those to it. */
+static unsigned int level_of(struct dma_fence_chain *link)
+{
+	unsigned int zeros = link->depth ? __ffs(link->depth) : 32;
+
+	return min(zeros / LEVEL_BITS, LEVELS - 1);
+}
+
+static void set_skip(struct dma_fence_chain *from, struct dma_fence_chain *to)
+{
+	struct dma_fence *skip = NULL;
+
+	/* One that is gone has given back already what it held. */
+	if (!dma_fence_get_rcu(&from->base))
+		return;
+	if (!test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &to->fence->flags))
+		skip = dma_fence_get_rcu(&to->base);
+	if (skip)
+		replace_link(&from->skip, NULL, skip);
+	dma_fence_put(&from->base);
+}
+
+/*
+ * A search comes by @link: let the last one of each level jump there. @last is
+ * of those on its way that have no jump yet.
+ */
+static void leave_skips(struct dma_fence_chain *link,
+			struct dma_fence_chain *last[LEVELS])
+{
+	unsigned int level = level_of(link);
+
+	for (unsigned int i = 1; i <= level; i++) {
+		if (last[i])
+			set_skip(last[i], link);
+		last[i] = NULL;
+	}
+	if (!rcu_access_pointer(link->skip))
+		last[level] = link;
+}
+
 /*
  * The newest link that the point @seqno does not lie before. If the chain ends
  * earlier, because the rest has signalled, its last link and @end set. Under
@@ -233,11 +273,16 @@ static bool is_before(struct dma_fence_chain *chain, u64 context, u64 seqno)
 static struct dma_fence_chain *find_link(struct dma_fence_chain *chain,
 					 u64 seqno, bool *end)
 {
+	struct dma_fence_chain *last[LEVELS] = {};
 	u64 context = chain->base.context;
 	struct dma_fence_chain *next;
 
 	*end = false;
-	while (is_before(chain, context, seqno)) {
+	while (chain->base.context == context) {
+		if (!(chain->depth % BIT(LEVEL_BITS)))
+			leave_skips(chain, last);
+		if (!is_before(chain, context, seqno))
+			break;
 		next = skip_or_prev(chain);
 		if (!next || !is_before(next, context, seqno))
 			next = to_dma_fence_chain(rcu_dereference(chain->prev));
@@ -291,9 +336,34 @@ int dma_fence_chain_find_seqno(struct dma_fence **pfence, uint64_t seqno)
 }
 EXPORT_SYMBOL(dma_fence_chain_find_seqno);
 
+/**
+ * struct chain_mover - moves the cursors of chains on
+ * @chains: by &dma_fence_chain.node
+ * @work: outside the locks of their fences
+ */
+struct chain_mover {
+	struct llist_head chains;
+	struct irq_work work;
+};
+
+static void move_all(struct irq_work *work);
+
+static DEFINE_PER_CPU(struct chain_mover, chain_mover) = {
+	.work = IRQ_WORK_INIT(move_all),
+};
+
+/* Under the lock of a fence, so on one processor. */
+static void move_later(struct dma_fence_chain *chain)
+{
+	struct chain_mover *mover = this_cpu_ptr(&chain_mover);
+
+	if (llist_add(&chain->node, &mover->chains))
+		irq_work_queue(&mover->work);
+}
+
 static void chain_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
 {
-	irq_work_queue(&container_of(cb, struct dma_fence_chain, cb)->work);
+	move_later(container_of(cb, struct dma_fence_chain, cb));
 }
 
 /* What to wait for where the cursor is: see "Waiting" above. */
@@ -322,7 +392,7 @@ static bool arm(struct dma_fence_chain *chain, bool locked)
 		fence = awaited(chain);
 		if (locked && dma_fence_is_chain(fence)) {
 			/* A chain in a chain: not below its own kind of lock. */
-			irq_work_queue(&chain->work);
+			move_later(chain);
 			return true;
 		}
 		/* As a rule it has, if it is what has just called. */
@@ -335,16 +405,20 @@ static bool arm(struct dma_fence_chain *chain, bool locked)
 	return false;
 }
 
-static void chain_work(struct irq_work *work)
+static void move_all(struct irq_work *work)
 {
-	struct dma_fence_chain *chain =
-		container_of(work, struct dma_fence_chain, work);
+	struct chain_mover *mover =
+		container_of(work, struct chain_mover, work);
+	struct dma_fence_chain *chain, *next;
 
-	if (arm(chain, false))
-		return;
-	dma_fence_signal(&chain->base);
-	/* Of the armed link. */
-	dma_fence_put(&chain->base);
+	llist_for_each_entry_safe(chain, next, llist_del_all(&mover->chains),
+				  node) {
+		if (arm(chain, false))
+			continue;
+		dma_fence_signal(&chain->base);
+		/* Of the armed link. */
+		dma_fence_put(&chain->base);
+	}
 }
 
 static bool chain_enable_signaling(struct dma_fence *fence)
@@ -353,7 +427,6 @@ static bool chain_enable_signaling(struct dma_fence *fence)
 
 	lockdep_assert_held(fence->lock);
 
-	init_irq_work(&chain->work, chain_work);
 	dma_fence_get(fence);
 	chain->cursor = dma_fence_get(fence);
 	if (arm(chain, true))

@@ -9,7 +9,7 @@
 #define __LINUX_DMA_FENCE_CHAIN_H
 
 #include <linux/dma-fence.h>
-#include <linux/irq_work.h>
+#include <linux/llist.h>
 #include <linux/slab.h>
 
 /**
@@ -24,8 +24,9 @@ struct dma_fence_chain {
 	 */
 	struct dma_fence __rcu *prev;
 	/**
-	 * @skip: a link further back, with a reference, that makes searching
-	 * logarithmic; NULL once its fence was found signalled. RCU.
+	 * @skip: a link further back, with a reference, that shortens
+	 * searches; NULL until one has passed, and once the fence of that link
+	 * was found signalled. RCU.
 	 */
 	struct dma_fence __rcu *skip;
 	/** @prev_seqno: number of the link before this one when it was made. */
@@ -34,10 +35,12 @@ struct dma_fence_chain {
 	struct dma_fence *fence;
 	/** @cursor: the link whose fence @cb is on, with a reference; armer. */
 	struct dma_fence *cursor;
-	/** @cb: on the fence of @cursor. */
-	struct dma_fence_cb cb;
-	/** @work: moves @cursor on outside the locks of other fences. */
-	struct irq_work work;
+	union {
+		/** @cb: on the fence of @cursor. */
+		struct dma_fence_cb cb;
+		/** @node: @cb was called, @cursor is to move on. */
+		struct llist_node node;
+	};
 	/** @lock: the lock of @base. */
 	spinlock_t lock;
 	/** @depth: links before this one in its context; immutable. */
@@ -74,6 +77,8 @@ dma_fence_chain_contained(struct dma_fence *fence)
 	return chain ? chain->fence : fence;
 }
 
+extern struct kmem_cache *dma_fence_chain_cache;
+
 /**
  * dma_fence_chain_alloc - memory for a link
  *
@@ -83,8 +88,8 @@ dma_fence_chain_contained(struct dma_fence *fence)
  * Return: Memory for dma_fence_chain_init(), not zeroed; NULL if there is none.
  */
 #define dma_fence_chain_alloc()						\
-	((struct dma_fence_chain *)kmalloc(sizeof(struct dma_fence_chain), \
-					   GFP_KERNEL))
+	((struct dma_fence_chain *)kmem_cache_alloc(dma_fence_chain_cache, \
+						    GFP_KERNEL))
 
 /**
  * dma_fence_chain_free - give back memory that never became a link

@@ -131,6 +131,17 @@ static struct dma_fence *make_chain(struct kunit *test, int num,
 	return head;
 }
 
+static void expect_found(struct kunit *test, struct dma_fence *head,
+			 struct dma_fence *link)
+{
+	struct dma_fence *found = dma_fence_get(head);
+
+	KUNIT_EXPECT_EQ(test, dma_fence_chain_find_seqno(&found, link->seqno),
+			0);
+	KUNIT_EXPECT_PTR_EQ(test, found, link);
+	dma_fence_put(found);
+}
+
 static void signal_link(struct dma_fence *link)
 {
 	dma_fence_signal(dma_fence_chain_contained(link));
@@ -210,6 +221,8 @@ static void walk_lets_go_what_has_signaled(struct kunit *test)
 	int signaled = 0, visited = 0;
 
 	head = make_chain(test, NUM, links);
+	/* From now on some are pointed to by others, too. */
+	expect_found(test, head, links[0]);
 	for (int i = 0; i < NUM - 1; i++) {
 		if (param->signaled & BIT(i % 32)) {
 			signal_link(links[i]);
@@ -338,6 +351,25 @@ static void contains_an_array(struct kunit *test)
 /* Far longer than any stack is deep; allocations take their time with KASAN. */
 #define LONG (IS_ENABLED(CONFIG_KASAN) ? 10000 : 100000)
 
+/* One interrupt moves on all that waited for the same fence. */
+static void several_chains_wait_for_one_fence(struct kunit *test)
+{
+	struct dma_fence *fence = mock_fence_create(test->priv);
+	struct dma_fence *chains[8];
+
+	for (int i = 0; i < ARRAY_SIZE(chains); i++) {
+		chains[i] = link_after(test, NULL, dma_fence_get(fence), 1);
+		dma_fence_enable_sw_signaling(chains[i]);
+	}
+	dma_fence_signal(fence);
+	for (int i = 0; i < ARRAY_SIZE(chains); i++) {
+		KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(chains[i], false,
+							     10 * HZ), 0);
+		dma_fence_put(chains[i]);
+	}
+	put_last(test, fence);
+}
+
 /* All links share one fence. */
 static struct dma_fence *make_long(struct kunit *test, struct dma_fence *fence)
 {
@@ -390,27 +422,33 @@ static int count_hops(struct dma_fence *from, struct dma_fence *to)
 	return hops;
 }
 
-/* Cost as a count: of n pending links a search passes some 3 log n. */
-static void init_makes_searches_short(struct kunit *test)
+/* 7 of each level until jumps go too far, then up to 3, 2 and 1 of them anew. */
+#define MOST_HOPS (7 * (4 + 3 + 2 + 1))
+
+/* Cost as a count: the first search passes all, and those that follow do not. */
+static void find_makes_searches_short(struct kunit *test)
 {
 	static struct dma_fence *links[4096];
 	struct dma_fence *head;
 	int most = 0;
 
 	head = make_chain(test, ARRAY_SIZE(links), links);
+	KUNIT_EXPECT_EQ(test, count_hops(head, links[0]),
+			ARRAY_SIZE(links) - 1);
+	expect_found(test, head, links[0]);
 	for (int i = 0; i < ARRAY_SIZE(links); i += 13) {
 		most = max(most, count_hops(head, links[i]));
 		if (!(i % 52))
 			most = max(most, count_hops(links[i], links[0]));
 	}
-	KUNIT_EXPECT_LE(test, most, 3 * 12);
+	KUNIT_EXPECT_LE(test, most, MOST_HOPS);
 	put_last(test, head);
 }
 
 static struct kunit_case dma_fence_chain_cases[] = {
 	KUNIT_CASE(init_takes_over_references),
 	KUNIT_CASE_PARAM(init_numbers_the_link, number_gen_params),
-	KUNIT_CASE(init_makes_searches_short),
+	KUNIT_CASE_SLOW(find_makes_searches_short),
 	KUNIT_CASE(walk_goes_back),
 	KUNIT_CASE(walk_ends_with_plain_fence),
 	KUNIT_CASE_PARAM(walk_lets_go_what_has_signaled, garbage_gen_params),
@@ -419,6 +457,7 @@ static struct kunit_case dma_fence_chain_cases[] = {
 	KUNIT_CASE(is_signaled_after_all_before),
 	KUNIT_CASE(set_deadline_reaches_all_pending),
 	KUNIT_CASE(contains_an_array),
+	KUNIT_CASE(several_chains_wait_for_one_fence),
 	KUNIT_CASE_SLOW(release_long_chain),
 	KUNIT_CASE_SLOW(walk_collects_long_chain),
 	{}

@@ -55,12 +55,6 @@ static void put_last(struct kunit *test, struct dma_fence *fence)
 	dma_fence_put(fence);
 }
 
-/* Of the chain: callbacks leave the rest to an irq_work. */
-static void settle(struct dma_fence *chain)
-{
-	irq_work_sync(&to_dma_fence_chain(chain)->work);
-}
-
 /* The test has a reference to each fence. */
 static struct dma_fence *make_chain(struct kunit *test, int num,
 				    struct dma_fence **fences)
@@ -130,13 +124,13 @@ static void wait_signals_after_last(struct kunit *test)
 	for (int i = 0; i < LINKS; i++) {
 		early += atomic_read(&probe.called);
 		dma_fence_signal(fences[order[i]]);
-		settle(head);
+		mock_irq_work_settle();
 		cond_resched();
 	}
 	KUNIT_EXPECT_EQ(test, early, 0);
 	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(head, false, PATIENCE), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&probe.called), 1);
-	settle(head);
+	mock_irq_work_settle();
 	put_last(test, head);
 	for (int i = 0; i < LINKS; i++) {
 		struct mock_fence *mock = to_mock_fence(fences[i]);
@@ -170,7 +164,7 @@ static void wait_in_each_order(struct kunit *test)
 			} while (at >= 0);
 			left &= ~BIT(which);
 			dma_fence_signal(fences[which]);
-			settle(head);
+			mock_irq_work_settle();
 			KUNIT_EXPECT_EQ(test, atomic_read(&probe.called),
 					!left);
 			if (order & 1)
@@ -226,7 +220,7 @@ static void every_link_waits_in_few_steps(struct kunit *test)
 		cond_resched();
 	}
 	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(head, false, PATIENCE), 0);
-	settle(head);
+	mock_irq_work_settle();
 	put_last(test, head);
 	for (int i = 0; i < LINKS; i++) {
 		polled += atomic_read(&to_mock_fence(fences[i])->polled);
@@ -256,7 +250,7 @@ static void every_link_waits_in_each_order(struct kunit *test)
 			left &= ~BIT(at[i]);
 			dma_fence_signal(fences[at[i]]);
 			for (int j = 0; j < 5; j++) {
-				settle(links[j]);
+				mock_irq_work_settle();
 				KUNIT_EXPECT_EQ(test, atomic_read(&probes[j].called),
 						!(left & GENMASK(j, 0)));
 			}
@@ -284,7 +278,7 @@ static void wait_for_every_link(struct kunit *test)
 	for (i = 0; i < 4; i++) {
 		dma_fence_signal(fences[i]);
 		for (int j = 0; j < 4; j++) {
-			settle(links[j]);
+			mock_irq_work_settle();
 			KUNIT_EXPECT_EQ(test, atomic_read(&probes[j].called),
 					j <= i);
 		}
@@ -307,10 +301,10 @@ static void wait_includes_a_plain_first_fence(struct kunit *test)
 				  dma_fence_get(fence), 1);
 		dma_fence_add_callback(head, &probe.cb, probe_func);
 		dma_fence_signal(last ? plain : fence);
-		settle(head);
+		mock_irq_work_settle();
 		KUNIT_EXPECT_EQ(test, atomic_read(&probe.called), 0);
 		dma_fence_signal(last ? fence : plain);
-		settle(head);
+		mock_irq_work_settle();
 		KUNIT_EXPECT_EQ(test, atomic_read(&probe.called), 1);
 		put_last(test, head);
 		put_last(test, plain);
@@ -356,7 +350,7 @@ static void wait_does_not_pass_errors_on(struct kunit *test)
 	dma_fence_set_error(fences[0], -EIO);
 	dma_fence_signal(fences[0]);
 	dma_fence_signal(fences[1]);
-	settle(head);
+	mock_irq_work_settle();
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(head), 1);
 	put_last(test, head);
 	put_last(test, fences[0]);

@@ -330,4 +330,7 @@ struct file *mock_debugfs_open(struct kunit *test, const char *path,
 /* A file to print to, with room for @size bytes; the text is at its buf. */
 struct seq_file *mock_seq_create(struct kunit *test, size_t size);
 
+/* Waits for what each processor has to do in an irq_work at this time. */
+void mock_irq_work_settle(void);
+
 #endif /* _DMA_BUF_TESTS_MOCK_H */

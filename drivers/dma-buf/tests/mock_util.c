@@ -10,9 +10,11 @@
 #include <linux/bitmap.h>
 #include <linux/bug.h>
 #include <linux/cleanup.h>
+#include <linux/cpumask.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/irq_work.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
@@ -265,4 +267,23 @@ u32 mock_poller_ask(struct mock_poller *poller, struct file *file, u32 events)
 {
 	poller->table._key = (__force __poll_t)events;
 	return (__force u32)vfs_poll(file, &poller->table);
+}
+
+static void nothing(struct irq_work *work)
+{
+}
+
+void mock_irq_work_settle(void)
+{
+	struct irq_work work;
+	int cpu;
+
+	init_irq_work(&work, nothing);
+	for_each_online_cpu(cpu) {
+		/* The first may run before what was there already. */
+		for (int i = 0; i < 2; i++) {
+			irq_work_queue_on(&work, cpu);
+			irq_work_sync(&work);
+		}
+	}
 }
