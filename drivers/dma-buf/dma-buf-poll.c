@@ -64,7 +64,7 @@ static void wait_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
 		irq_work_queue(&wait->work);
 		return;
 	}
-	/* Not the last reference: who signals has one. */
+	/* Not the last reference: who signals has to have one. */
 	let_go(wait);
 	disarm(wait);
 }
@@ -172,7 +172,7 @@ static bool is_pending(struct dma_buf_poll_wait *wait)
 		return true;
 	/*
 	 * Looked at even if it is armed: who is woken for the one event is to
-	 * see the other, too, before the irq_work for that has run.
+	 * see the other, too, before the callback for that is through.
 	 */
 	fence = dma_resv_get_pending(wait->dmabuf->resv, wait->usage, &index);
 	return fence && arm(wait, fence, index);

@@ -31,14 +31,14 @@
  * &dma_fence_chain.prev_seqno keeps the number that was there first, which is
  * what a search compares.
  *
- * *Search.* Each link knows its depth, the number of links before it. A search
- * that comes by leaves a way for those that follow: from every 8th link to the
- * 8th before, from every 64th to the 64th before, and so on. Who never looks
- * for an old point does not pay for that; who does passes each new link once,
- * and of the others few, 70 of 4,096 at the most. It needs no allocation. A
- * jump holds a reference, and a walk drops it once the fence of the link that
- * it goes to has signalled: a signalled fence is not kept longer than it takes
- * until the next walk.
+ * *Search.* Each link knows its depth, the number of links that were before it.
+ * A search that comes by leaves a way for those that follow: depths fall into
+ * blocks of 8, of 64, and so on, and a link at the start of a block gets a jump
+ * to the start of the next one. Who never looks for an old point does not pay for
+ * that; who does passes each new link once, and of the others few, 80 of 4,096 at
+ * the most. It needs no allocation. A jump holds a reference, and a walk drops it
+ * once the fence of the link that it goes to has signalled: a signalled fence is
+ * not kept longer than it takes until the next walk.
  *
  * *Waiting.* A link that is waited for is *armed*: it keeps itself alive by one
  * reference and has one callback, on the fence of the link at
@@ -221,41 +221,41 @@ static bool is_before(struct dma_fence_chain *chain, u64 context, u64 seqno)
 	return chain->base.context == context && chain->prev_seqno >= seqno;
 }
 
-/* A jump of level n goes over 8^n links, from and to a multiple of that. */
+/*
+ * Depths fall into blocks of 8^n. A jump of level n goes from the first link that
+ * a search comes to in one block to the first in the next that has any.
+ */
 #define LEVEL_BITS 3
 #define LEVELS 6
 
-/* The level of jumps from @link, and the highest of those to it. */
-static unsigned int level_of(struct dma_fence_chain *link)
-{
-	unsigned int zeros = link->depth ? __ffs(link->depth) : 32;
-
-	return min(zeros / LEVEL_BITS, LEVELS - 1);
-}
-
 static void set_skip(struct dma_fence_chain *from, struct dma_fence_chain *to)
 {
-	struct dma_fence *skip = NULL;
+	struct dma_fence *skip;
 
 	/* One that is gone has given back already what it held. */
 	if (!dma_fence_get_rcu(&from->base))
 		return;
-	if (!test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &to->fence->flags))
-		skip = dma_fence_get_rcu(&to->base);
+	skip = dma_fence_get_rcu(&to->base);
 	if (skip)
 		replace_link(&from->skip, NULL, skip);
 	dma_fence_put(&from->base);
 }
 
 /*
- * A search comes by @link: let the last one of each level jump there. @last is
- * of those on its way that have no jump yet.
+ * A search comes into another block, which @link is the start of: let the last
+ * start of each level jump there. @last are those that have no jump yet, @depth is
+ * that of the last start. A link whose fence has signalled is none, as nobody is
+ * to hold it; then it is the next one.
  */
-static void leave_skips(struct dma_fence_chain *link,
+static void leave_skips(struct dma_fence_chain *link, u32 *depth,
 			struct dma_fence_chain *last[LEVELS])
 {
-	unsigned int level = level_of(link);
+	unsigned int level = min(__fls(*depth ^ link->depth) / LEVEL_BITS,
+				 LEVELS - 1);
 
+	if (test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &link->fence->flags))
+		return;
+	*depth = link->depth;
 	for (unsigned int i = 1; i <= level; i++) {
 		if (last[i])
 			set_skip(last[i], link);
@@ -276,11 +276,12 @@ static struct dma_fence_chain *find_link(struct dma_fence_chain *chain,
 	struct dma_fence_chain *last[LEVELS] = {};
 	u64 context = chain->base.context;
 	struct dma_fence_chain *next;
+	u32 depth = chain->depth;
 
 	*end = false;
 	while (chain->base.context == context) {
-		if (!(chain->depth % BIT(LEVEL_BITS)))
-			leave_skips(chain, last);
+		if ((depth ^ chain->depth) >> LEVEL_BITS)
+			leave_skips(chain, &depth, last);
 		if (!is_before(chain, context, seqno))
 			break;
 		next = skip_or_prev(chain);
@@ -357,8 +358,12 @@ static void move_later(struct dma_fence_chain *chain)
 {
 	struct chain_mover *mover = this_cpu_ptr(&chain_mover);
 
-	if (llist_add(&chain->node, &mover->chains))
-		irq_work_queue(&mover->work);
+	llist_add(&chain->node, &mover->chains);
+	/*
+	 * Not only if the list was empty: who made it that may have been
+	 * preempted right here, where spinlocks are mutexes.
+	 */
+	irq_work_queue(&mover->work);
 }
 
 static void chain_callback(struct dma_fence *fence, struct dma_fence_cb *cb)

@@ -43,10 +43,11 @@ EXPORT_TRACEPOINT_SYMBOL(dma_fence_signaled);
  * by its maker: it signals -EDEADLK, with a warning.
  *
  * *Outliving the maker.* Sync files and reservation objects keep fences for as
- * long as they like, while what they stood for, a device, a queue, may go. Once
- * a fence has signalled, none of &struct dma_fence_ops is called any more but the
- * release, and names are generic, unless &dma_fence_ops.names_persist. The lock,
- * the ops and the code of the release have to stay until the last put.
+ * long as they like, while what they stood for, a device, a queue, may go. A
+ * grace period after a fence has signalled, none of &struct dma_fence_ops runs any
+ * more but the release, and names are generic, unless
+ * &dma_fence_ops.names_persist. The lock, the ops and the code of the release have
+ * to stay until the last put.
  *
  * *Locking.* &dma_fence.lock, which the maker chooses, protects the list of
  * callbacks and serialises signalling. Many fences may share it, so no two
@@ -130,7 +131,7 @@ EXPORT_SYMBOL(dma_fence_init);
 
 /**
  * dma_fence_free - free the memory of a fence
- * @fence: first member of a kmalloc() object; need not be initialised
+ * @fence: first member of a slab object; need not be initialised
  *
  * Context: Any.
  */

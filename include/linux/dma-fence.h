@@ -49,7 +49,7 @@ enum dma_fence_flag_bits {
  * Embedded in a driver's own structure, which is freed by
  * &dma_fence_ops.release, after an RCU grace period: readers may look at the
  * memory of a fence that they hold no reference to. Without that operation
- * the fence has to be the first member of a kmalloc() object.
+ * the fence has to be the first member of a slab object.
  */
 struct dma_fence {
 	/**
@@ -115,8 +115,9 @@ struct dma_fence_cb {
 /**
  * struct dma_fence_ops - what the maker of a fence implements
  *
- * Nothing but @release is called once the fence has signalled, except that
- * the name operations are if @names_persist says so.
+ * Nothing but @release is called anew once the fence has signalled, except that
+ * the name operations are if @names_persist says so. What was called before may
+ * still run: it takes a grace period until the rest of the maker may go.
  */
 struct dma_fence_ops {
 	/**

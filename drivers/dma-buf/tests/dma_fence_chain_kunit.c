@@ -351,25 +351,6 @@ static void contains_an_array(struct kunit *test)
 /* Far longer than any stack is deep; allocations take their time with KASAN. */
 #define LONG (IS_ENABLED(CONFIG_KASAN) ? 10000 : 100000)
 
-/* One interrupt moves on all that waited for the same fence. */
-static void several_chains_wait_for_one_fence(struct kunit *test)
-{
-	struct dma_fence *fence = mock_fence_create(test->priv);
-	struct dma_fence *chains[8];
-
-	for (int i = 0; i < ARRAY_SIZE(chains); i++) {
-		chains[i] = link_after(test, NULL, dma_fence_get(fence), 1);
-		dma_fence_enable_sw_signaling(chains[i]);
-	}
-	dma_fence_signal(fence);
-	for (int i = 0; i < ARRAY_SIZE(chains); i++) {
-		KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(chains[i], false,
-							     10 * HZ), 0);
-		dma_fence_put(chains[i]);
-	}
-	put_last(test, fence);
-}
-
 /* All links share one fence. */
 static struct dma_fence *make_long(struct kunit *test, struct dma_fence *fence)
 {
@@ -422,24 +403,59 @@ static int count_hops(struct dma_fence *from, struct dma_fence *to)
 	return hops;
 }
 
-/* 7 of each level until jumps go too far, then up to 3, 2 and 1 of them anew. */
-#define MOST_HOPS (7 * (4 + 3 + 2 + 1))
+/* Up to 8 of each level until jumps go too far, then of 3, 2 and 1 anew. */
+#define MOST_HOPS (8 * (4 + 3 + 2 + 1))
+
+struct survivors {
+	const char *desc;
+	/* Link i signals if bit i % 32 is set. */
+	u32 signaled;
+	/* A walk cuts them out. */
+	bool cut;
+};
+
+static const struct survivors survivors[] = {
+	{ "all", 0, false },
+	{ "but for block ends", 0x01010101, true },
+	{ "but for block starts", 0x80808080, true },
+	{ "block ends", ~0x01010101, true },
+	{ "block starts", ~0x80808080, true },
+	{ "every second", 0x55555555, true },
+	{ "starts signalled, not cut out", 0x80808080, false },
+	{ "half signalled, not cut out", 0x3a79c2e5, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(survivors, survivors, desc);
 
 /* Cost as a count: the first search passes all, and those that follow do not. */
 static void find_makes_searches_short(struct kunit *test)
 {
+	const struct survivors *param = test->param_value;
 	static struct dma_fence *links[4096];
-	struct dma_fence *head;
+	struct dma_fence *head, *link, *last = NULL;
 	int most = 0;
 
 	head = make_chain(test, ARRAY_SIZE(links), links);
-	KUNIT_EXPECT_EQ(test, count_hops(head, links[0]),
-			ARRAY_SIZE(links) - 1);
-	expect_found(test, head, links[0]);
-	for (int i = 0; i < ARRAY_SIZE(links); i += 13) {
+	for (int i = 0; i < ARRAY_SIZE(links) - 1; i++) {
+		if (!(param->signaled & BIT(i % 32))) {
+			last = last ?: links[i];
+		} else {
+			signal_link(links[i]);
+			/* It is gone after the walk, or not looked for. */
+			links[i] = NULL;
+		}
+	}
+	if (param->cut)
+		dma_fence_chain_for_each(link, head)
+			;
+	KUNIT_EXPECT_GT(test, count_hops(head, last), 500);
+	expect_found(test, head, last);
+	for (int i = 0; i < ARRAY_SIZE(links); i += 3) {
+		if (!links[i])
+			continue;
 		most = max(most, count_hops(head, links[i]));
-		if (!(i % 52))
-			most = max(most, count_hops(links[i], links[0]));
+		if (!(i % 12))
+			most = max(most, count_hops(links[i], last));
 	}
 	KUNIT_EXPECT_LE(test, most, MOST_HOPS);
 	put_last(test, head);
@@ -448,7 +464,8 @@ static void find_makes_searches_short(struct kunit *test)
 static struct kunit_case dma_fence_chain_cases[] = {
 	KUNIT_CASE(init_takes_over_references),
 	KUNIT_CASE_PARAM(init_numbers_the_link, number_gen_params),
-	KUNIT_CASE_SLOW(find_makes_searches_short),
+	KUNIT_CASE_PARAM_ATTR(find_makes_searches_short, survivors_gen_params,
+			      { .speed = KUNIT_SPEED_SLOW }),
 	KUNIT_CASE(walk_goes_back),
 	KUNIT_CASE(walk_ends_with_plain_fence),
 	KUNIT_CASE_PARAM(walk_lets_go_what_has_signaled, garbage_gen_params),
@@ -457,7 +474,6 @@ static struct kunit_case dma_fence_chain_cases[] = {
 	KUNIT_CASE(is_signaled_after_all_before),
 	KUNIT_CASE(set_deadline_reaches_all_pending),
 	KUNIT_CASE(contains_an_array),
-	KUNIT_CASE(several_chains_wait_for_one_fence),
 	KUNIT_CASE_SLOW(release_long_chain),
 	KUNIT_CASE_SLOW(walk_collects_long_chain),
 	{}

@@ -241,12 +241,32 @@ static void deep_mix_signals(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(timeline, 1));
 }
 
+/* One interrupt moves on all that waited for the same fence. */
+static void several_chains_wait_for_one_fence(struct kunit *test)
+{
+	struct dma_fence *fence = mock_fence_create(test->priv);
+	struct dma_fence *chains[8];
+
+	for (int i = 0; i < ARRAY_SIZE(chains); i++) {
+		chains[i] = link_after(test, NULL, dma_fence_get(fence), 1);
+		dma_fence_enable_sw_signaling(chains[i]);
+	}
+	dma_fence_signal(fence);
+	for (int i = 0; i < ARRAY_SIZE(chains); i++) {
+		KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(chains[i], false,
+							     PATIENCE), 0);
+		dma_fence_put(chains[i]);
+	}
+	put_last(test, fence);
+}
+
 static struct kunit_case dma_fence_container_cases[] = {
 	KUNIT_CASE(release_reaches_all),
 	KUNIT_CASE(release_with_irqs_off),
 	KUNIT_CASE(release_stops_at_what_is_held),
 	KUNIT_CASE(release_of_shared_members),
 	KUNIT_CASE(release_of_pending_does_not_warn),
+	KUNIT_CASE(several_chains_wait_for_one_fence),
 	KUNIT_CASE(mixed_signals_after_all),
 	KUNIT_CASE(mixed_is_merged),
 	KUNIT_CASE_SLOW(deep_mix_is_released),
