@@ -31,6 +31,10 @@ struct dma_fence_chain {
 	struct dma_fence __rcu *skip;
 	/** @prev_seqno: number of the link before this one when it was made. */
 	u64 prev_seqno;
+	/** @depth: links before this one in its context; immutable. */
+	u32 depth;
+	/** @lock: the lock of @base. */
+	spinlock_t lock;
 	/** @fence: what this link adds, with a reference; immutable. */
 	struct dma_fence *fence;
 	/** @cursor: the link whose fence @cb is on, with a reference; armer. */
@@ -41,10 +45,6 @@ struct dma_fence_chain {
 		/** @node: @cb was called, @cursor is to move on. */
 		struct llist_node node;
 	};
-	/** @lock: the lock of @base. */
-	spinlock_t lock;
-	/** @depth: links before this one in its context; immutable. */
-	u32 depth;
 };
 
 /**
