@@ -125,7 +125,7 @@ void dma_fence_destroy_begin(struct dma_fence *fence);
  */
 static inline int dma_fence_get_status_rcu(struct dma_fence *fence)
 {
-	if (!dma_fence_is_signaled(fence))
+	if (!dma_fence_is_signaled_rcu(fence))
 		return 0;
 	return fence->error < 0 ? fence->error : 1;
 }

@@ -180,13 +180,16 @@ static bool array_enable_signaling(struct dma_fence *fence)
 	return false;
 }
 
-/* Polling looks at what has happened, and for containers no further. */
+/*
+ * Polling looks at what has happened, and for containers no further. It is done
+ * in an RCU read section, as holding a spinlock is one, too.
+ */
 static bool member_is_signaled(struct dma_fence *member)
 {
 	if (dma_fence_is_container(member))
 		return test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
 					&member->flags);
-	return dma_fence_is_signaled(member);
+	return dma_fence_is_signaled_rcu(member);
 }
 
 /* Look at the members of an array that is not armed. */

@@ -436,7 +436,7 @@ void dma_fence_set_deadline(struct dma_fence *fence, ktime_t deadline)
 {
 	/* The maker lives for a grace period after signalling, at the least. */
 	guard(rcu)();
-	if (fence->ops->set_deadline && !dma_fence_is_signaled(fence))
+	if (fence->ops->set_deadline && !dma_fence_is_signaled_rcu(fence))
 		fence->ops->set_deadline(fence, deadline);
 }
 EXPORT_SYMBOL(dma_fence_set_deadline);

@@ -224,7 +224,7 @@ dma_resv_list_look_rcu(struct dma_resv_list *list, unsigned int i,
 			dma_fence_put(fence);
 			return ERR_PTR(-EAGAIN);
 		}
-		if (!dma_fence_is_signaled(fence))
+		if (!dma_fence_is_signaled_rcu(fence))
 			return fence;
 	}
 

@@ -351,6 +351,28 @@ static inline bool dma_fence_is_signaled_locked(struct dma_fence *fence)
 }
 
 /**
+ * dma_fence_is_signaled_rcu - is the work done?
+ * @fence: the fence
+ *
+ * As dma_fence_is_signaled_locked(). A maker who has not signalled yet stays for
+ * the read section.
+ *
+ * Context: Any, RCU read section; may take &dma_fence.lock.
+ * Return: true once it has signalled.
+ */
+static inline bool dma_fence_is_signaled_rcu(struct dma_fence *fence)
+{
+	bool done = test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
+				     &fence->flags);
+
+	if (!done && fence->ops->signaled && fence->ops->signaled(fence)) {
+		dma_fence_signal(fence);
+		done = true;
+	}
+	return done;
+}
+
+/**
  * dma_fence_is_signaled - is the work done?
  * @fence: the fence
  *
@@ -365,15 +387,8 @@ static inline bool dma_fence_is_signaled(struct dma_fence *fence)
 		return true;
 	if (!fence->ops->signaled)
 		return false;
-
 	guard(rcu)();
-	/* A maker who has not signalled yet stays for the read section. */
-	if (test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
-		return true;
-	if (!fence->ops->signaled(fence))
-		return false;
-	dma_fence_signal(fence);
-	return true;
+	return dma_fence_is_signaled_rcu(fence);
 }
 
 /**
