@@ -257,6 +257,8 @@ static void several_chains_wait_for_one_fence(struct kunit *test)
 							     PATIENCE), 0);
 		dma_fence_put(chains[i]);
 	}
+	/* Until the last of them has been let go. */
+	mock_irq_work_settle();
 	put_last(test, fence);
 }
 
