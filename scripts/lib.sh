@@ -80,15 +80,12 @@ run_logged() {
 }
 
 # kmake TREE OUTDIR ARGS...: the kernel's make, the same way everywhere. A fixed build identity keeps
-# ccache's hits and makes two builds of one source equal; ccache takes the dependencies from the compiler,
-# as a preprocessor run of its own costs a fifth of a first build.
+# ccache's hits and makes two builds of one source equal.
 kmake() {
-	local tree=$1 out=$2 cache=''
+	local tree=$1 out=$2
 	shift 2
-	command -v ccache >/dev/null && cache='ccache '
-	CCACHE_DEPEND=1 CCACHE_SLOPPINESS=include_file_mtime,include_file_ctime,time_macros \
-		KBUILD_BUILD_TIMESTAMP='2024-11-17 00:00:00' KBUILD_BUILD_USER=build KBUILD_BUILD_HOST=build \
+	KBUILD_BUILD_TIMESTAMP='2024-11-17 00:00:00' KBUILD_BUILD_USER=build KBUILD_BUILD_HOST=build \
 		KBUILD_BUILD_VERSION=1 \
 		make -C "$tree" O="$out" -j"$JOBS" --no-print-directory ARCH=x86_64 \
-		CC="${cache}gcc" HOSTCC="${cache}gcc" ${V:+V=1} "$@"
+		CC="$TOP/scripts/cc" HOSTCC="$TOP/scripts/cc" ${V:+V=1} "$@"
 }
