@@ -46,12 +46,7 @@ void dma_buf_drop_kept(struct dma_buf_attachment *attach);
 /* Does the importer have what the core keeps for it? */
 static inline bool dma_buf_kept_is_busy(struct dma_buf_attachment *attach)
 {
-	return attach->keep && attach->idle_dir == DMA_NONE;
-}
-
-static inline bool dma_buf_kept_is_idle(struct dma_buf_attachment *attach)
-{
-	return attach->idle_dir != DMA_NONE;
+	return attach->keep && !attach->idle;
 }
 
 /* Does the importer have any table? */

@@ -142,14 +142,14 @@ int dma_buf_map_on_attach(struct dma_buf_attachment *attach)
 void dma_buf_drop_kept(struct dma_buf_attachment *attach)
 {
 	struct sg_table *sgt = attach->sgt;
-	bool idle = dma_buf_kept_is_idle(attach);
+	bool idle = attach->idle;
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 	if (!attach->keep)
 		return;
 	dma_buf_kept_del(attach);
 	attach->keep = DMA_BUF_KEEP_NEVER;
-	attach->idle_dir = DMA_NONE;
+	attach->idle = false;
 	attach->sgt = NULL;
 	if (idle)
 		unmap_memory(attach, sgt, attach->dir);
@@ -274,7 +274,7 @@ static noinline struct sg_table *map_otherwise(struct dma_buf_attachment *attach
 			return ERR_PTR(-EBUSY);
 	} else {
 		/* For another direction, if at all. */
-		if (dma_buf_kept_is_idle(attach))
+		if (attach->idle)
 			dma_buf_drop_kept(attach);
 		sgt = map_anew(attach, dir);
 		if (IS_ERR(sgt))
@@ -303,7 +303,7 @@ static __always_inline struct sg_table *map_locked(struct dma_buf_attachment *at
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	if (attach->idle_dir != dir)
+	if (!attach->idle || attach->dir != dir)
 		return map_otherwise(attach, dir);
 	if (unlikely(attach->keep == DMA_BUF_KEEP_IDLE ||
 		     dma_resv_was_used(attach->dmabuf->resv))) {
@@ -311,7 +311,7 @@ static __always_inline struct sg_table *map_locked(struct dma_buf_attachment *at
 		if (ret < 0)
 			return ERR_PTR(ret);
 	}
-	attach->idle_dir = DMA_NONE;
+	attach->idle = false;
 	attach->used = true;
 	return attach->sgt;
 }
@@ -402,7 +402,7 @@ static __always_inline void unmap_locked(struct dma_buf_attachment *attach,
 	if (attach->keep == DMA_BUF_KEEP_IDLE)
 		attach->dmabuf->ops->end_device_access(attach,
 						       dma_buf_debug_real(sgt));
-	attach->idle_dir = attach->dir;
+	attach->idle = true;
 }
 
 /**

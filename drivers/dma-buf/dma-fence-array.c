@@ -192,8 +192,11 @@ static bool member_is_signaled(struct dma_fence *member)
 	return dma_fence_is_signaled_rcu(member);
 }
 
-/* Look at the members of an array that is not armed. */
-static bool poll_members(struct dma_fence_array *array)
+/*
+ * Look at the members of an array that is not armed. Not inlined: who polls one
+ * that is armed need not save registers for this.
+ */
+static noinline bool poll_members(struct dma_fence_array *array)
 {
 	/* A hint: members never become pending again, so a stale one is fine. */
 	unsigned int i = array->signal_on_any ? 0 :

@@ -45,7 +45,7 @@ enum dma_buf_keep {
 	 * the memory over, as for devices that are coherent.
 	 */
 	DMA_BUF_KEEP_AS_IS,
-};
+} __packed;
 
 /**
  * struct dma_buf_ops - what an exporter implements
@@ -340,8 +340,8 @@ struct dma_buf_attachment {
 	bool used;
 	/** @keep: how @sgt is kept; not at all, if all users share it. */
 	enum dma_buf_keep keep;
-	/** @idle_dir: @dir while nobody has an @sgt that is kept, or DMA_NONE. */
-	enum dma_data_direction idle_dir;
+	/** @idle: @sgt is kept, and nobody has it. */
+	bool idle;
 	/** @kept_node: in the list of all that is kept, if @keep says so. */
 	struct list_head kept_node;
 	/**
