@@ -111,13 +111,30 @@ static inline bool dma_resv_was_used(struct dma_resv *obj)
 	return rcu_access_pointer(obj->fences);
 }
 
+/* dma-fence-names.c */
+const char *dma_fence_driver_name(struct dma_fence *fence);
+const char *dma_fence_timeline_name(struct dma_fence *fence);
+
 /* dma-fence.c */
 void dma_fence_destroy_begin(struct dma_fence *fence);
 
 /*
- * As dma_fence_get_status(), in an RCU read section: so long the maker lives after
- * signalling, at the least.
+ * As dma_fence_is_signaled(), for callers in an RCU read-side critical section:
+ * a maker who has not signalled yet stays valid until its end.
  */
+static inline bool dma_fence_is_signaled_rcu(struct dma_fence *fence)
+{
+	bool done = test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
+				     &fence->flags);
+
+	if (!done && fence->ops->signaled && fence->ops->signaled(fence)) {
+		dma_fence_signal(fence);
+		done = true;
+	}
+	return done;
+}
+
+/* As dma_fence_get_status(), for callers in an RCU read-side critical section. */
 static inline int dma_fence_get_status_rcu(struct dma_fence *fence)
 {
 	if (!dma_fence_is_signaled_rcu(fence))
@@ -129,6 +146,7 @@ static inline int dma_fence_get_status_rcu(struct dma_fence *fence)
 unsigned int dma_fence_unwrap_count(struct dma_fence *fence);
 
 /* dma-fence-stub.c */
+struct dma_fence *dma_fence_alloc_stub(ktime_t timestamp, int error);
 void dma_fence_init_broken(struct dma_fence *fence);
 
 /**

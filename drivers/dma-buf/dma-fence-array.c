@@ -8,8 +8,10 @@
 
 #include <linux/dma-fence-array.h>
 #include <linux/export.h>
+#include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include "dma-buf-internal.h"
 
@@ -258,6 +260,15 @@ const struct dma_fence_ops dma_fence_array_ops = {
 };
 EXPORT_SYMBOL(dma_fence_array_ops);
 
+/* kvfree() sleeps for what does not lie in a slab, but a release must not. */
+static void free_members(struct dma_fence **fences)
+{
+	if (is_vmalloc_addr(fences))
+		vfree_atomic(fences);
+	else
+		kfree(fences);
+}
+
 /**
  * dma_fence_array_fini - give back what a released array holds
  * @fence: the array
@@ -272,7 +283,7 @@ void dma_fence_array_fini(struct dma_fence *fence,
 
 	for (unsigned int i = 0; i < array->num_fences; i++)
 		dma_fence_reap(reaper, array->fences[i]);
-	kvfree(array->fences);
+	free_members(array->fences);
 }
 
 /**

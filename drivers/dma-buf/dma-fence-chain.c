@@ -29,7 +29,9 @@
  * *Garbage.* Who walks along a chain cuts out the links whose fence has
  * signalled. &dma_fence_chain.prev thus moves on to ever older links, while
  * &dma_fence_chain.prev_seqno keeps the number that was there first, which is
- * what a search compares.
+ * what a search compares. A link that has signalled holds its own fence and no
+ * other, in whatever order the fences of its chain have signalled: a holder of
+ * the newest link does not keep the whole timeline in memory.
  *
  * *Search.* Each link knows its depth, the number of links that were before it.
  * A search that comes by leaves a way for those that follow: depths fall into
@@ -122,6 +124,18 @@ static void drop_idle_skip(struct dma_fence_chain *chain)
 	if (skip && test_bit(DMA_FENCE_FLAG_SIGNALED_BIT,
 			     &to_dma_fence_chain(skip)->fence->flags))
 		replace_link(&chain->skip, skip, NULL);
+}
+
+/*
+ * All that @chain stands for has signalled: nobody has to go back from here.
+ *
+ * A search may leave a jump just now. It looks at the fence of the link that it
+ * jumps to afterwards, see set_skip(), which is found signalled then.
+ */
+static void drop_older(struct dma_fence_chain *chain)
+{
+	dma_fence_put(unrcu_pointer(xchg(&chain->prev, RCU_INITIALIZER(NULL))));
+	dma_fence_put(unrcu_pointer(xchg(&chain->skip, RCU_INITIALIZER(NULL))));
 }
 
 /**
@@ -236,8 +250,11 @@ static void set_skip(struct dma_fence_chain *from, struct dma_fence_chain *to)
 	if (!dma_fence_get_rcu(&from->base))
 		return;
 	skip = dma_fence_get_rcu(&to->base);
-	if (skip)
+	if (skip) {
 		replace_link(&from->skip, NULL, skip);
+		/* The exchange is ordered before the look at the fence. */
+		drop_idle_skip(from);
+	}
 	dma_fence_put(&from->base);
 }
 
@@ -420,6 +437,7 @@ static void move_all(struct irq_work *work)
 				  node) {
 		if (arm(chain, false))
 			continue;
+		drop_older(chain);
 		dma_fence_signal(&chain->base);
 		/* Of the armed link. */
 		dma_fence_put(&chain->base);
@@ -436,6 +454,7 @@ static bool chain_enable_signaling(struct dma_fence *fence)
 	chain->cursor = dma_fence_get(fence);
 	if (arm(chain, true))
 		return true;
+	drop_older(chain);
 	/* Neither is the last one: who enables holds another. */
 	dma_fence_put(fence);
 	return false;
@@ -451,6 +470,7 @@ static bool chain_signaled(struct dma_fence *fence)
 			return false;
 		}
 	}
+	drop_older(to_dma_fence_chain(fence));
 	return true;
 }
 

@@ -60,13 +60,14 @@ struct dma_fence *dma_fence_get_stub(void)
 EXPORT_SYMBOL(dma_fence_get_stub);
 
 /**
- * dma_fence_allocate_private_stub - a fence that signalled at a given time
+ * dma_fence_alloc_stub - make a fence that signalled at a given time, and how
  * @timestamp: the time, CLOCK_MONOTONIC
+ * @error: a negative errno, or 0
  *
  * Context: Process, may sleep.
  * Return: The fence, with a reference for the caller; NULL for no memory.
  */
-struct dma_fence *dma_fence_allocate_private_stub(ktime_t timestamp)
+struct dma_fence *dma_fence_alloc_stub(ktime_t timestamp, int error)
 {
 	struct dma_fence *fence = kmalloc(sizeof(*fence), GFP_KERNEL);
 
@@ -75,8 +76,21 @@ struct dma_fence *dma_fence_allocate_private_stub(ktime_t timestamp)
 
 	dma_fence_init(fence, &stub_ops, &stub_lock, 0, 0);
 	set_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &fence->flags);
+	fence->error = error;
 	dma_fence_signal_timestamp(fence, timestamp);
 	return fence;
+}
+
+/**
+ * dma_fence_allocate_private_stub - make a fence that signalled at a given time
+ * @timestamp: the time, CLOCK_MONOTONIC
+ *
+ * Context: Process, may sleep.
+ * Return: The fence, with a reference for the caller; NULL for no memory.
+ */
+struct dma_fence *dma_fence_allocate_private_stub(ktime_t timestamp)
+{
+	return dma_fence_alloc_stub(timestamp, 0);
 }
 EXPORT_SYMBOL(dma_fence_allocate_private_stub);
 

@@ -13,6 +13,7 @@
 #include <linux/export.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
+#include <linux/string.h>
 
 #include "dma-buf-internal.h"
 
@@ -94,35 +95,60 @@ unsigned int dma_fence_unwrap_count(struct dma_fence *fence)
 	return count;
 }
 
+/**
+ * DOC: merging fences
+ *
+ * The result of a merge stands for all fences that went in, and does so whenever
+ * the merge is made. So it has the same status whether a fence failed before the
+ * merge or after it:
+ *
+ * * Of one timeline the last fence stands for all: earlier ones are left out, with
+ *   their errors. Context 0 is no timeline: none of its fences stands for another.
+ * * Of the rest, fences that have signalled without an error are left out.
+ * * Of those that have failed, the first one in time gives the result its error.
+ *   While others are pending it is a member of the resulting array; an array takes
+ *   its error from the first member that failed.
+ */
+
 /* What one look at all the fences of a merge tells. */
 struct survey {
-	/* Fences that are pending. */
+	/* Fences that are pending, and those that have signalled. */
 	unsigned int pending;
+	unsigned int signaled;
 	/* The only one that need be waited for, unless @several. */
 	struct dma_fence *last;
 	bool several;
-	/* Of those that have signalled, while none is pending. */
+	/* One has failed. */
+	bool failed;
+	/* When the last one signalled; not kept up once one is pending. */
 	ktime_t timestamp;
-	bool signaled;
 };
 
-/* Can @new take the place of @old, or the other way round? */
-static bool is_ordered(struct dma_fence *new, struct dma_fence *old)
+/* Can one of the two take the place of the other? */
+static bool is_ordered(struct dma_fence *a, struct dma_fence *b)
 {
-	return new == old ||
-	       (new->context == old->context && new->seqno != old->seqno);
+	return a == b || (a->context && a->context == b->context &&
+			  a->seqno != b->seqno);
+}
+
+static void survey_signaled(struct survey *s, struct dma_fence *fence)
+{
+	ktime_t time;
+
+	if (fence->error < 0)
+		s->failed = true;
+	if (!s->pending) {
+		time = dma_fence_timestamp(fence);
+		if (!s->signaled || ktime_after(time, s->timestamp))
+			s->timestamp = time;
+	}
+	s->signaled++;
 }
 
 static void survey_fence(struct survey *s, struct dma_fence *fence)
 {
 	if (dma_fence_is_signaled(fence)) {
-		if (!s->pending) {
-			ktime_t time = dma_fence_timestamp(fence);
-
-			if (!s->signaled || ktime_after(time, s->timestamp))
-				s->timestamp = time;
-			s->signaled = true;
-		}
+		survey_signaled(s, fence);
 		return;
 	}
 
@@ -145,103 +171,159 @@ static int compare(const void *pa, const void *pb)
 
 	if (a->context != b->context)
 		return a->context < b->context ? -1 : 1;
-	if (dma_fence_is_later(a, b))
-		return -1;
-	if (dma_fence_is_later(b, a))
-		return 1;
+	if (is_ordered(a, b) && a != b)
+		return dma_fence_is_later(a, b) ? -1 : 1;
 	return a == b ? 0 : a < b ? -1 : 1;
 }
 
-/*
- * Put those first in the array that all others can be left out for. Numbers
- * need not be unique in a context without order: of equals all are kept.
- */
-static unsigned int reduce(struct dma_fence **fences, unsigned int num)
-{
-	unsigned int kept = 0;
+/* What a merge collects, with a reference to each. */
+struct collection {
+	struct dma_fence **fences;
+	unsigned int num;
+	unsigned int room;
+	/* Take those that have signalled without an error too. */
+	bool all;
+	/* The one that failed first, once they are reduced, or NULL. */
+	struct dma_fence *failed;
+};
 
-	for (unsigned int i = 0; i < num; i++) {
-		if (kept && is_ordered(fences[i], fences[kept - 1]))
-			dma_fence_put(fences[i]);
-		else
-			fences[kept++] = fences[i];
-	}
-	return kept;
+static bool is_wanted(struct collection *c, struct dma_fence *fence)
+{
+	return c->all || !dma_fence_is_signaled(fence) || fence->error < 0;
 }
 
-/* Collect what is pending now, at most @room; sorted and reduced. */
-static unsigned int collect(struct dma_fence **out, unsigned int room,
-			    struct dma_fence **fences, unsigned int num_fences,
-			    struct dma_fence_unwrap *cursors)
+/* Sorted, so that each timeline is in one place, from its end backwards. */
+
+static void collect(struct collection *c, struct dma_fence **fences,
+		    unsigned int num_fences, struct dma_fence_unwrap *cursors)
 {
-	unsigned int num = 0;
 	bool sorted = true;
 
 	for (unsigned int i = 0; i < num_fences; i++) {
-		struct dma_fence *fence;
+		struct dma_fence *fence, **end;
 
 		dma_fence_unwrap_for_each(fence, &cursors[i], fences[i]) {
 			/* Never more than were: none becomes pending again. */
-			if (num == room || dma_fence_is_signaled(fence))
+			if (c->num == c->room || !is_wanted(c, fence))
 				continue;
-			out[num] = dma_fence_get(fence);
-			if (num && compare(&out[num - 1], &out[num]) > 0)
+			end = &c->fences[c->num];
+			*end = dma_fence_get(fence);
+			if (c->num++ && compare(end - 1, end) > 0)
 				sorted = false;
-			num++;
 		}
 	}
 	if (!sorted)
-		sort(out, num, sizeof(*out), compare, NULL);
-	return reduce(out, num);
+		sort(c->fences, c->num, sizeof(*c->fences), compare, NULL);
 }
 
-/* The general case: several timelines were pending a moment ago. */
-static struct dma_fence *merge_several(unsigned int pending,
+static bool failed_before(struct dma_fence *a, struct dma_fence *b)
+{
+	return !b || ktime_before(dma_fence_timestamp(a), dma_fence_timestamp(b));
+}
+
+/*
+ * Leave those in the array that stand for all others: of each timeline the last
+ * that is pending, and in front of them the fence that failed first. Sequence
+ * numbers need not be unique: of equals all are kept.
+ */
+static void reduce(struct collection *c)
+{
+	struct dma_fence *later = NULL, *pending = NULL, *failed = NULL, *fence;
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < c->num; i++) {
+		fence = c->fences[i];
+		if (!dma_fence_is_signaled(fence)) {
+			if (!pending || !is_ordered(fence, pending)) {
+				swap(c->fences[kept], c->fences[i]);
+				kept++;
+			}
+			pending = fence;
+		} else if (fence->error < 0 && failed_before(fence, failed) &&
+			   (!later || !is_ordered(fence, later))) {
+			failed = fence;
+		}
+		later = fence;
+	}
+
+	c->failed = dma_fence_get(failed);
+	while (c->num > kept)
+		dma_fence_put(c->fences[--c->num]);
+	if (failed) {
+		/* There is room, because it was in there. */
+		memmove(&c->fences[1], &c->fences[0], kept * sizeof(*c->fences));
+		c->fences[0] = failed;
+		c->num++;
+	}
+}
+
+/* Consumes the collection, array and references, but on failure. */
+static struct dma_fence *make_fence(struct collection *c, ktime_t timestamp)
+{
+	struct dma_fence_array *array;
+	struct dma_fence *fence;
+
+	if (c->num > 1) {
+		array = dma_fence_array_create(c->num, c->fences,
+					       dma_fence_context_alloc(1), 1,
+					       false);
+		return array ? &array->base : NULL;
+	}
+	if (c->num && !c->failed) {
+		fence = c->fences[0];
+	} else {
+		fence = dma_fence_alloc_stub(timestamp,
+					     c->failed ? c->failed->error : 0);
+		if (!fence)
+			return NULL;
+		dma_fence_put(c->failed);
+	}
+	kvfree(c->fences);
+	return fence;
+}
+
+/* The general case: several timelines were pending a moment ago, or one failed. */
+static struct dma_fence *merge_several(const struct survey *s,
 				       struct dma_fence **fences,
 				       unsigned int num_fences,
 				       struct dma_fence_unwrap *cursors)
 {
-	struct dma_fence_array *array;
-	struct dma_fence **members;
-	struct dma_fence *only;
-	unsigned int num;
+	struct collection c = {
+		.room = s->failed ? s->pending + s->signaled : s->pending,
+		.all = s->failed,
+	};
+	struct dma_fence *fence;
 
-	members = kvmalloc_array(pending, sizeof(*members), GFP_KERNEL);
-	if (!members)
+	c.fences = kvmalloc_array(c.room, sizeof(*c.fences), GFP_KERNEL);
+	if (!c.fences)
 		return NULL;
 
-	num = collect(members, pending, fences, num_fences, cursors);
-	if (num < 2) {
-		only = num ? members[0] :
-			     dma_fence_allocate_private_stub(ktime_get());
-		kvfree(members);
-		return only;
-	}
-
-	array = dma_fence_array_create(num, members, dma_fence_context_alloc(1),
-				       1, false);
-	if (array)
-		return &array->base;
-	while (num--)
-		dma_fence_put(members[num]);
-	kvfree(members);
+	collect(&c, fences, num_fences, cursors);
+	reduce(&c);
+	/* Those that were pending have signalled just now. */
+	fence = make_fence(&c, s->pending ? ktime_get() : s->timestamp);
+	if (fence)
+		return fence;
+	while (c.num--)
+		dma_fence_put(c.fences[c.num]);
+	kvfree(c.fences);
 	return NULL;
 }
 
 /**
- * __dma_fence_unwrap_merge - one fence for several
+ * __dma_fence_unwrap_merge - make one fence that stands for several
  * @num_fences: how many
  * @fences: fences, containers or NULL; each stays the caller's
  * @cursors: room for as many, not initialised
  *
  * Looks through containers, leaves out what has signalled, and of those in one
- * timeline all but the last. Takes n log n time for n fences that remain; none
- * or one need no memory but for a signalled fence.
+ * timeline all but the last; see "merging fences" for errors. Takes n log n time
+ * for n fences that remain; none or one need no memory but for a signalled fence.
  *
  * Context: Process, may sleep.
  * Return: A fence with a reference for the caller: the only one that is
  * pending, an array, or, if all have signalled, one that did so when the last of
- * them did. NULL for no memory.
+ * them did, with the error of the one that failed first. NULL for no memory.
  */
 struct dma_fence *__dma_fence_unwrap_merge(unsigned int num_fences,
 					   struct dma_fence **fences,
@@ -257,12 +339,11 @@ struct dma_fence *__dma_fence_unwrap_merge(unsigned int num_fences,
 			survey_fence(&s, fence);
 	}
 	last = s.last;
-	if (!s.pending)
-		return s.signaled ?
-		       dma_fence_allocate_private_stub(s.timestamp) :
-		       dma_fence_get_stub();
-	if (!s.several)
+	if (s.failed || s.several)
+		return merge_several(&s, fences, num_fences, cursors);
+	if (s.pending)
 		return no_free_ptr(last);
-	return merge_several(s.pending, fences, num_fences, cursors);
+	return s.signaled ? dma_fence_allocate_private_stub(s.timestamp) :
+			    dma_fence_get_stub();
 }
 EXPORT_SYMBOL_GPL(__dma_fence_unwrap_merge);

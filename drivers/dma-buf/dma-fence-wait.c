@@ -4,7 +4,9 @@
  *
  * Both are the same sleep: callbacks wake the task, and are taken back
  * afterwards under the lock of their fence, so that none can still be running
- * when the memory they live in, the stack for a single fence, goes.
+ * when the memory they live in, the stack for a single fence, goes. A wait that
+ * finds the fence signalled takes that lock too: see "When the signaller has left"
+ * in dma-fence.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -63,6 +65,18 @@ static long sleep_until_woken(struct sleeper *sleeper, bool intr, long left)
 	return ret;
 }
 
+/*
+ * The flag of a fence is set while the signaller is still inside. The signaller
+ * holds the lock until it is through with the fence, so take the lock after it.
+ */
+static void wait_for_signaller(struct dma_fence *fence)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(fence->lock, flags);
+	spin_unlock_irqrestore(fence->lock, flags);
+}
+
 /* Queue the waiter; else why there is nothing to wait for, in @ret. */
 static bool start_wait(struct dma_fence *fence, struct waiter *waiter,
 		       bool intr, long timeout, long *ret)
@@ -93,6 +107,8 @@ static bool start_wait(struct dma_fence *fence, struct waiter *waiter,
  * @intr: end the wait on a signal
  * @timeout: in jiffies; MAX_SCHEDULE_TIMEOUT for no limit
  *
+ * When it returns success the signaller is through with the fence.
+ *
  * Context: Process, may sleep.
  * Return: What is left of @timeout, at least 1, when it has signalled; 0 when
  * the time is up; -ERESTARTSYS on a signal.
@@ -112,6 +128,21 @@ signed long dma_fence_default_wait(struct dma_fence *fence, bool intr,
 }
 EXPORT_SYMBOL(dma_fence_default_wait);
 
+static long wait_for_pending(struct dma_fence *fence, bool intr, long timeout)
+{
+	long ret;
+
+	dma_fence_enable_sw_signaling(fence);
+	if (!fence->ops->wait)
+		return dma_fence_default_wait(fence, intr, timeout);
+
+	ret = fence->ops->wait(fence, intr, timeout);
+	/* The maker's own wait may go by the flag alone. */
+	if (ret > 0)
+		wait_for_signaller(fence);
+	return ret;
+}
+
 /**
  * dma_fence_wait_timeout - wait for a fence
  * @fence: the fence
@@ -119,7 +150,8 @@ EXPORT_SYMBOL(dma_fence_default_wait);
  * @timeout: in jiffies; 0 to poll, MAX_SCHEDULE_TIMEOUT for no limit
  *
  * Enables signalling. An error of the fence's is no error of the wait: see
- * dma_fence_get_status().
+ * dma_fence_get_status(). When it returns success the signaller is through with
+ * the fence, so that the caller may free it.
  *
  * Context: Process, may sleep, even with a @timeout of 0.
  * Return: What is left of @timeout, at least 1, when it has signalled; 0 when
@@ -140,12 +172,9 @@ signed long dma_fence_wait_timeout(struct dma_fence *fence, bool intr,
 	if (test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags)) {
 		/* Its maker, whom ->wait belongs to, may be gone. */
 		ret = timeout ?: 1;
+		wait_for_signaller(fence);
 	} else {
-		dma_fence_enable_sw_signaling(fence);
-		if (fence->ops->wait)
-			ret = fence->ops->wait(fence, intr, timeout);
-		else
-			ret = dma_fence_default_wait(fence, intr, timeout);
+		ret = wait_for_pending(fence, intr, timeout);
 	}
 	trace_dma_fence_wait_end(fence);
 	return ret;
@@ -199,6 +228,8 @@ static long wait_any(struct dma_fence **fences, struct waiter *waiters,
  * @idx: returned if not NULL: the index of a fence that has signalled; only
  *	for a positive return value
  *
+ * When it returns success the signaller of the fence at @idx is through with it.
+ *
  * Context: Process, may sleep.
  * Return: What is left of @timeout, at least 1, when one has signalled; 0 when
  * the time is up; -ERESTARTSYS on a signal; -ENOMEM; -EINVAL, with a warning,
@@ -231,8 +262,11 @@ signed long dma_fence_wait_any_timeout(struct dma_fence **fences, u32 count,
 		ret = wait_any(fences, waiters, count, intr, timeout, &first);
 		kvfree(waiters);
 	}
-	if (ret > 0 && idx)
-		*idx = first;
+	if (ret > 0) {
+		wait_for_signaller(fences[first]);
+		if (idx)
+			*idx = first;
+	}
 	return ret;
 }
 EXPORT_SYMBOL(dma_fence_wait_any_timeout);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fence: its life from initialisation to release, signalling, callbacks,
- * status and names. Waiting is in dma-fence-wait.c, the fence that has always
- * been signalled in dma-fence-stub.c, containers have files of their own.
+ * The fence: its life from initialisation to release, signalling, callbacks
+ * and status. Waiting is in dma-fence-wait.c, names are in dma-fence-names.c, the
+ * fence that has always been signalled is in dma-fence-stub.c, and containers
+ * have files of their own.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -11,7 +12,6 @@
 #include <linux/dma-fence.h>
 #include <linux/export.h>
 #include <linux/rculist.h>
-#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "dma-buf-internal.h"
@@ -40,7 +40,29 @@ EXPORT_TRACEPOINT_SYMBOL(dma_fence_signaled);
  * which they were added. The signaller holds a reference of its own across the
  * call. The last dma_fence_put() releases it; memory stays for an RCU grace
  * period. A fence that is released while it has callbacks has been forgotten
- * by its maker: it signals -EDEADLK, with a warning.
+ * by its maker: it signals -EDEADLK, with a warning. Nothing in a release sleeps,
+ * because the last reference may go anywhere.
+ *
+ * *When the signaller has left.* A fence may live on a stack, or in memory that
+ * its owner uses again as soon as it has signalled. The flag does not say when
+ * that may be: the signaller sets it first and then still detaches the callbacks,
+ * stores the time and drops the lock. The signaller is through with a fence when
+ * dma_fence_wait() or any other wait for it has returned success, and when
+ * dma_fence_remove_callback() has returned, because these take the lock after the
+ * signaller. Nothing else says so: not dma_fence_is_signaled(), nor -ENOENT from
+ * dma_fence_add_callback(), nor that a callback has run. Whoever goes by those
+ * holds a reference::
+ *
+ *	CPU 0, signaller		CPU 1, owner
+ *
+ *	takes the lock
+ *	sets the flag
+ *					sees the flag
+ *	stores the time
+ *	runs the callbacks
+ *	drops the lock
+ *					takes and drops the lock
+ *					returns from its function
  *
  * *Outliving the maker.* Sync files and reservation objects keep fences for as
  * long as they like, while what they stood for, a device, a queue, may go. A
@@ -157,8 +179,11 @@ void dma_fence_destroy_begin(struct dma_fence *fence)
 	    list_empty(&fence->cb_list))
 		return;
 
-	WARN(1, "Fence %llx:%llx released with pending signals!\n",
-	     fence->context, fence->seqno);
+	scoped_guard(rcu)
+		WARN(1, "Fence %s:%s:%llx:%llx released with pending signals!\n",
+		     dma_fence_driver_name(fence),
+		     dma_fence_timeline_name(fence), fence->context,
+		     fence->seqno);
 	/*
 	 * Somebody waits for work that will never be reported. No other can
 	 * hold the lock on behalf of this fence, but it may be a shared one.
@@ -245,7 +270,7 @@ int dma_fence_signal_timestamp(struct dma_fence *fence, ktime_t timestamp)
 	unsigned long flags;
 	int ret;
 
-	if (WARN_ON_ONCE(!fence))
+	if (!fence)
 		return -EINVAL;
 
 	spin_lock_irqsave(fence->lock, flags);
@@ -281,7 +306,7 @@ int dma_fence_signal(struct dma_fence *fence)
 	bool cookie;
 	int ret;
 
-	if (WARN_ON_ONCE(!fence))
+	if (!fence)
 		return -EINVAL;
 
 	cookie = dma_fence_begin_signalling();
@@ -434,65 +459,9 @@ EXPORT_SYMBOL(dma_fence_get_status);
  */
 void dma_fence_set_deadline(struct dma_fence *fence, ktime_t deadline)
 {
-	/* The maker lives for a grace period after signalling, at the least. */
+	/* The maker of a pending fence stays valid until the section ends. */
 	guard(rcu)();
-	if (fence->ops->set_deadline && !dma_fence_is_signaled_rcu(fence))
+	if (!dma_fence_is_signaled_rcu(fence) && fence->ops->set_deadline)
 		fence->ops->set_deadline(fence, deadline);
 }
 EXPORT_SYMBOL(dma_fence_set_deadline);
-
-/* May the maker be asked? The answer is good for this RCU read section. */
-static bool has_names(struct dma_fence *fence)
-{
-	RCU_LOCKDEP_WARN(!rcu_read_lock_any_held(),
-			 "names of a fence asked for outside of RCU");
-
-	return fence->ops->names_persist ||
-	       !test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);
-}
-
-/**
- * dma_fence_driver_name - who made it
- * @fence: the fence
- *
- * Context: Any, RCU read section; the name is valid until its end.
- * Return: The name, "signalled" if the maker may be gone.
- */
-const char *dma_fence_driver_name(struct dma_fence *fence)
-{
-	return has_names(fence) ? fence->ops->get_driver_name(fence) :
-				  "signalled";
-}
-EXPORT_SYMBOL(dma_fence_driver_name);
-
-/**
- * dma_fence_timeline_name - what it belongs to
- * @fence: the fence
- *
- * Context: Any, RCU read section; the name is valid until its end.
- * Return: The name, "signalled" if the maker may be gone.
- */
-const char *dma_fence_timeline_name(struct dma_fence *fence)
-{
-	return has_names(fence) ? fence->ops->get_timeline_name(fence) :
-				  "signalled";
-}
-EXPORT_SYMBOL(dma_fence_timeline_name);
-
-/**
- * dma_fence_describe - print a fence, for debugfs
- * @fence: the fence
- * @seq: where to
- *
- * Context: Any; may take &dma_fence.lock.
- */
-void dma_fence_describe(struct dma_fence *fence, struct seq_file *seq)
-{
-	const char *state = dma_fence_is_signaled(fence) ? "" : "un";
-
-	guard(rcu)();
-	seq_printf(seq, "%s %s seq %llu %ssignalled\n",
-		   dma_fence_driver_name(fence), dma_fence_timeline_name(fence),
-		   fence->seqno, state);
-}
-EXPORT_SYMBOL(dma_fence_describe);

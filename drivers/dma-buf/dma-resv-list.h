@@ -12,6 +12,8 @@
 #include <linux/dma-resv.h>
 #include <linux/err.h>
 
+#include "dma-buf-internal.h"
+
 /**
  * struct dma_resv_list - the fences of a reservation object
  * @rcu: readers may look at it for a grace period after it was replaced

@@ -127,10 +127,12 @@ struct dma_fence_ops {
 	bool use_64bit_seqno;
 
 	/**
-	 * @names_persist: both names stay valid for as long as the fence
-	 * does. Without it they are asked for while the fence is pending only,
-	 * under RCU: what they point to may be freed a grace period after
-	 * signalling.
+	 * @names_persist: Both names stay valid for as long as the fence
+	 * does. Without it the core asks for them only while the fence is
+	 * pending, under RCU: what they point to may be freed a grace period
+	 * after signalling. Of a signalled fence the core reads this only if
+	 * the operations are constant data of the kernel image, because those
+	 * of a module may be gone.
 	 */
 	bool names_persist;
 
@@ -211,8 +213,6 @@ void dma_fence_release(struct kref *kref);
 void dma_fence_free(struct dma_fence *fence);
 u64 dma_fence_context_alloc(unsigned int num);
 
-const char *dma_fence_driver_name(struct dma_fence *fence);
-const char *dma_fence_timeline_name(struct dma_fence *fence);
 void dma_fence_describe(struct dma_fence *fence, struct seq_file *seq);
 
 int dma_fence_signal(struct dma_fence *fence);
@@ -351,32 +351,12 @@ static inline bool dma_fence_is_signaled_locked(struct dma_fence *fence)
 }
 
 /**
- * dma_fence_is_signaled_rcu - is the work done?
- * @fence: the fence
- *
- * As dma_fence_is_signaled_locked(). A maker who has not signalled yet stays for
- * the read section.
- *
- * Context: Any, RCU read section; may take &dma_fence.lock.
- * Return: true once it has signalled.
- */
-static inline bool dma_fence_is_signaled_rcu(struct dma_fence *fence)
-{
-	bool done = test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
-				     &fence->flags);
-
-	if (!done && fence->ops->signaled && fence->ops->signaled(fence)) {
-		dma_fence_signal(fence);
-		done = true;
-	}
-	return done;
-}
-
-/**
  * dma_fence_is_signaled - is the work done?
  * @fence: the fence
  *
- * As dma_fence_is_signaled_locked().
+ * As dma_fence_is_signaled_locked(). A maker who has not signalled yet stays
+ * valid for an RCU read-side critical section. The signaller may still be
+ * inside the fence when this returns: see "When the signaller has left".
  *
  * Context: Any; may take &dma_fence.lock.
  * Return: true once it has signalled.
@@ -387,8 +367,14 @@ static inline bool dma_fence_is_signaled(struct dma_fence *fence)
 		return true;
 	if (!fence->ops->signaled)
 		return false;
+
 	guard(rcu)();
-	return dma_fence_is_signaled_rcu(fence);
+	if (test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
+		return true;
+	if (!fence->ops->signaled(fence))
+		return false;
+	dma_fence_signal(fence);
+	return true;
 }
 
 /**
@@ -513,7 +499,8 @@ static inline ktime_t dma_fence_timestamp(struct dma_fence *fence)
  * @fence: the fence
  * @intr: end the wait on a signal
  *
- * An error of the fence's is no error of the wait.
+ * An error of the fence's is no error of the wait. When it returns success the
+ * signaller is through with the fence, so that the caller may free it.
  *
  * Context: Process, may sleep.
  * Return: 0, -ERESTARTSYS on a signal, or what &dma_fence_ops.wait returns.

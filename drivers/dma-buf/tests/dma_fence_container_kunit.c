@@ -16,6 +16,8 @@
 #include <linux/irqflags.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/vmalloc.h>
 
 #include "mock.h"
 
@@ -95,6 +97,32 @@ static void release_with_irqs_off(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, irqs_disabled());
 	local_irq_restore(flags);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 5);
+}
+
+/*
+ * Many members do not fit a slab, and kvfree() sleeps for such memory: the put
+ * is under a spinlock here, as it is where a chain is walked.
+ */
+static void release_of_many_members_does_not_sleep(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence_array *array;
+	struct dma_fence **fences;
+	DEFINE_SPINLOCK(lock);
+	const int num = 600;
+
+	fences = vmalloc_array(num, sizeof(*fences));
+	KUNIT_ASSERT_NOT_NULL(test, fences);
+	for (int i = 0; i < num; i++)
+		fences[i] = mock_fence_create(timeline);
+	array = dma_fence_array_create(num, fences, 1, 1, false);
+	KUNIT_ASSERT_NOT_NULL(test, array);
+
+	mock_warn_begin(test);
+	scoped_guard(spinlock_irqsave, &lock)
+		dma_fence_put(&array->base);
+	mock_warn_end(test, "", 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), num);
 }
 
 /* What somebody else has, at whatever place, stays whole. */
@@ -262,13 +290,83 @@ static void several_chains_wait_for_one_fence(struct kunit *test)
 	put_last(test, fence);
 }
 
+#define LINKS 64
+
+static struct dma_fence *make_chain(struct kunit *test,
+				    struct dma_fence *fences[LINKS])
+{
+	struct dma_fence *head = NULL;
+
+	for (int i = 0; i < LINKS; i++) {
+		fences[i] = mock_fence_create(test->priv);
+		head = link_after(test, head, dma_fence_get(fences[i]), i + 1);
+	}
+	return head;
+}
+
+enum look { ARMED, POLLED, ARMED_LATE, SEARCHED };
+
+static const struct let_go_param {
+	const char *desc;
+	enum look look;
+} let_go_params[] = {
+	{ "waited for", ARMED },
+	{ "polled", POLLED },
+	{ "waited for when it is too late", ARMED_LATE },
+	{ "waited for and searched", SEARCHED },
+};
+
+KUNIT_ARRAY_PARAM_DESC(let_go, let_go_params, desc);
+
+/*
+ * Fences that signal backwards leave nothing for the garbage collection of a
+ * walk from the newest link on. A signalled link lets go of all others anyway.
+ */
+static void signaled_head_keeps_no_older_link(struct kunit *test)
+{
+	const struct let_go_param *param = test->param_value;
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence *fences[LINKS], *head, *found;
+
+	head = make_chain(test, fences);
+	if (param->look == ARMED || param->look == SEARCHED)
+		dma_fence_enable_sw_signaling(head);
+	if (param->look == SEARCHED) {
+		found = dma_fence_get(head);
+		KUNIT_EXPECT_EQ(test, dma_fence_chain_find_seqno(&found, 1), 0);
+		dma_fence_put(found);
+	}
+	for (int i = LINKS - 1; i >= 0; i--) {
+		dma_fence_signal(fences[i]);
+		dma_fence_put(fences[i]);
+	}
+	mock_irq_work_settle();
+	if (param->look == ARMED_LATE)
+		dma_fence_enable_sw_signaling(head);
+	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(head));
+
+	mock_irq_work_settle();
+	/* All but its own. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), LINKS - 1);
+	KUNIT_EXPECT_PTR_EQ(test, dma_fence_chain_contained(head),
+			    fences[LINKS - 1]);
+	KUNIT_EXPECT_NULL(test, dma_fence_chain_walk(dma_fence_get(head)));
+	found = dma_fence_get(head);
+	KUNIT_EXPECT_EQ(test, dma_fence_chain_find_seqno(&found, 1), 0);
+	KUNIT_EXPECT_NULL(test, found);
+	dma_fence_put(found);
+	put_last(test, head);
+}
+
 static struct kunit_case dma_fence_container_cases[] = {
 	KUNIT_CASE(release_reaches_all),
 	KUNIT_CASE(release_with_irqs_off),
+	KUNIT_CASE(release_of_many_members_does_not_sleep),
 	KUNIT_CASE(release_stops_at_what_is_held),
 	KUNIT_CASE(release_of_shared_members),
 	KUNIT_CASE(release_of_pending_does_not_warn),
 	KUNIT_CASE(several_chains_wait_for_one_fence),
+	KUNIT_CASE_PARAM(signaled_head_keeps_no_older_link, let_go_gen_params),
 	KUNIT_CASE(mixed_signals_after_all),
 	KUNIT_CASE(mixed_is_merged),
 	KUNIT_CASE_SLOW(deep_mix_is_released),

@@ -16,6 +16,7 @@
 
 #include <trace/events/dma_fence.h>
 
+#include "../dma-buf-internal.h"
 #include "mock.h"
 
 static int names_test_init(struct kunit *test)
@@ -67,9 +68,9 @@ static void names_of_signaled_outlive_maker(struct kunit *test)
 
 	dma_fence_signal(fence);
 	mock_timeline_free_names(timeline);
-	expect_names(test, fence, "signalled", "signalled");
+	expect_names(test, fence, "detached-driver", "signaled-timeline");
 	expect_text(test, fence,
-		    "signalled signalled seq 18446744073709551615 signalled\n");
+		    "detached-driver signaled-timeline seq 18446744073709551615 signalled\n");
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 0);
 	put_last(test, fence);
 }
@@ -81,7 +82,7 @@ static void names_of_done_outlive_maker(struct kunit *test)
 	struct dma_fence *fence = mock_fence_create_at(timeline, 1, 0);
 
 	to_mock_fence(fence)->done = true;
-	expect_text(test, fence, "signalled signalled seq 1 signalled\n");
+	expect_text(test, fence, "detached-driver signaled-timeline seq 1 signalled\n");
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 0);
 	put_last(test, fence);
 }
@@ -109,9 +110,61 @@ static void names_last_as_long_as_read_section(struct kunit *test)
 	name = dma_fence_timeline_name(fence);
 	dma_fence_signal(fence);
 	KUNIT_EXPECT_STREQ(test, name, "a timeline");
-	KUNIT_EXPECT_STREQ(test, dma_fence_timeline_name(fence), "signalled");
+	KUNIT_EXPECT_STREQ(test, dma_fence_timeline_name(fence),
+			   "signaled-timeline");
 	rcu_read_unlock();
 	put_last(test, fence);
+}
+
+static const char *name_of_gone(struct dma_fence *fence)
+{
+	return "gone";
+}
+
+static bool signaled_of_gone(struct dma_fence *fence)
+{
+	return false;
+}
+
+static long wait_of_gone(struct dma_fence *fence, bool intr, long timeout)
+{
+	return -ENODEV;
+}
+
+static void deadline_of_gone(struct dma_fence *fence, ktime_t deadline)
+{
+	fence->error = -ENODEV;
+}
+
+/*
+ * The operations may have been in a module. These are in memory where somebody
+ * else's seem to be once the fence has signalled; any that is used shows.
+ */
+static void ops_of_signaled_are_not_used(struct kunit *test)
+{
+	struct mock_timeline *timeline = test->priv;
+	struct dma_fence_ops *ops = kunit_kzalloc(test, sizeof(*ops), GFP_KERNEL);
+	struct dma_fence *fence;
+
+	KUNIT_ASSERT_NOT_NULL(test, ops);
+	ops->get_driver_name = name_of_gone;
+	ops->get_timeline_name = name_of_gone;
+	ops->release = mock_fence_release;
+	fence = mock_fence_create_ops(timeline, 1, 0, ops);
+	expect_names(test, fence, "gone", "gone");
+	dma_fence_signal(fence);
+
+	ops->names_persist = true;
+	ops->signaled = signaled_of_gone;
+	ops->wait = wait_of_gone;
+	ops->set_deadline = deadline_of_gone;
+	expect_text(test, fence,
+		    "detached-driver signaled-timeline seq 1 signalled\n");
+	dma_fence_set_deadline(fence, 1);
+	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 1);
+	KUNIT_EXPECT_EQ(test, dma_fence_wait_timeout(fence, false, 5), 5);
+	put_last(test, fence);
+	mock_timeline_released(timeline);
 }
 
 #ifdef CONFIG_EVENT_TRACING
@@ -270,6 +323,7 @@ static struct kunit_case dma_fence_names_cases[] = {
 	KUNIT_CASE(names_of_done_outlive_maker),
 	KUNIT_CASE(names_that_persist_are_kept),
 	KUNIT_CASE(names_last_as_long_as_read_section),
+	KUNIT_CASE(ops_of_signaled_are_not_used),
 #ifdef CONFIG_EVENT_TRACING
 	KUNIT_CASE(trace_events_fire_in_order),
 	KUNIT_CASE(trace_events_outlive_maker),

@@ -9,6 +9,8 @@
 
 #include <linux/atomic.h>
 #include <linux/cleanup.h>
+#include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/dma-fence.h>
 #include <linux/kthread.h>
 #include <linux/rcupdate.h>
@@ -263,6 +265,158 @@ static void get_rcu_safe_never_returns_another(struct kunit *test)
 	kmem_cache_destroy(recycled_cache);
 }
 
+/* Where the signaller of a fence is. */
+enum { OUTSIDE, INSIDE, THROUGH };
+
+/*
+ * A fence on the stack of its owner, who has nothing but the return of a wait to
+ * tell that the signaller has left it.
+ */
+struct stack_fence {
+	struct dma_fence base;
+	spinlock_t lock;
+	/* Keeps the signaller inside. */
+	struct dma_fence_cb linger;
+	/* For the owner to take back. */
+	struct dma_fence_cb spare;
+	int signaller;
+};
+
+static struct stack_fence *to_stack_fence(struct dma_fence *fence)
+{
+	return container_of(fence, struct stack_fence, base);
+}
+
+/* The flag has been set, the lock is held. */
+static void linger_func(struct dma_fence *fence, struct dma_fence_cb *cb)
+{
+	struct stack_fence *on_stack = to_stack_fence(fence);
+
+	smp_store_release(&on_stack->signaller, INSIDE);
+	mdelay(2);
+	smp_store_release(&on_stack->signaller, THROUGH);
+}
+
+static void spare_func(struct dma_fence *fence, struct dma_fence_cb *cb)
+{
+}
+
+/* A maker's own wait, as some have it: it goes by the flag. */
+static long wait_for_flag(struct dma_fence *fence, bool intr, long timeout)
+{
+	while (!test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
+		cond_resched();
+	return timeout ?: 1;
+}
+
+static const struct dma_fence_ops stack_fence_ops = {
+	.get_driver_name = a_name,
+	.get_timeline_name = a_name,
+	.wait = wait_for_flag,
+};
+
+static int stack_signaller(void *data)
+{
+	struct stack_fence *on_stack = data;
+
+	dma_fence_signal(&on_stack->base);
+	return 0;
+}
+
+static void await_inside(struct stack_fence *on_stack)
+{
+	while (smp_load_acquire(&on_stack->signaller) == OUTSIDE)
+		cond_resched();
+}
+
+static void wait_own(struct stack_fence *on_stack)
+{
+	/* Begins before the signal, and sees the flag with the signaller inside. */
+	dma_fence_wait(&on_stack->base, false);
+}
+
+static void wait_once_signaled(struct stack_fence *on_stack)
+{
+	await_inside(on_stack);
+	dma_fence_wait(&on_stack->base, false);
+}
+
+static void wait_timeout_0(struct stack_fence *on_stack)
+{
+	await_inside(on_stack);
+	dma_fence_wait_timeout(&on_stack->base, false, 0);
+}
+
+static void default_wait(struct stack_fence *on_stack)
+{
+	await_inside(on_stack);
+	dma_fence_default_wait(&on_stack->base, false, HZ);
+}
+
+static void wait_any(struct stack_fence *on_stack)
+{
+	struct dma_fence *fences[] = { &on_stack->base };
+
+	await_inside(on_stack);
+	dma_fence_wait_any_timeout(fences, 1, false, HZ, NULL);
+}
+
+static void wait_any_timeout_0(struct stack_fence *on_stack)
+{
+	struct dma_fence *fences[] = { &on_stack->base };
+
+	await_inside(on_stack);
+	dma_fence_wait_any_timeout(fences, 1, false, 0, NULL);
+}
+
+static void remove_callback(struct stack_fence *on_stack)
+{
+	await_inside(on_stack);
+	dma_fence_remove_callback(&on_stack->base, &on_stack->spare);
+}
+
+static const struct wait_param {
+	const char *desc;
+	void (*wait)(struct stack_fence *on_stack);
+} wait_params[] = {
+	{ "the maker's own wait", wait_own },
+	{ "wait", wait_once_signaled },
+	{ "wait, no timeout", wait_timeout_0 },
+	{ "default wait", default_wait },
+	{ "wait for any", wait_any },
+	{ "wait for any, no timeout", wait_any_timeout_0 },
+	{ "remove a callback", remove_callback },
+};
+KUNIT_ARRAY_PARAM_DESC(wait, wait_params, desc);
+
+/* The window: between the flag and the unlock. Without the lock the owner's frame goes. */
+static void wait_returns_after_signaller(struct kunit *test)
+{
+	const struct wait_param *param = test->param_value;
+	struct stack_fence on_stack = {};
+	struct task_struct *task;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "the signaller needs a processor of its own");
+
+	spin_lock_init(&on_stack.lock);
+	dma_fence_init(&on_stack.base, &stack_fence_ops, &on_stack.lock,
+		       dma_fence_context_alloc(1), 1);
+	dma_fence_add_callback(&on_stack.base, &on_stack.linger, linger_func);
+	dma_fence_add_callback(&on_stack.base, &on_stack.spare, spare_func);
+	task = kthread_create(stack_signaller, &on_stack, "signaller");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+	migrate_disable();
+	kthread_bind(task, cpumask_any_but(cpu_online_mask, smp_processor_id()));
+	wake_up_process(task);
+
+	param->wait(&on_stack);
+	KUNIT_EXPECT_EQ(test, smp_load_acquire(&on_stack.signaller), THROUGH);
+	migrate_enable();
+	kthread_stop_put(task);
+}
+
 static int race_test_init(struct kunit *test)
 {
 	test->priv = mock_timeline_create(test, "race");
@@ -273,6 +427,7 @@ static struct kunit_case dma_fence_race_cases[] = {
 	KUNIT_CASE_SLOW(add_and_remove_against_signal),
 	KUNIT_CASE_SLOW(signal_against_signal),
 	KUNIT_CASE_SLOW(get_rcu_safe_never_returns_another),
+	KUNIT_CASE_PARAM(wait_returns_after_signaller, wait_gen_params),
 	{}
 };
 

@@ -11,6 +11,8 @@
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
+#include "../dma-buf-internal.h"
+
 static void never_called(struct dma_fence *fence, struct dma_fence_cb *cb)
 {
 	WARN_ON(1);

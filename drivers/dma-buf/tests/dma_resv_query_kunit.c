@@ -409,7 +409,7 @@ static void describe_shows_what_orders_access(struct kunit *test)
 {
 	static const char text[] =
 		"\tkernel fence:mock query seq 1 unsignalled\n"
-		"\twrite fence:signalled signalled seq 2 signalled\n"
+		"\twrite fence:detached-driver signaled-timeline seq 2 signalled\n"
 		"\tread fence:mock query seq 3 unsignalled\n";
 	struct ctx *ctx = test->priv;
 	char buf[256];

@@ -110,6 +110,13 @@ struct dma_fence *mock_fence_try_create(struct mock_timeline *timeline,
 /* Shorthand: a signalled fence of the timeline. */
 struct dma_fence *mock_fence_create_signaled(struct mock_timeline *timeline);
 
+/* An array of references of its own to these. */
+struct dma_fence *mock_array_of(struct kunit *test, int num,
+				struct dma_fence **members);
+/* A link of a chain; consumes the references to both. */
+struct dma_fence *mock_link_after(struct kunit *test, struct dma_fence *prev,
+				  struct dma_fence *fence, u64 seqno);
+
 /* Fills the names with garbage and frees them, a grace period from now. */
 void mock_timeline_free_names(struct mock_timeline *timeline);
 /*

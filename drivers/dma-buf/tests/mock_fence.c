@@ -7,6 +7,8 @@
  */
 
 #include <linux/cleanup.h>
+#include <linux/dma-fence-array.h>
+#include <linux/dma-fence-chain.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -236,4 +238,29 @@ void mock_resv_add(struct kunit *test, struct dma_resv *resv,
 		dma_resv_add_fence(resv, fence, usage);
 	dma_resv_unlock(resv);
 	KUNIT_ASSERT_EQ(test, ret, 0);
+}
+
+struct dma_fence *mock_array_of(struct kunit *test, int num,
+				struct dma_fence **members)
+{
+	struct dma_fence **fences = kcalloc(num, sizeof(*fences), GFP_KERNEL);
+	struct dma_fence_array *array;
+
+	KUNIT_ASSERT_NOT_NULL(test, fences);
+	for (int i = 0; i < num; i++)
+		fences[i] = dma_fence_get(members[i]);
+	array = dma_fence_array_create(num, fences,
+				       dma_fence_context_alloc(1), 1, false);
+	KUNIT_ASSERT_NOT_NULL(test, array);
+	return &array->base;
+}
+
+struct dma_fence *mock_link_after(struct kunit *test, struct dma_fence *prev,
+				  struct dma_fence *fence, u64 seqno)
+{
+	struct dma_fence_chain *chain = dma_fence_chain_alloc();
+
+	KUNIT_ASSERT_NOT_NULL(test, chain);
+	dma_fence_chain_init(chain, prev, fence, seqno);
+	return &chain->base;
 }

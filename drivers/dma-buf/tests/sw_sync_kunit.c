@@ -18,6 +18,7 @@
 
 #include "../sync_debug.h"
 #include "../sync_timeline.h"
+#include "../dma-buf-internal.h"
 #include "mock.h"
 #include "sync_mock.h"
 

@@ -224,7 +224,7 @@ static void get_name_after_signal(struct kunit *test)
 
 	/* A file that is made now comes too late: general ones. */
 	sync_file = sync_mock_create(test, fence);
-	snprintf(want, sizeof(want), "signalled-signalled%llu-1",
+	snprintf(want, sizeof(want), "detached-driver-signaled-timeline%llu-1",
 		 fence->context);
 	KUNIT_EXPECT_STREQ(test, sync_file_get_name(sync_file, name,
 						    sizeof(name)), want);

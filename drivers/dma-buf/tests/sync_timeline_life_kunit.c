@@ -17,6 +17,7 @@
 #include <linux/spinlock.h>
 
 #include "../sync_timeline.h"
+#include "../dma-buf-internal.h"
 #include "sync_mock.h"
 
 /* A point as another CPU leaves it between the last put and its release. */

@@ -265,6 +265,32 @@ TEST_F(sync_file, error_of_one_member_is_the_status_of_the_merge)
 	close(two);
 }
 
+/* Whenever the merge is made: it stands for the same fences. */
+TEST_F(sync_file, error_is_kept_by_a_merge_after_it)
+{
+	struct sync_fence_info last, member;
+	int late, done;
+
+	close(self->tl[0]);
+	self->tl[0] = -1;
+	late = sf_merge("late", self->f[0], self->f[1]);
+	ASSERT_LE(0, late);
+	EXPECT_EQ(0, poll_now(late, POLLIN));
+	ASSERT_EQ(0, sw_inc(self->tl[1], 1));
+	EXPECT_EQ(POLLIN, poll_ms(late, POLLIN, WAIT_MS));
+	EXPECT_EQ(-ENOENT, sf_status(late));
+
+	done = sf_merge("done", self->f[1], self->f[0]);
+	ASSERT_LE(0, done);
+	EXPECT_EQ(-ENOENT, sf_status(done));
+	ASSERT_EQ(1, sf_fences(done, &member, 1));
+	ASSERT_EQ(1, sf_fences(self->f[1], &last, 1));
+	EXPECT_EQ(-ENOENT, member.status);
+	EXPECT_EQ(last.timestamp_ns, member.timestamp_ns);
+	close(late);
+	close(done);
+}
+
 TEST_F(sync_file, poll_knows_readable_alone)
 {
 	EXPECT_EQ(0, poll_now(self->f[0], POLLIN | POLLOUT | POLLPRI));
