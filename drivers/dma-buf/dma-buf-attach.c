@@ -52,13 +52,14 @@
  * for good when the device is attached, pinned if it could move otherwise. Where
  * both are, mapping does not pin, if CONFIG_DMABUF_MOVE_NOTIFY is on.
  *
- * *Life cycle.* An attachment goes onto the buffer's list as the last thing,
- * after the exporter has agreed and the memory is mapped. It keeps the buffer
- * alive. Pins and tables that the importer holds are counted: what is given back
- * twice is warned about once and left alone, and pins that are left at the end
- * are undone. An importer that has neither is not told of moves, so that one which
- * is still setting up is never called. What it has unmapped the core may keep for
- * the next time; see "kept mappings".
+ * *Life cycle.* An attachment goes onto the buffer's list, complete, after the
+ * exporter has agreed and before the memory is mapped, in one section of the
+ * reservation lock with that. It keeps the buffer alive. The core counts the pins
+ * and tables that the importer holds: it warns once about a table or pin that is
+ * given back twice and leaves it alone, and it undoes pins that are left at the end.
+ * The core tells only importers that hold one of them about moves, so that it never
+ * calls one that is still setting up. What an importer has unmapped the core may
+ * keep for the next time; see "kept mappings".
  *
  * *Locking.* &dma_buf.attachments changes under the reservation lock and
  * &dma_buf.lock, so either is enough to read it; all that changes in an
@@ -72,20 +73,40 @@ static bool maps_on_attach(struct dma_buf_attachment *attach)
 	       dma_buf_is_dynamic(attach->dmabuf);
 }
 
-/* All that follows the exporter's consent; publishes the attachment last. */
+static void publish(struct dma_buf_attachment *attach)
+{
+	struct dma_buf *dmabuf = attach->dmabuf;
+
+	guard(spinlock)(&dmabuf->lock);
+	list_add(&attach->node, &dmabuf->attachments);
+	dmabuf->num_attachments++;
+}
+
+static void unpublish(struct dma_buf_attachment *attach)
+{
+	struct dma_buf *dmabuf = attach->dmabuf;
+
+	guard(spinlock)(&dmabuf->lock);
+	list_del(&attach->node);
+	dmabuf->num_attachments--;
+}
+
+/*
+ * All that follows the exporter's consent. The exporter finds the attachment on
+ * the list when it pins and maps: some look there at what all importers can do.
+ * Others have to wait for the reservation lock, or see no more than the device.
+ */
 static int finish_attach(struct dma_buf_attachment *attach)
 {
 	struct dma_buf *dmabuf = attach->dmabuf;
 	int ret = 0;
 
 	dma_resv_lock(dmabuf->resv, NULL);
+	publish(attach);
 	if (maps_on_attach(attach))
 		ret = dma_buf_map_on_attach(attach);
-	if (!ret) {
-		guard(spinlock)(&dmabuf->lock);
-		list_add(&attach->node, &dmabuf->attachments);
-		dmabuf->num_attachments++;
-	}
+	if (ret)
+		unpublish(attach);
 	dma_resv_unlock(dmabuf->resv);
 	return ret;
 }
@@ -170,10 +191,7 @@ static void begin_detach(struct dma_buf_attachment *attach)
 
 	dma_resv_lock(dmabuf->resv, NULL);
 	dma_buf_unmap_on_detach(attach);
-	scoped_guard(spinlock, &dmabuf->lock) {
-		list_del(&attach->node);
-		dmabuf->num_attachments--;
-	}
+	unpublish(attach);
 	dma_resv_unlock(dmabuf->resv);
 }
 

@@ -3,17 +3,19 @@
  * Checks of the contract between exporters and importers that cost too much to
  * make always.
  *
- * An importer gets a table of its own with DMA addresses and no pages: pages
- * need not exist, and are the exporter's business where they do. So it cannot
- * use them, nor change what the exporter relies on.
+ * An importer gets a table of its own, which has all that the exporter's has but
+ * the pages: these need not exist, and are the exporter's business where they do.
+ * So the importer cannot use them, nor change what the exporter relies on.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
 
+#include <linux/atomic.h>
 #include <linux/container_of.h>
 #include <linux/device.h>
 #include <linux/dma-buf.h>
 #include <linux/err.h>
+#include <linux/minmax.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 
@@ -26,8 +28,11 @@ struct wrapper {
 	struct sg_table *real;
 };
 
+/* All but the page. */
 static void copy_entry(struct scatterlist *to, struct scatterlist *from)
 {
+	to->offset = from->offset;
+	to->length = from->length;
 	sg_dma_address(to) = sg_dma_address(from);
 	sg_dma_len(to) = sg_dma_len(from);
 #ifdef CONFIG_NEED_SG_DMA_FLAGS
@@ -35,35 +40,59 @@ static void copy_entry(struct scatterlist *to, struct scatterlist *from)
 #endif
 }
 
+/*
+ * Importers go by the lengths in there. An exporter that takes the number of pages
+ * for that of the DMA segments has empty ones at the end, which importers cope
+ * with; one before the end makes them miss what follows.
+ */
+static bool has_gap(struct sg_table *sgt)
+{
+	struct scatterlist *sg;
+	bool empty = false;
+	int i;
+
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		if (empty && sg_dma_len(sg))
+			return true;
+		empty = !sg_dma_len(sg);
+	}
+	return false;
+}
+
 /**
  * dma_buf_debug_wrap - make the table that an importer gets
- * @sgt: the table that the exporter returned
+ * @sgt: the table that the exporter returned; if it has an empty DMA segment
+ *	before the end, there is a warning
  *
  * Context: Process, may sleep.
  * Return: The table, for dma_buf_debug_unwrap(); or ERR_PTR(-ENOMEM).
  */
 struct sg_table *dma_buf_debug_wrap(struct sg_table *sgt)
 {
+	unsigned int num = max(sgt->nents, sgt->orig_nents);
 	struct wrapper *wrapper = kzalloc(sizeof(*wrapper), GFP_KERNEL);
 	struct scatterlist *from, *to;
-	int i;
+	unsigned int i;
 
 	if (!wrapper)
 		return ERR_PTR(-ENOMEM);
 	wrapper->real = sgt;
 	/* Memory that is reached in another way has an empty table. */
-	if (!sgt->nents)
+	if (!num)
 		return &wrapper->table;
 
-	if (sg_alloc_table(&wrapper->table, sgt->nents, GFP_KERNEL)) {
+	if (sg_alloc_table(&wrapper->table, num, GFP_KERNEL)) {
 		kfree(wrapper);
 		return ERR_PTR(-ENOMEM);
 	}
+	WARN_ON_ONCE(has_gap(sgt));
 	to = wrapper->table.sgl;
-	for_each_sgtable_dma_sg(sgt, from, i) {
+	for_each_sg(sgt->sgl, from, num, i) {
 		copy_entry(to, from);
 		to = sg_next(to);
 	}
+	wrapper->table.nents = sgt->nents;
+	wrapper->table.orig_nents = sgt->orig_nents;
 	return &wrapper->table;
 }
 
@@ -91,6 +120,9 @@ struct sg_table *dma_buf_debug_unwrap(struct sg_table *sgt)
 	struct wrapper *wrapper = container_of(sgt, struct wrapper, table);
 	struct sg_table *real = wrapper->real;
 
+	/* It was allocated for the larger number. */
+	wrapper->table.orig_nents = max(wrapper->table.nents,
+					wrapper->table.orig_nents);
 	sg_free_table(&wrapper->table);
 	kfree(wrapper);
 	return real;
@@ -104,8 +136,12 @@ struct sg_table *dma_buf_debug_unwrap(struct sg_table *sgt)
  */
 void dma_buf_debug_detach(struct dma_buf_attachment *attach)
 {
+	bool shared = atomic_read(&attach->kept) == DMA_BUF_KEPT_SHARED;
+
 	/* What all users share goes with the attachment, with no unmap. */
-	WARN_ONCE(dma_buf_has_mapped(attach) && (!attach->sgt || attach->keep),
+	WARN_ONCE(!shared && atomic_read(&attach->map_count),
 		  "dma_buf: %s detaches without unmapping\n",
+		  dev_name(attach->dev));
+	WARN_ONCE(attach->pin_count, "dma_buf: %s detaches without unpinning\n",
 		  dev_name(attach->dev));
 }

@@ -14,10 +14,13 @@
 #include <linux/dma-resv.h>
 #include <linux/types.h>
 
+struct bus_type;
 struct dma_fence;
 struct dma_resv;
 struct poll_table_struct;
 struct seq_file;
+struct shrink_control;
+struct shrinker;
 
 DEFINE_FREE(put_fence, struct dma_fence *, dma_fence_put(_T))
 
@@ -41,25 +44,58 @@ int dma_buf_file_init(void);
 /* dma-buf-map.c */
 int dma_buf_map_on_attach(struct dma_buf_attachment *attach);
 void dma_buf_unmap_on_detach(struct dma_buf_attachment *attach);
-void dma_buf_drop_kept(struct dma_buf_attachment *attach);
 
-/* Does the importer have what the core keeps for it? */
-static inline bool dma_buf_kept_is_busy(struct dma_buf_attachment *attach)
-{
-	return attach->keep && !attach->idle;
-}
+/* dma-buf-mapping.c */
+int dma_buf_pin_memory(struct dma_buf_attachment *attach);
+void dma_buf_unpin_memory(struct dma_buf_attachment *attach);
+long dma_buf_wait_for_moves(struct dma_buf_attachment *attach);
+struct sg_table *dma_buf_map_memory(struct dma_buf_attachment *attach,
+				    enum dma_data_direction dir);
+void dma_buf_unmap_memory(struct dma_buf_attachment *attach,
+			  struct sg_table *sgt, enum dma_data_direction dir);
 
-/* Does the importer have any table? */
-static inline bool dma_buf_has_mapped(struct dma_buf_attachment *attach)
-{
-	return attach->map_count || dma_buf_kept_is_busy(attach);
-}
+/**
+ * enum dma_buf_kept_state - the mapping of an attachment that the core keeps
+ * @DMA_BUF_KEPT_NONE: there is none
+ * @DMA_BUF_KEPT_SHARED: for all users, until detach
+ * @DMA_BUF_KEPT_BUSY: for one user at a time, who has it
+ * @DMA_BUF_KEPT_IDLE: for one user at a time; nobody has it
+ * @DMA_BUF_KEPT_CHANGING: somebody begins or ends the keeping, and owns it
+ */
+enum dma_buf_kept_state {
+	DMA_BUF_KEPT_NONE,
+	DMA_BUF_KEPT_SHARED,
+	DMA_BUF_KEPT_BUSY,
+	DMA_BUF_KEPT_IDLE,
+	DMA_BUF_KEPT_CHANGING,
+};
 
 /* dma-buf-kept.c */
-void dma_buf_kept_add(struct dma_buf_attachment *attach);
-void dma_buf_kept_del(struct dma_buf_attachment *attach);
+void dma_buf_kept_share(struct dma_buf_attachment *attach, struct sg_table *sgt,
+			enum dma_data_direction dir);
+void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		       enum dma_data_direction dir);
+struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
+				      enum dma_data_direction dir);
+bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
+			   struct sg_table *sgt);
+void dma_buf_kept_drop(struct dma_buf_attachment *attach);
+bool dma_buf_kept_detach(struct dma_buf_attachment *attach);
+bool dma_buf_kept_make_room(struct dma_buf_attachment *attach);
+void dma_buf_kept_end_device(struct device *dev);
+
+/* dma-buf-kept-policy.c */
+bool dma_buf_kept_is_allowed(struct device *dev);
+bool dma_buf_kept_charge(struct dma_buf_attachment *attach);
+void dma_buf_kept_uncharge(struct dma_buf_attachment *attach);
+
 #if IS_ENABLED(CONFIG_KUNIT)
+extern unsigned int dma_buf_kept_policy;
+extern unsigned long dma_buf_kept_limit;
+void dma_buf_kept_watch(const struct bus_type *bus);
 unsigned long dma_buf_shrink_kept(unsigned long nr);
+unsigned long dma_buf_kept_scan(struct shrinker *shrinker,
+				struct shrink_control *sc);
 #endif
 
 /* dma-buf-ioctl.c */

@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The mappings that are kept for the next time, of all buffers, and who gives
- * them up when memory is short. How one is made, used and ended is in
- * dma-buf-map.c.
+ * The mapping of an attachment that the core keeps: for all users of it, or for
+ * one at a time from its unmap to its next map. Which devices that is done for,
+ * and how much, is in dma-buf-kept-policy.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
 
 #include <kunit/visibility.h>
+#include <linux/atomic.h>
 #include <linux/cleanup.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
+#include <linux/err.h>
 #include <linux/init.h>
 #include <linux/list.h>
+#include <linux/sched.h>
 #include <linux/shrinker.h>
 #include <linux/spinlock.h>
+#include <linux/wait_bit.h>
 
 #include "dma-buf-internal.h"
 
@@ -22,75 +26,352 @@
  * DOC: kept mappings
  *
  * Importers map a buffer before each piece of work and unmap it afterwards. To
- * set up and tear down an IOMMU mapping every time costs more than the work
- * often does. So where the exporter agrees, by &dma_buf_ops.keep_mapping, the
- * table stays with the attachment when the importer unmaps it, and the next map
- * in the same direction takes it up again. One in another direction ends it, as
- * do detach, a move and lack of memory.
+ * set up and tear down an IOMMU mapping every time often costs more than the
+ * work. So where the exporter agrees, by &dma_buf_ops.keep_mapping, and the
+ * device's isolation does not suffer, the table stays with the attachment when
+ * the importer unmaps it, and the next map in the same direction takes it up
+ * again. The core ends a kept mapping on a map in another direction, on detach,
+ * before a move, when a map for the device fails, when the driver of the device is
+ * unbound, and when memory is short.
  *
- * A table is with one user at a time, who may change it until it unmaps. An
- * attachment that is mapped again meanwhile gets another one, which is not kept,
- * however often that happens.
+ * One user has a table at a time, and may change it until it unmaps. An
+ * attachment that is mapped again meanwhile gets another table, which is not
+ * kept, however often that happens.
  *
- * While nobody has it the memory belongs to the CPU, as memory that is not mapped
- * at all: &dma_buf_ops.end_device_access and &dma_buf_ops.begin_device_access
- * hand it over and back. For a device that is coherent and reaches all memory
- * there is nothing to hand over, and the exporter is not called at all.
+ * While nobody has the table the memory belongs to the CPU, like memory that is
+ * not mapped at all: &dma_buf_ops.end_device_access and
+ * &dma_buf_ops.begin_device_access hand it over and back. For a device that is
+ * coherent and reaches all memory there is nothing to hand over, and the core
+ * does not call the exporter at all.
  *
- * *Lack of memory.* What is kept takes up a table, and page tables of an IOMMU. A
- * shrinker goes round a list of all: it leaves alone what is in use, passes by
- * once what was used since it came by the last time, and gives up the rest. So
- * who maps and unmaps does no more than set a flag.
+ * *One state decides.* &dma_buf_attachment.kept is changed by compare and
+ * exchange, and whoever makes the change owns the table. So an importer that maps
+ * without the reservation lock, as some do, still never gets a table that somebody
+ * else is ending::
  *
- * It comes to an attachment from the wrong end, without any reference, so in
- * this order: in the list the attachment is alive, as detach takes it out first,
- * under the reservation lock; and while it holds that, by a trylock, it stays
- * there. A reference to the buffer keeps the lock until it has been released.
+ *	CPU 0, importer			CPU 1, shrinker
  *
- * *Locking.* What is kept is protected by the reservation lock. The list has a
- * lock of its own, under which nothing is waited for.
+ *	IDLE -> BUSY succeeds
+ *					IDLE -> CHANGING fails
+ *	has the table			looks at the next one
+ *
+ *	IDLE -> BUSY fails		IDLE -> CHANGING succeeds
+ *	maps anew, not kept		has the exporter unmap
+ *					CHANGING -> NONE
+ *
+ * *Lack of memory.* A shrinker goes round a list of all: it leaves alone what is
+ * in use, passes by once what was used since it came by the last time, and gives
+ * up the rest. An attachment in the list is alive: detach takes it out first, and
+ * waits for whoever is ending its mapping. A reference to the buffer, and its
+ * reservation lock, which exporters are called with, are taken by a trylock.
+ *
+ * *Locking.* The state protects the table and its direction. The list has a lock
+ * of its own, under which nothing is waited for.
  */
 
 static LIST_HEAD(kept);
 static DEFINE_SPINLOCK(kept_lock);
 static unsigned long num_kept;
 
-/**
- * dma_buf_kept_add - a mapping is going to be kept
- * @attach: whose; it has no other
- *
- * Context: Process, reservation lock held.
- */
-void dma_buf_kept_add(struct dma_buf_attachment *attach)
+/* Become the owner of the table if it is in this state. */
+static bool claim(struct dma_buf_attachment *attach,
+		  enum dma_buf_kept_state state)
 {
-	dma_resv_assert_held(attach->dmabuf->resv);
-	attach->used = false;
-	guard(spinlock)(&kept_lock);
-	list_add_tail(&attach->kept_node, &kept);
-	num_kept++;
+	return atomic_cmpxchg(&attach->kept, state, DMA_BUF_KEPT_CHANGING) ==
+	       state;
+}
+
+/* The owner is through. The attachment may go with NONE. */
+static void settle(struct dma_buf_attachment *attach,
+		   enum dma_buf_kept_state state)
+{
+	atomic_t *kept = &attach->kept;
+
+	atomic_set_release(kept, state);
+	wake_up_var(kept);
+}
+
+/* The owner ends the keeping, and the mapping unless the importer has it. */
+static void end_kept(struct dma_buf_attachment *attach, bool unmap)
+{
+	struct sg_table *sgt = attach->sgt;
+
+	scoped_guard(spinlock, &kept_lock) {
+		list_del(&attach->kept_node);
+		num_kept--;
+	}
+	dma_buf_kept_uncharge(attach);
+	attach->sgt = NULL;
+	if (unmap)
+		dma_buf_unmap_memory(attach, sgt, attach->dir);
+	settle(attach, DMA_BUF_KEPT_NONE);
 }
 
 /**
- * dma_buf_kept_del - a mapping is not kept any longer
- * @attach: whose
+ * dma_buf_kept_share - keep a mapping for all users until detach
+ * @attach: the attachment
+ * @sgt: the table
+ * @dir: its direction
  *
  * Context: Process, reservation lock held.
  */
-void dma_buf_kept_del(struct dma_buf_attachment *attach)
+void dma_buf_kept_share(struct dma_buf_attachment *attach, struct sg_table *sgt,
+			enum dma_data_direction dir)
+{
+	if (!claim(attach, DMA_BUF_KEPT_NONE))
+		return;
+	attach->sgt = sgt;
+	attach->dir = dir;
+	settle(attach, DMA_BUF_KEPT_SHARED);
+}
+
+/**
+ * dma_buf_kept_keep - keep a mapping that the importer gets just now
+ * @attach: the attachment
+ * @sgt: the table
+ * @dir: its direction
+ *
+ * Nothing is done if another one is kept, or the policy does not allow it.
+ *
+ * Context: Process, may sleep, reservation lock held.
+ */
+void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		       enum dma_data_direction dir)
+{
+	if (!claim(attach, DMA_BUF_KEPT_NONE))
+		return;
+	attach->keep = attach->dmabuf->ops->keep_mapping(attach);
+	if (!attach->keep || !dma_buf_kept_charge(attach)) {
+		settle(attach, DMA_BUF_KEPT_NONE);
+		return;
+	}
+	attach->sgt = sgt;
+	attach->dir = dir;
+	attach->used = false;
+	scoped_guard(spinlock, &kept_lock) {
+		list_add_tail(&attach->kept_node, &kept);
+		num_kept++;
+	}
+	settle(attach, DMA_BUF_KEPT_BUSY);
+	/*
+	 * Either this sees that the driver is being unbound, or
+	 * dma_buf_kept_end_device() sees the mapping in the list.
+	 */
+	smp_mb();
+	if (!dma_buf_kept_is_allowed(attach->dev))
+		dma_buf_kept_drop(attach);
+}
+
+/**
+ * dma_buf_kept_take_up - use a mapping that is kept
+ * @attach: the attachment
+ * @dir: the direction wanted; a mapping for another one ends
+ *
+ * Context: Process, may sleep, reservation lock held.
+ * Return: The table, which is the importer's now; NULL if there is none;
+ * ERR_PTR() if a signal ended the wait for a move.
+ */
+struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
+				      enum dma_data_direction dir)
+{
+	long ret;
+
+	if (atomic_read(&attach->kept) != DMA_BUF_KEPT_IDLE)
+		return NULL;
+	ret = dma_buf_wait_for_moves(attach);
+	if (ret < 0)
+		return ERR_PTR(ret);
+	if (atomic_cmpxchg(&attach->kept, DMA_BUF_KEPT_IDLE,
+			   DMA_BUF_KEPT_BUSY) != DMA_BUF_KEPT_IDLE)
+		return NULL;
+	if (attach->dir != dir) {
+		if (claim(attach, DMA_BUF_KEPT_BUSY))
+			end_kept(attach, true);
+		return NULL;
+	}
+	if (attach->keep == DMA_BUF_KEEP_IDLE)
+		attach->dmabuf->ops->begin_device_access(attach,
+					dma_buf_debug_real(attach->sgt));
+	attach->used = true;
+	return attach->sgt;
+}
+
+/**
+ * dma_buf_kept_put_down - the importer is done with a table for now
+ * @attach: the attachment
+ * @sgt: the table
+ *
+ * Context: Process, may sleep, reservation lock held.
+ * Return: true if it is kept; false if it has to be unmapped.
+ */
+bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
+			   struct sg_table *sgt)
+{
+	if (atomic_read_acquire(&attach->kept) != DMA_BUF_KEPT_BUSY ||
+	    READ_ONCE(attach->sgt) != sgt)
+		return false;
+	if (attach->keep == DMA_BUF_KEEP_IDLE)
+		attach->dmabuf->ops->end_device_access(attach,
+						       dma_buf_debug_real(sgt));
+	/* A move may have ended the keeping in between. */
+	return atomic_cmpxchg(&attach->kept, DMA_BUF_KEPT_BUSY,
+			      DMA_BUF_KEPT_IDLE) == DMA_BUF_KEPT_BUSY;
+}
+
+/**
+ * dma_buf_kept_drop - do not keep a mapping any longer
+ * @attach: the attachment
+ *
+ * A mapping that the importer has is left to it; it goes with its unmap.
+ *
+ * Context: Process, may sleep, reservation lock held.
+ */
+void dma_buf_kept_drop(struct dma_buf_attachment *attach)
 {
 	dma_resv_assert_held(attach->dmabuf->resv);
-	guard(spinlock)(&kept_lock);
-	list_del(&attach->kept_node);
-	num_kept--;
+	if (claim(attach, DMA_BUF_KEPT_IDLE))
+		end_kept(attach, true);
+	else if (claim(attach, DMA_BUF_KEPT_BUSY))
+		end_kept(attach, false);
+}
+
+/**
+ * dma_buf_kept_detach - end what is kept, whoever has it
+ * @attach: the attachment, which is going
+ *
+ * Context: Process, may sleep, reservation lock held.
+ * Return: true if there was a mapping for all users, which has ended.
+ */
+bool dma_buf_kept_detach(struct dma_buf_attachment *attach)
+{
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	wait_var_event(&attach->kept, atomic_read_acquire(&attach->kept) !=
+				      DMA_BUF_KEPT_CHANGING);
+	if (claim(attach, DMA_BUF_KEPT_IDLE) ||
+	    claim(attach, DMA_BUF_KEPT_BUSY)) {
+		end_kept(attach, true);
+		return false;
+	}
+	if (!claim(attach, DMA_BUF_KEPT_SHARED))
+		return false;
+	dma_buf_unmap_memory(attach, attach->sgt, attach->dir);
+	attach->sgt = NULL;
+	settle(attach, DMA_BUF_KEPT_NONE);
+	return true;
 }
 
 /*
- * The next attachment, with the reservation lock and a reference to the buffer;
- * NULL if there is none or others have the lock: the next call looks at another.
+ * Claim an idle mapping to end it. The caller gets the reservation lock, unless
+ * it is @held already, and a reference to the buffer.
  */
-static struct dma_buf_attachment *next_attachment(void)
+static bool claim_idle(struct dma_buf_attachment *attach, struct dma_resv *held)
+{
+	struct dma_resv *resv = attach->dmabuf->resv;
+
+	lockdep_assert_held(&kept_lock);
+	if (atomic_read(&attach->kept) != DMA_BUF_KEPT_IDLE)
+		return false;
+	if (resv != held && !dma_resv_trylock(resv))
+		return false;
+	if (!claim(attach, DMA_BUF_KEPT_IDLE)) {
+		if (resv != held)
+			dma_resv_unlock(resv);
+		return false;
+	}
+	get_dma_buf(attach->dmabuf);
+	return true;
+}
+
+static void end_claimed(struct dma_buf_attachment *attach,
+			struct dma_resv *held)
+{
+	struct dma_buf *dmabuf = attach->dmabuf;
+
+	end_kept(attach, true);
+	if (dmabuf->resv != held)
+		dma_resv_unlock(dmabuf->resv);
+	dma_buf_put(dmabuf);
+}
+
+static struct dma_buf_attachment *claim_of_device(struct device *dev,
+						  struct dma_resv *held)
 {
 	struct dma_buf_attachment *attach;
+
+	guard(spinlock)(&kept_lock);
+	list_for_each_entry(attach, &kept, kept_node) {
+		if (attach->dev == dev && claim_idle(attach, held))
+			return attach;
+	}
+	return NULL;
+}
+
+/**
+ * dma_buf_kept_make_room - give up what is kept for a device
+ * @attach: an attachment of the device, which could not be mapped
+ *
+ * Buffers whose reservation lock somebody else holds are left out.
+ *
+ * Context: Process, may sleep, reservation lock of @attach held.
+ * Return: true if a mapping has ended, so that it may work now.
+ */
+bool dma_buf_kept_make_room(struct dma_buf_attachment *attach)
+{
+	struct dma_resv *held = attach->dmabuf->resv;
+	struct dma_buf_attachment *other;
+	bool ended = false;
+
+	while ((other = claim_of_device(attach->dev, held))) {
+		end_claimed(other, held);
+		ended = true;
+	}
+	return ended;
+}
+
+/* A buffer that a mapping of the device is kept of, with a reference. */
+static struct dma_buf *get_buffer_of_device(struct device *dev)
+{
+	struct dma_buf_attachment *attach;
+
+	guard(spinlock)(&kept_lock);
+	list_for_each_entry(attach, &kept, kept_node) {
+		if (attach->dev == dev) {
+			get_dma_buf(attach->dmabuf);
+			return attach->dmabuf;
+		}
+	}
+	return NULL;
+}
+
+/**
+ * dma_buf_kept_end_device - keep nothing for a device any longer
+ * @dev: the device
+ *
+ * Context: Process, may sleep. Takes reservation locks.
+ */
+void dma_buf_kept_end_device(struct device *dev)
+{
+	struct dma_buf_attachment *attach;
+	struct dma_buf *dmabuf;
+
+	while ((dmabuf = get_buffer_of_device(dev))) {
+		dma_resv_lock(dmabuf->resv, NULL);
+		list_for_each_entry(attach, &dmabuf->attachments, node) {
+			if (attach->dev == dev)
+				dma_buf_kept_drop(attach);
+		}
+		dma_resv_unlock(dmabuf->resv);
+		dma_buf_put(dmabuf);
+		cond_resched();
+	}
+}
+
+/* Look at the next mapping; NULL if it stays. */
+static struct dma_buf_attachment *claim_next(void)
+{
+	struct dma_buf_attachment *attach;
+	bool used;
 
 	guard(spinlock)(&kept_lock);
 	attach = list_first_entry_or_null(&kept, struct dma_buf_attachment,
@@ -98,21 +379,9 @@ static struct dma_buf_attachment *next_attachment(void)
 	if (!attach)
 		return NULL;
 	list_move_tail(&attach->kept_node, &kept);
-	if (!dma_resv_trylock(attach->dmabuf->resv))
-		return NULL;
-	get_dma_buf(attach->dmabuf);
-	return attach;
-}
-
-static bool give_up(struct dma_buf_attachment *attach)
-{
-	bool used = attach->used;
-
+	used = attach->used;
 	attach->used = false;
-	if (dma_buf_kept_is_busy(attach) || used)
-		return false;
-	dma_buf_drop_kept(attach);
-	return true;
+	return !used && claim_idle(attach, NULL) ? attach : NULL;
 }
 
 /**
@@ -125,17 +394,14 @@ static bool give_up(struct dma_buf_attachment *attach)
 VISIBLE_IF_KUNIT unsigned long dma_buf_shrink_kept(unsigned long nr)
 {
 	struct dma_buf_attachment *attach;
-	struct dma_buf *dmabuf;
 	unsigned long n = 0;
 
 	while (nr--) {
-		attach = next_attachment();
+		attach = claim_next();
 		if (!attach)
 			continue;
-		dmabuf = attach->dmabuf;
-		n += give_up(attach);
-		dma_resv_unlock(dmabuf->resv);
-		dma_buf_put(dmabuf);
+		end_claimed(attach, NULL);
+		n++;
 	}
 	return n;
 }
@@ -146,9 +412,12 @@ static unsigned long kept_count(struct shrinker *shrinker,
 	return READ_ONCE(num_kept) ?: SHRINK_EMPTY;
 }
 
-static unsigned long kept_scan(struct shrinker *shrinker,
-			       struct shrink_control *sc)
+/* To unmap may mean to resume an IOMMU, which drivers do with GFP_KERNEL. */
+VISIBLE_IF_KUNIT unsigned long dma_buf_kept_scan(struct shrinker *shrinker,
+						 struct shrink_control *sc)
 {
+	if (!(sc->gfp_mask & __GFP_FS))
+		return SHRINK_STOP;
 	return dma_buf_shrink_kept(sc->nr_to_scan) ?: SHRINK_STOP;
 }
 
@@ -159,7 +428,7 @@ static int __init dma_buf_kept_init(void)
 	if (!shrinker)
 		return -ENOMEM;
 	shrinker->count_objects = kept_count;
-	shrinker->scan_objects = kept_scan;
+	shrinker->scan_objects = dma_buf_kept_scan;
 	shrinker_register(shrinker);
 	return 0;
 }

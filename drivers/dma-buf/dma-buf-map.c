@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What attached devices do with the memory of a buffer: pinning it, mapping it,
- * and being told that it moves. Which mappings are kept when they are not in use,
- * and until when, is in dma-buf-kept.c.
+ * What importers do with the memory of a buffer: pinning it, mapping it, and being
+ * told that it moves. How the exporter is asked for it is in dma-buf-mapping.c;
+ * which mappings are kept when they are not in use is in dma-buf-kept.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
 
+#include <linux/atomic.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-direction.h>
 #include <linux/dma-resv.h>
@@ -21,140 +22,29 @@ static bool pins_on_map(struct dma_buf_attachment *attach)
 	       !IS_ENABLED(CONFIG_DMABUF_MOVE_NOTIFY);
 }
 
-static int pin_memory(struct dma_buf_attachment *attach)
-{
-	const struct dma_buf_ops *ops = attach->dmabuf->ops;
-
-	dma_resv_assert_held(attach->dmabuf->resv);
-	return ops->pin ? ops->pin(attach) : 0;
-}
-
-static void unpin_memory(struct dma_buf_attachment *attach)
-{
-	const struct dma_buf_ops *ops = attach->dmabuf->ops;
-
-	dma_resv_assert_held(attach->dmabuf->resv);
-	if (ops->unpin)
-		ops->unpin(attach);
-}
-
-/*
- * Importers go by the lengths in there; none may be empty. As a walk by
- * sg_next(), without a function call for each segment.
- */
-static bool is_sound(struct sg_table *sgt)
-{
-	struct scatterlist *sg = sgt->sgl;
-
-	for (unsigned int left = sgt->nents; left; left--, sg++) {
-		if (sg_is_chain(sg))
-			sg = sg_chain_ptr(sg);
-		if (!sg_dma_len(sg))
-			return false;
-	}
-	return true;
-}
-
-/*
- * A dynamic importer waits for moves on its own, in its own time; for others it
- * is done here.
- */
-static long wait_for_moves(struct dma_buf_attachment *attach)
-{
-	struct dma_resv *resv = attach->dmabuf->resv;
-
-	if (dma_buf_attachment_is_dynamic(attach) || !dma_resv_was_used(resv))
-		return 0;
-	return dma_resv_wait_timeout(resv, DMA_RESV_USAGE_KERNEL, true,
-				     MAX_SCHEDULE_TIMEOUT);
-}
-
-/* Have the exporter map the memory. */
-static struct sg_table *map_memory(struct dma_buf_attachment *attach,
-				   enum dma_data_direction dir)
-{
-	struct dma_buf *dmabuf = attach->dmabuf;
-	struct sg_table *sgt, *wrapped;
-	long ret;
-
-	dma_resv_assert_held(dmabuf->resv);
-
-	sgt = dmabuf->ops->map_dma_buf(attach, dir);
-	if (IS_ERR_OR_NULL(sgt))
-		return sgt ?: ERR_PTR(-ENOMEM);
-
-	if (WARN_ON_ONCE(!is_sound(sgt)))
-		ret = -EINVAL;
-	else
-		ret = wait_for_moves(attach);
-	wrapped = ret < 0 ? ERR_PTR(ret) : dma_buf_debug_wrap(sgt);
-	if (IS_ERR(wrapped))
-		dmabuf->ops->unmap_dma_buf(attach, sgt, dir);
-	return wrapped;
-}
-
-static void unmap_memory(struct dma_buf_attachment *attach,
-			 struct sg_table *sgt, enum dma_data_direction dir)
-{
-	dma_resv_assert_held(attach->dmabuf->resv);
-	attach->dmabuf->ops->unmap_dma_buf(attach, dma_buf_debug_unwrap(sgt),
-					   dir);
-}
-
 /**
  * dma_buf_map_on_attach - map for good, for any direction
- * @attach: a new attachment, not on the buffer's list yet
+ * @attach: a new attachment, which nobody else uses yet
  *
  * Context: Process, may sleep, reservation lock held.
  * Return: 0 or a negative errno, and nothing has changed.
  */
 int dma_buf_map_on_attach(struct dma_buf_attachment *attach)
 {
-	bool pin = dma_buf_is_dynamic(attach->dmabuf);
 	struct sg_table *sgt;
 	int ret;
 
-	if (pin) {
-		ret = pin_memory(attach);
-		if (ret)
-			return ret;
-	}
-	sgt = map_memory(attach, DMA_BIDIRECTIONAL);
+	/* An exporter that is not dynamic has nothing to pin. */
+	ret = dma_buf_pin_memory(attach);
+	if (ret)
+		return ret;
+	sgt = dma_buf_map_memory(attach, DMA_BIDIRECTIONAL);
 	if (IS_ERR(sgt)) {
-		if (pin)
-			unpin_memory(attach);
+		dma_buf_unpin_memory(attach);
 		return PTR_ERR(sgt);
 	}
-	attach->sgt = sgt;
-	attach->dir = DMA_BIDIRECTIONAL;
+	dma_buf_kept_share(attach, sgt, DMA_BIDIRECTIONAL);
 	return 0;
-}
-
-/**
- * dma_buf_drop_kept - unmap what the core keeps for an importer
- * @attach: the attachment
- *
- * A mapping that the importer has in hand is left to it; it goes when that is
- * done with it.
- *
- * Context: Process, may sleep, reservation lock held.
- */
-void dma_buf_drop_kept(struct dma_buf_attachment *attach)
-{
-	struct sg_table *sgt = attach->sgt;
-	bool idle = attach->idle;
-
-	dma_resv_assert_held(attach->dmabuf->resv);
-	if (!attach->keep)
-		return;
-	dma_buf_kept_del(attach);
-	attach->keep = DMA_BUF_KEEP_NEVER;
-	attach->idle = false;
-	attach->sgt = NULL;
-	if (idle)
-		unmap_memory(attach, sgt, attach->dir);
-	else
-		attach->map_count++;
 }
 
 /**
@@ -166,16 +56,10 @@ void dma_buf_drop_kept(struct dma_buf_attachment *attach)
 void dma_buf_unmap_on_detach(struct dma_buf_attachment *attach)
 {
 	dma_buf_debug_detach(attach);
-	if (attach->keep)
-		dma_buf_kept_del(attach);
-	if (attach->sgt) {
-		unmap_memory(attach, attach->sgt, attach->dir);
-		if (dma_buf_is_dynamic(attach->dmabuf) && !attach->keep)
-			unpin_memory(attach);
-	}
-	WARN_ON_ONCE(attach->pin_count);
+	if (dma_buf_kept_detach(attach))
+		dma_buf_unpin_memory(attach);
 	for (; attach->pin_count; attach->pin_count--)
-		unpin_memory(attach);
+		dma_buf_unpin_memory(attach);
 }
 
 /**
@@ -194,7 +78,7 @@ int dma_buf_pin(struct dma_buf_attachment *attach)
 	/* Others are pinned as long as they are attached. */
 	WARN_ON_ONCE(!dma_buf_attachment_is_dynamic(attach));
 
-	ret = pin_memory(attach);
+	ret = dma_buf_pin_memory(attach);
 	if (!ret)
 		attach->pin_count++;
 	return ret;
@@ -215,32 +99,24 @@ void dma_buf_unpin(struct dma_buf_attachment *attach)
 		return;
 
 	attach->pin_count--;
-	unpin_memory(attach);
+	dma_buf_unpin_memory(attach);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_unpin, DMA_BUF);
 
-/*
- * The core keeps a mapping if the exporter agrees, for all users or one at a time.
- * Where mapping keeps the memory in place, unmapping has to let go of it.
- */
-static void adopt(struct dma_buf_attachment *attach, struct sg_table *sgt,
-		  enum dma_data_direction dir)
+/* The core keeps a mapping if the exporter agrees, for all or one at a time. */
+static void keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		 enum dma_data_direction dir)
 {
 	const struct dma_buf_ops *ops = attach->dmabuf->ops;
 
-	if (!ops->cache_sgt_mapping) {
-		if (!ops->keep_mapping || pins_on_map(attach))
-			return;
-		attach->keep = ops->keep_mapping(attach);
-		if (!attach->keep)
-			return;
-		dma_buf_kept_add(attach);
-	}
-	attach->sgt = sgt;
-	attach->dir = dir;
+	if (ops->cache_sgt_mapping)
+		dma_buf_kept_share(attach, sgt, dir);
+	/* Where mapping keeps the memory in place, unmapping has to let go. */
+	else if (ops->keep_mapping && !pins_on_map(attach))
+		dma_buf_kept_keep(attach, sgt, dir);
 }
 
-/* A mapping that was not there. */
+/* Slow path: no mapping is kept that fits. */
 static struct sg_table *map_anew(struct dma_buf_attachment *attach,
 				 enum dma_data_direction dir)
 {
@@ -248,72 +124,30 @@ static struct sg_table *map_anew(struct dma_buf_attachment *attach,
 	int ret;
 
 	if (pins_on_map(attach)) {
-		ret = pin_memory(attach);
+		ret = dma_buf_pin_memory(attach);
 		if (ret)
 			return ERR_PTR(ret);
 	}
-	sgt = map_memory(attach, dir);
-	if (IS_ERR(sgt)) {
-		if (pins_on_map(attach))
-			unpin_memory(attach);
-		return sgt;
-	}
-	if (!attach->sgt)
-		adopt(attach, sgt, dir);
+	sgt = dma_buf_map_memory(attach, dir);
+	if (!IS_ERR(sgt))
+		keep(attach, sgt, dir);
+	else if (pins_on_map(attach))
+		dma_buf_unpin_memory(attach);
 	return sgt;
 }
 
-/* All but the taking up of a mapping that is kept. */
-static noinline struct sg_table *map_otherwise(struct dma_buf_attachment *attach,
-					       enum dma_data_direction dir)
+/* The table that all users of the attachment have. */
+static struct sg_table *map_shared(struct dma_buf_attachment *attach,
+				   enum dma_data_direction dir)
 {
-	struct sg_table *sgt = attach->sgt;
-
-	if (sgt && !attach->keep) {
-		if (attach->dir != dir && attach->dir != DMA_BIDIRECTIONAL)
-			return ERR_PTR(-EBUSY);
-	} else {
-		/* For another direction, if at all. */
-		if (attach->idle)
-			dma_buf_drop_kept(attach);
-		sgt = map_anew(attach, dir);
-		if (IS_ERR(sgt))
-			return sgt;
-	}
-	if (!attach->keep || attach->sgt != sgt)
-		attach->map_count++;
-	return sgt;
-}
-
-/* What may have to be done to take up a mapping that is kept. */
-static noinline long prepare(struct dma_buf_attachment *attach)
-{
-	long ret = wait_for_moves(attach);
-
-	if (ret >= 0 && attach->keep == DMA_BUF_KEEP_IDLE)
-		attach->dmabuf->ops->begin_device_access(attach,
-					dma_buf_debug_real(attach->sgt));
-	return ret;
-}
-
-static __always_inline struct sg_table *map_locked(struct dma_buf_attachment *attach,
-						   enum dma_data_direction dir)
-{
-	long ret;
-
-	dma_resv_assert_held(attach->dmabuf->resv);
-
-	if (!attach->idle || attach->dir != dir)
-		return map_otherwise(attach, dir);
-	if (unlikely(attach->keep == DMA_BUF_KEEP_IDLE ||
-		     dma_resv_was_used(attach->dmabuf->resv))) {
-		ret = prepare(attach);
-		if (ret < 0)
-			return ERR_PTR(ret);
-	}
-	attach->idle = false;
-	attach->used = true;
+	if (attach->dir != dir && attach->dir != DMA_BIDIRECTIONAL)
+		return ERR_PTR(-EBUSY);
 	return attach->sgt;
+}
+
+static bool is_shared(struct dma_buf_attachment *attach)
+{
+	return atomic_read_acquire(&attach->kept) == DMA_BUF_KEPT_SHARED;
 }
 
 /**
@@ -334,11 +168,22 @@ static __always_inline struct sg_table *map_locked(struct dma_buf_attachment *at
 struct sg_table *dma_buf_map_attachment(struct dma_buf_attachment *attach,
 					enum dma_data_direction direction)
 {
+	struct sg_table *sgt;
+
 	might_sleep();
 	if (WARN_ON_ONCE(!attach || !attach->dmabuf ||
 			 !valid_dma_direction(direction)))
 		return ERR_PTR(-EINVAL);
-	return map_locked(attach, direction);
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	if (is_shared(attach))
+		sgt = map_shared(attach, direction);
+	else
+		sgt = dma_buf_kept_take_up(attach, direction) ?:
+		      map_anew(attach, direction);
+	if (!IS_ERR(sgt))
+		atomic_inc(&attach->map_count);
+	return sgt;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_map_attachment, DMA_BUF);
 
@@ -357,60 +202,37 @@ dma_buf_map_attachment_unlocked(struct dma_buf_attachment *attach,
 	struct sg_table *sgt;
 
 	might_sleep();
-	if (WARN_ON_ONCE(!attach || !attach->dmabuf ||
-			 !valid_dma_direction(direction)))
+	if (WARN_ON_ONCE(!attach || !attach->dmabuf))
 		return ERR_PTR(-EINVAL);
 
 	dma_resv_lock(attach->dmabuf->resv, NULL);
-	sgt = map_locked(attach, direction);
+	sgt = dma_buf_map_attachment(attach, direction);
 	dma_resv_unlock(attach->dmabuf->resv);
 	return sgt;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_map_attachment_unlocked, DMA_BUF);
 
-/* All but the putting down of a mapping that is kept. */
-static noinline void unmap_otherwise(struct dma_buf_attachment *attach,
-				     struct sg_table *sgt,
-				     enum dma_data_direction dir)
+/*
+ * May the importer have this table? It has not the one that is kept and idle; of
+ * others it has as many as are counted, but for the one that is kept for it.
+ */
+static bool may_have(struct dma_buf_attachment *attach, struct sg_table *sgt)
 {
-	bool shared = attach->sgt && !attach->keep;
+	int state = atomic_read_acquire(&attach->kept);
 
-	if (WARN_ON_ONCE(!attach->map_count ||
-			 (shared && attach->sgt != sgt) ||
-			 /* Twice, while the importer has another one. */
-			 (attach->keep && attach->sgt == sgt)))
-		return;
-
-	attach->map_count--;
-	if (shared)
-		return;
-	unmap_memory(attach, sgt, dir);
-	if (pins_on_map(attach))
-		unpin_memory(attach);
-}
-
-static __always_inline void unmap_locked(struct dma_buf_attachment *attach,
-					 struct sg_table *sgt,
-					 enum dma_data_direction dir)
-{
-	dma_resv_assert_held(attach->dmabuf->resv);
-
-	if (attach->sgt != sgt || !dma_buf_kept_is_busy(attach)) {
-		unmap_otherwise(attach, sgt, dir);
-		return;
-	}
-	if (attach->keep == DMA_BUF_KEEP_IDLE)
-		attach->dmabuf->ops->end_device_access(attach,
-						       dma_buf_debug_real(sgt));
-	attach->idle = true;
+	if (READ_ONCE(attach->sgt) == sgt)
+		return state != DMA_BUF_KEPT_IDLE;
+	return atomic_read(&attach->map_count) > (state == DMA_BUF_KEPT_BUSY);
 }
 
 /**
  * dma_buf_unmap_attachment - a device is done with a mapping
- * @attach: the attachment; if nothing is mapped, nothing is done, with a warning
- * @sg_table: from dma_buf_map_attachment(); if it is not what the core keeps for
- *	@attach, nor may be another one, nothing is done, with a warning
+ * @attach: the attachment
+ * @sg_table: from dma_buf_map_attachment(); if the importer has given it back
+ *	already, or has none, nothing is done, with a warning
  * @direction: as it was mapped
+ *
+ * A table that all users share stays until detach, however often it is given back.
  *
  * Context: Process, may sleep, reservation lock held.
  */
@@ -421,7 +243,21 @@ void dma_buf_unmap_attachment(struct dma_buf_attachment *attach,
 	might_sleep();
 	if (WARN_ON_ONCE(!attach || !attach->dmabuf || !sg_table))
 		return;
-	unmap_locked(attach, sg_table, direction);
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	if (is_shared(attach)) {
+		if (!WARN_ON_ONCE(attach->sgt != sg_table))
+			atomic_dec_if_positive(&attach->map_count);
+		return;
+	}
+	if (WARN_ON_ONCE(!may_have(attach, sg_table)))
+		return;
+	atomic_dec(&attach->map_count);
+	if (dma_buf_kept_put_down(attach, sg_table))
+		return;
+	dma_buf_unmap_memory(attach, sg_table, direction);
+	if (pins_on_map(attach))
+		dma_buf_unpin_memory(attach);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_unmap_attachment, DMA_BUF);
 
@@ -442,7 +278,7 @@ void dma_buf_unmap_attachment_unlocked(struct dma_buf_attachment *attach,
 		return;
 
 	dma_resv_lock(attach->dmabuf->resv, NULL);
-	unmap_locked(attach, sg_table, direction);
+	dma_buf_unmap_attachment(attach, sg_table, direction);
 	dma_resv_unlock(attach->dmabuf->resv);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_unmap_attachment_unlocked, DMA_BUF);
@@ -466,9 +302,9 @@ void dma_buf_move_notify(struct dma_buf *dmabuf)
 	list_for_each_entry(attach, &dmabuf->attachments, node) {
 		/* Who has mapped nothing has nothing to map anew. */
 		if (attach->importer_ops &&
-		    (dma_buf_has_mapped(attach) || attach->pin_count))
+		    (atomic_read(&attach->map_count) || attach->pin_count))
 			attach->importer_ops->move_notify(attach);
-		dma_buf_drop_kept(attach);
+		dma_buf_kept_drop(attach);
 	}
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_move_notify, DMA_BUF);

@@ -10,6 +10,7 @@
 #ifndef __DMA_BUF_H__
 #define __DMA_BUF_H__
 
+#include <linux/atomic.h>
 #include <linux/dma-fence.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
@@ -121,10 +122,11 @@ struct dma_buf_ops {
 			      enum dma_data_direction direction);
 
 	/**
-	 * @keep_mapping: What may become of the mapping that @map_dma_buf has
-	 * just made, once the importer has unmapped it? If it is kept it ends
-	 * by @unmap_dma_buf, used or not, when the device detaches or maps in
-	 * another direction, when the memory moves or is short. Optional.
+	 * @keep_mapping: Say what may become of the mapping that @map_dma_buf
+	 * has just made, once the importer has unmapped it. The core ends a
+	 * kept mapping with @unmap_dma_buf, used or not, when the device
+	 * detaches or maps in another direction, when the memory moves or is
+	 * short, and in other cases; see "kept mappings". Optional.
 	 *
 	 * Context: As @map_dma_buf.
 	 * Return: &enum dma_buf_keep.
@@ -330,7 +332,7 @@ struct dma_buf_attachment {
 	struct device *dev;
 	/** @node: in &dma_buf.attachments. */
 	struct list_head node;
-	/** @sgt: mapping kept by the core, or NULL; reservation lock. */
+	/** @sgt: the mapping that the core keeps, or NULL; see @kept. */
 	struct sg_table *sgt;
 	/** @dir: direction of @sgt. */
 	enum dma_data_direction dir;
@@ -338,17 +340,14 @@ struct dma_buf_attachment {
 	bool peer2peer;
 	/** @used: @sgt was taken up again since the shrinker looked at it. */
 	bool used;
-	/** @keep: how @sgt is kept; not at all, if all users share it. */
+	/** @keep: what becomes of @sgt while nobody uses it. */
 	enum dma_buf_keep keep;
-	/** @idle: @sgt is kept, and nobody has it. */
-	bool idle;
-	/** @kept_node: in the list of all that is kept, if @keep says so. */
+	/** @kept: how the core keeps @sgt, and who owns that: dma-buf-kept.c. */
+	atomic_t kept;
+	/** @kept_node: in the list of all that is kept for one at a time. */
 	struct list_head kept_node;
-	/**
-	 * @map_count: tables that the importer has, but for one that is kept
-	 * for it alone; reservation lock.
-	 */
-	unsigned int map_count;
+	/** @map_count: tables that the importer has. */
+	atomic_t map_count;
 	/** @pin_count: pins that the importer has; reservation lock. */
 	unsigned int pin_count;
 	/** @importer_ops: of a dynamic importer, else NULL; immutable. */

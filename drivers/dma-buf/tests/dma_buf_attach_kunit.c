@@ -67,9 +67,9 @@ static void check_in_attach(struct mock_exporter *exp, enum mock_op op)
 {
 	if (op == MOCK_ATTACH || op == MOCK_DETACH)
 		KUNIT_EXPECT_EQ(exp->test, count_attachments(exp->dmabuf), 0);
-	/* The attachment is published last of all. */
+	/* Exporters look at all of them in there. */
 	if (op == MOCK_PIN || op == MOCK_MAP)
-		KUNIT_EXPECT_EQ(exp->test, count_attachments(exp->dmabuf), 0);
+		KUNIT_EXPECT_EQ(exp->test, count_attachments(exp->dmabuf), 1);
 }
 
 static struct dma_buf_attachment seen;
@@ -352,6 +352,47 @@ static void attach_holds_buffer(struct kunit *test)
 	MOCK_EXPECT_LOG(exp, MOCK_ATTACH, MOCK_DETACH, MOCK_RELEASE);
 }
 
+/* What an exporter sees in pin and map, and whether that is complete. */
+static void look_at_attachments(struct mock_exporter *exp, enum mock_op op)
+{
+	struct dma_buf_attachment *attach;
+	int *seen = exp->hook_data;
+
+	if (op != MOCK_PIN && op != MOCK_MAP)
+		return;
+	list_for_each_entry(attach, &exp->dmabuf->attachments, node) {
+		KUNIT_EXPECT_NOT_NULL(exp->test, attach->dev);
+		KUNIT_EXPECT_PTR_EQ(exp->test, attach->dmabuf, exp->dmabuf);
+		seen[op]++;
+	}
+	/* The exporter may find that it has to move the memory first. */
+	dma_buf_move_notify(exp->dmabuf);
+}
+
+/* Some exporters look for an importer that cannot do peer to peer. */
+static void attach_maps_on_the_list(struct kunit *test)
+{
+	struct mock_exporter *exp = mock_exporter_export(test, SIZE,
+							 MOCK_DYNAMIC);
+	struct mock_importer *imp = mock_importer_create(test, "imp", exp);
+	struct dma_buf_attachment *attach;
+	int seen[MOCK_NUM_OPS] = {};
+
+	exp->hook_data = seen;
+	exp->hook = look_at_attachments;
+	attach = mock_attach(imp, false);
+	KUNIT_EXPECT_EQ(test, seen[MOCK_PIN], 1);
+	KUNIT_EXPECT_EQ(test, seen[MOCK_MAP], 1);
+	dma_buf_detach(exp->dmabuf, attach);
+
+	exp->fail[MOCK_MAP] = -EIO;
+	KUNIT_EXPECT_PTR_EQ(test, mock_attach_try(imp, false), ERR_PTR(-EIO));
+	KUNIT_EXPECT_EQ(test, seen[MOCK_MAP], 2);
+	KUNIT_EXPECT_EQ(test, count_attachments(exp->dmabuf), 0);
+	exp->hook = NULL;
+	mock_exporter_put_last(exp);
+}
+
 /* Drivers replace the operations of the helper that exported for them. */
 static void attach_uses_replaced_ops(struct kunit *test)
 {
@@ -440,7 +481,7 @@ static void detach_pinned(struct kunit *test)
 
 	mock_warn_begin(test);
 	dma_buf_detach(exp->dmabuf, attach);
-	mock_warn_end(test, "detach", 1);
+	mock_warn_end(test, "detach", IS_ENABLED(CONFIG_DMABUF_DEBUG));
 	/* The exporter's count is right all the same. */
 	MOCK_EXPECT_LOG(exp, MOCK_ATTACH, MOCK_PIN, MOCK_PIN, MOCK_UNPIN,
 			MOCK_UNPIN, MOCK_DETACH);
@@ -459,6 +500,7 @@ static struct kunit_case dma_buf_attach_cases[] = {
 	KUNIT_CASE(attach_wait_interrupted),
 	KUNIT_CASE(attach_dynamic_does_not_wait),
 	KUNIT_CASE(attach_holds_buffer),
+	KUNIT_CASE(attach_maps_on_the_list),
 	KUNIT_CASE(attach_uses_replaced_ops),
 	KUNIT_CASE(attach_list_order),
 	KUNIT_CASE(attach_same_device_twice),

@@ -26,7 +26,7 @@ static struct sg_table *create_table(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, sgt);
 	KUNIT_ASSERT_EQ(test, sg_alloc_table(sgt, PAGES, GFP_KERNEL), 0);
 	for_each_sgtable_sg(sgt, sg, i) {
-		sg_set_page(sg, ZERO_PAGE(0), PAGE_SIZE, 0);
+		sg_set_page(sg, ZERO_PAGE(0), PAGE_SIZE - i % 2 * 16, i % 2 * 16);
 		sg_dma_address(sg) = 0x100000000ULL + i * 4 * PAGE_SIZE;
 		sg_dma_len(sg) = (i % 3 + 1) * PAGE_SIZE;
 	}
@@ -44,16 +44,22 @@ static void wrap_hides_pages(struct kunit *test)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, seen);
 	KUNIT_EXPECT_PTR_NE(test, seen, sgt);
 	KUNIT_EXPECT_EQ(test, seen->nents, sgt->nents);
-	for_each_sgtable_dma_sg(seen, sg, i) {
+	KUNIT_EXPECT_EQ(test, seen->orig_nents, sgt->orig_nents);
+	/* Some importers walk the lengths of the pages, some need the offset. */
+	for_each_sgtable_sg(seen, sg, i) {
 		KUNIT_EXPECT_NULL(test, sg_page(sg));
-		KUNIT_EXPECT_EQ(test, sg->length, 0);
+		KUNIT_EXPECT_EQ(test, sg->length, PAGE_SIZE - i % 2 * 16);
+		KUNIT_EXPECT_EQ(test, sg->offset, i % 2 * 16);
+	}
+	KUNIT_EXPECT_EQ(test, i, sgt->orig_nents);
+	for_each_sgtable_dma_sg(seen, sg, i) {
 		KUNIT_EXPECT_EQ(test, sg_dma_address(sg),
 				0x100000000ULL + i * 4 * PAGE_SIZE);
 		KUNIT_EXPECT_EQ(test, sg_dma_len(sg),
 				(i % 3 + 1) * PAGE_SIZE);
 	}
 	KUNIT_EXPECT_EQ(test, i, sgt->nents);
-	KUNIT_EXPECT_TRUE(test, sg_is_last(sg_last(seen->sgl, seen->nents)));
+	KUNIT_EXPECT_TRUE(test, sg_is_last(sg_last(seen->sgl, seen->orig_nents)));
 
 	KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), sgt);
 	sg_free_table(sgt);
@@ -75,7 +81,7 @@ static void wrap_may_be_changed(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), sgt);
 	for_each_sgtable_sg(sgt, sg, i) {
 		KUNIT_EXPECT_PTR_EQ(test, sg_page(sg), ZERO_PAGE(0));
-		KUNIT_EXPECT_EQ(test, sg->length, PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, sg->length, PAGE_SIZE - i % 2 * 16);
 		KUNIT_EXPECT_EQ(test, sg_dma_address(sg),
 				0x100000000ULL + i * 4 * PAGE_SIZE);
 	}
@@ -93,6 +99,27 @@ static void wrap_empty_table(struct kunit *test)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, seen);
 	KUNIT_EXPECT_EQ(test, seen->nents, 0);
 	KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), &sgt);
+}
+
+/* Whoever goes by the number of segments misses what follows an empty one. */
+static void wrap_warns_of_a_gap(struct kunit *test)
+{
+	struct sg_table *sgt = create_table(test);
+	struct sg_table *seen;
+
+	/* At the end it does no harm. */
+	sg_dma_len(sg_last(sgt->sgl, sgt->nents)) = 0;
+	mock_warn_begin(test);
+	seen = dma_buf_debug_wrap(sgt);
+	mock_warn_end(test, "nowhere", 0);
+	KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), sgt);
+
+	sg_dma_len(sg_next(sgt->sgl)) = 0;
+	mock_warn_begin(test);
+	seen = dma_buf_debug_wrap(sgt);
+	mock_warn_end(test, "dma_buf_debug_wrap", 1);
+	KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), sgt);
+	sg_free_table(sgt);
 }
 
 /* The same from an importer's side; the mock checks what it gets back. */
@@ -146,6 +173,7 @@ static struct kunit_case dma_buf_debug_cases[] = {
 	KUNIT_CASE(wrap_hides_pages),
 	KUNIT_CASE(wrap_may_be_changed),
 	KUNIT_CASE(wrap_empty_table),
+	KUNIT_CASE(wrap_warns_of_a_gap),
 	KUNIT_CASE(map_attachment_hides_pages),
 	KUNIT_CASE(detach_mapped_warns),
 	{}

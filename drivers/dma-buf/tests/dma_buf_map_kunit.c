@@ -92,8 +92,10 @@ static void map_attachment_bad_arguments(struct kunit *test)
 			    dma_buf_map_attachment_unlocked(NULL,
 							    DMA_TO_DEVICE),
 			    ERR_PTR(-EINVAL));
-	KUNIT_EXPECT_PTR_EQ(test, map(&ctx, DMA_NONE), ERR_PTR(-EINVAL));
 	mock_warn_end(test, "dma_buf_map_attachment_unlocked", 1);
+	mock_warn_begin(test);
+	KUNIT_EXPECT_PTR_EQ(test, map(&ctx, DMA_NONE), ERR_PTR(-EINVAL));
+	mock_warn_end(test, "dma_buf_map_attachment", 1);
 	MOCK_EXPECT_NO_CALLS(ctx.exp);
 	end(&ctx);
 }
@@ -128,7 +130,7 @@ static void unmap_attachment_foreign_table(struct kunit *test)
 	mock_warn_begin(test);
 	unmap(&ctx, &foreign, DMA_TO_DEVICE);
 	mock_warn_end(test, "unmap_", 1);
-	KUNIT_EXPECT_EQ(test, ctx.attach->map_count, 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx.attach->map_count), 1);
 	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP);
 	unmap(&ctx, sgt, DMA_TO_DEVICE);
 	end(&ctx);
@@ -185,15 +187,21 @@ static void map_attachment_fails(struct kunit *test)
 	MOCK_EXPECT_LOG(ctx.exp, MOCK_DETACH, MOCK_RELEASE);
 }
 
-/* Importers divide by the lengths and index by them. */
+/*
+ * An exporter that ignores what the DMA API has merged ends with some. Importers
+ * of 6.12 cope with that.
+ */
 static void map_attachment_empty_segment(struct kunit *test)
 {
 	struct ctx ctx = begin(test, 0, false);
+	struct sg_table *sgt;
 
 	ctx.exp->map_empty_segment = true;
 	mock_warn_begin(test);
-	KUNIT_EXPECT_PTR_EQ(test, map(&ctx, DMA_TO_DEVICE), ERR_PTR(-EINVAL));
-	mock_warn_end(test, "map_", 1);
+	sgt = map(&ctx, DMA_TO_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	unmap(&ctx, sgt, DMA_TO_DEVICE);
+	mock_warn_end(test, "nowhere", 0);
 	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_UNMAP);
 	end(&ctx);
 }

@@ -98,6 +98,7 @@ struct device *heap_mock_device(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, dma_coerce_mask_and_coherent(dev,
 							   DMA_BIT_MASK(64)),
 			0);
+	mock_keep_mappings(test, dev);
 	return dev;
 }
 

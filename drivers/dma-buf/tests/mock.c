@@ -19,6 +19,7 @@
 #include <linux/vmalloc.h>
 #include <linux/wait_bit.h>
 
+#include "../dma-buf-internal.h"
 #include "mock.h"
 
 #define PATIENCE (20 * HZ)
@@ -427,6 +428,20 @@ const struct dma_buf_attach_ops mock_attach_ops_p2p = {
 	.move_notify = mock_move_notify,
 };
 
+static void restore_policy(void *policy)
+{
+	dma_buf_kept_policy = (uintptr_t)policy;
+}
+
+void mock_keep_mappings(struct kunit *test, struct device *dev)
+{
+	dma_buf_kept_watch(dev->bus);
+	KUNIT_ASSERT_EQ(test, kunit_add_action(test, restore_policy,
+					       (void *)(uintptr_t)dma_buf_kept_policy), 0);
+	/* The parameter's "always". */
+	dma_buf_kept_policy = 2;
+}
+
 struct mock_importer *mock_importer_create(struct kunit *test,
 					   const char *name,
 					   struct mock_exporter *exp)
@@ -441,6 +456,8 @@ struct mock_importer *mock_importer_create(struct kunit *test,
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, imp->dev);
 	KUNIT_ASSERT_EQ(test, dma_set_mask_and_coherent(imp->dev,
 							DMA_BIT_MASK(64)), 0);
+	if (exp && exp->ops.keep_mapping)
+		mock_keep_mappings(test, imp->dev);
 	return imp;
 }
 

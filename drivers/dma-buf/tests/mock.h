@@ -262,6 +262,9 @@ void mock_expect_log(struct mock_exporter *exp, const char *where,
 #define MOCK_EXPECT_NO_CALLS(exp)					\
 	mock_expect_log(exp, __func__, (const enum mock_op[]){ MOCK_NUM_OPS })
 
+/* Until the end of the test mappings of the device may be kept. */
+void mock_keep_mappings(struct kunit *test, struct device *dev);
+/* Does that, too, if the exporter has mappings kept. */
 struct mock_importer *mock_importer_create(struct kunit *test,
 					   const char *name,
 					   struct mock_exporter *exp);

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * For which devices the core keeps mappings, how much, and until when: what is
+ * kept must neither weaken the isolation of a device, nor stand in its way, nor
+ * outlive its driver. How a mapping is kept is in dma-buf-kept.c.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <kunit/visibility.h>
+#include <linux/cleanup.h>
+#include <linux/device.h>
+#include <linux/device/bus.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-map-ops.h>
+#include <linux/init.h>
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/notifier.h>
+#include <linux/pci.h>
+#include <linux/platform_device.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "dma-buf-internal.h"
+
+/**
+ * DOC: who has mappings kept
+ *
+ * *Isolation.* While a mapping is kept, the device reaches memory that its driver
+ * has unmapped. That is what a lazy IOMMU domain allows for some milliseconds, and
+ * a device without an IOMMU always; an administrator who chose a strict domain, or
+ * marked a port as untrusted, did so against just that. So these keep nothing,
+ * unless the parameter "keep" says otherwise, nor do devices whose DMA operations
+ * are their own (Xen's bounce buffers among them). DMABUF_DEBUG is there to find
+ * importers that use what they have unmapped, and turns keeping off.
+ *
+ * *Space.* What is kept takes up addresses of the device. It gets a quarter of
+ * those behind an IOMMU, and never more bytes than the parameter "limit".
+ *
+ * *Drivers.* An attachment may outlive the driver of its device, by way of an open
+ * file. What is kept for it ends before the driver is unbound, and nothing is kept
+ * for a device without a driver, or on a bus whose drivers nobody tells about.
+ */
+
+/* Values of the parameter "keep". */
+enum { KEEP_NOTHING, KEEP_IF_ISOLATED, KEEP_ALWAYS };
+
+VISIBLE_IF_KUNIT unsigned int dma_buf_kept_policy =
+	IS_ENABLED(CONFIG_DMABUF_DEBUG) ? KEEP_NOTHING : KEEP_IF_ISOLATED;
+module_param_named(keep, dma_buf_kept_policy, uint, 0644);
+MODULE_PARM_DESC(keep, "keep mappings from unmap to map: 0 never, 1 where the isolation of the device allows it, 2 always");
+
+VISIBLE_IF_KUNIT unsigned long dma_buf_kept_limit;
+module_param_named(limit, dma_buf_kept_limit, ulong, 0644);
+MODULE_PARM_DESC(limit, "most bytes of all mappings that are kept for one device; 0 for half of the memory");
+
+/* What is kept for a device, while there is something. */
+struct kept_account {
+	struct list_head node;
+	struct device *dev;
+	unsigned int num;
+	u64 bytes;
+};
+
+static LIST_HEAD(accounts);
+static DEFINE_SPINLOCK(accounts_lock);
+
+/* Buses that tell when a driver is unbound. */
+static struct kept_bus {
+	const struct bus_type *bus;
+	struct notifier_block nb;
+} buses[4];
+
+static bool is_watched(const struct bus_type *bus)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(buses); i++) {
+		if (READ_ONCE(buses[i].bus) == bus)
+			return true;
+	}
+	return false;
+}
+
+static bool has_strict_domain(struct iommu_domain *domain)
+{
+	return domain && domain->type != IOMMU_DOMAIN_IDENTITY &&
+	       domain->type != IOMMU_DOMAIN_DMA_FQ;
+}
+
+static bool is_untrusted(struct device *dev)
+{
+	return dev_is_pci(dev) && to_pci_dev(dev)->untrusted;
+}
+
+/**
+ * dma_buf_kept_is_allowed - tell whether mappings may be kept for a device
+ * @dev: the device
+ *
+ * Context: Process.
+ * Return: true if so.
+ */
+bool dma_buf_kept_is_allowed(struct device *dev)
+{
+	unsigned int policy = READ_ONCE(dma_buf_kept_policy);
+
+	if (policy == KEEP_NOTHING)
+		return false;
+	/* A device on no bus has no driver that could be unbound. */
+	if (dev->bus && (!is_watched(dev->bus) ||
+			 READ_ONCE(dev->links.status) != DL_DEV_DRIVER_BOUND))
+		return false;
+	if (policy >= KEEP_ALWAYS)
+		return true;
+	return !get_dma_ops(dev) && !is_untrusted(dev) &&
+	       !has_strict_domain(iommu_get_domain_for_dev(dev));
+}
+
+/* A part of the addresses that an IOMMU has for the device. */
+static u64 aperture_share(struct device *dev)
+{
+	struct iommu_domain *domain = iommu_get_domain_for_dev(dev);
+	u64 end = dma_get_mask(dev);
+
+	if (!domain || domain->type == IOMMU_DOMAIN_IDENTITY)
+		return U64_MAX;
+	if (dev->bus_dma_limit)
+		end = min(end, dev->bus_dma_limit);
+	if (domain->geometry.force_aperture)
+		end = min_t(u64, end, domain->geometry.aperture_end);
+	return end / 4;
+}
+
+static u64 limit_of(struct device *dev)
+{
+	u64 limit = READ_ONCE(dma_buf_kept_limit);
+
+	if (!limit)
+		limit = (u64)totalram_pages() << (PAGE_SHIFT - 1);
+	return min(limit, aperture_share(dev));
+}
+
+static struct kept_account *find_account(struct device *dev)
+{
+	struct kept_account *account;
+
+	lockdep_assert_held(&accounts_lock);
+	list_for_each_entry(account, &accounts, node) {
+		if (account->dev == dev)
+			return account;
+	}
+	return NULL;
+}
+
+/**
+ * dma_buf_kept_charge - ask whether one more mapping may be kept
+ * @attach: whose
+ *
+ * Context: Process, may sleep.
+ * Return: true if so; then dma_buf_kept_uncharge() follows when it ends.
+ */
+bool dma_buf_kept_charge(struct dma_buf_attachment *attach)
+{
+	size_t size = attach->dmabuf->size;
+	struct device *dev = attach->dev;
+	struct kept_account *account;
+	u64 limit;
+
+	if (!dma_buf_kept_is_allowed(dev))
+		return false;
+	limit = limit_of(dev);
+	struct kept_account *new __free(kfree) = kzalloc(sizeof(*new),
+							 GFP_KERNEL);
+
+	guard(spinlock)(&accounts_lock);
+	account = find_account(dev);
+	if (size > limit || (account && account->bytes > limit - size))
+		return false;
+	if (!account) {
+		if (!new)
+			return false;
+		account = no_free_ptr(new);
+		account->dev = dev;
+		list_add(&account->node, &accounts);
+	}
+	account->num++;
+	account->bytes += size;
+	return true;
+}
+
+/**
+ * dma_buf_kept_uncharge - a mapping is not kept any longer
+ * @attach: whose
+ *
+ * Context: Process, in memory reclaim too.
+ */
+void dma_buf_kept_uncharge(struct dma_buf_attachment *attach)
+{
+	struct kept_account *account;
+
+	guard(spinlock)(&accounts_lock);
+	account = find_account(attach->dev);
+	if (WARN_ON_ONCE(!account))
+		return;
+	account->bytes -= attach->dmabuf->size;
+	if (--account->num)
+		return;
+	list_del(&account->node);
+	kfree(account);
+}
+
+static int bus_event(struct notifier_block *nb, unsigned long action,
+		     void *data)
+{
+	/* The driver's own remove follows; the device's state says so already. */
+	if (action == BUS_NOTIFY_UNBIND_DRIVER ||
+	    action == BUS_NOTIFY_DEL_DEVICE)
+		dma_buf_kept_end_device(data);
+	return NOTIFY_DONE;
+}
+
+/**
+ * dma_buf_kept_watch - have mappings kept for the devices of a bus
+ * @bus: the bus, which stays
+ *
+ * Context: Process, may sleep; at boot, or in a test.
+ */
+VISIBLE_IF_KUNIT void dma_buf_kept_watch(const struct bus_type *bus)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(buses); i++) {
+		if (buses[i].bus == bus)
+			return;
+		if (buses[i].bus)
+			continue;
+		buses[i].nb.notifier_call = bus_event;
+		if (!bus_register_notifier(bus, &buses[i].nb))
+			WRITE_ONCE(buses[i].bus, bus);
+		return;
+	}
+}
+
+static int __init dma_buf_kept_policy_init(void)
+{
+#ifdef CONFIG_PCI
+	dma_buf_kept_watch(&pci_bus_type);
+#endif
+	dma_buf_kept_watch(&platform_bus_type);
+	return 0;
+}
+subsys_initcall(dma_buf_kept_policy_init);
