@@ -142,7 +142,8 @@ static inline void dma_resv_list_replace(struct dma_resv_list *list,
 
 /*
  * May slot @i hold @fence instead? Of one timeline the later fence stands for
- * the earlier one, but must not be waited for by fewer.
+ * the earlier one, but must not be waited for by fewer. Context 0 is no
+ * timeline: there a fence stands for itself alone.
  */
 static inline bool dma_resv_list_stands_for(struct dma_resv_list *list,
 					    unsigned int i,
@@ -152,9 +153,10 @@ static inline bool dma_resv_list_stands_for(struct dma_resv_list *list,
 	enum dma_resv_usage old_usage;
 	struct dma_fence *old = dma_resv_list_entry(list, i, &old_usage);
 
-	if (likely(old->context != fence->context))
+	if (likely(old->context != fence->context) || old_usage < usage)
 		return false;
-	return old_usage >= usage && dma_fence_is_later_or_same(fence, old);
+	return old == fence ||
+	       (fence->context && dma_fence_is_later(fence, old));
 }
 
 /**

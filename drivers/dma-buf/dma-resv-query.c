@@ -66,6 +66,13 @@ int dma_resv_get_fences(struct dma_resv *obj, enum dma_resv_usage usage,
 }
 EXPORT_SYMBOL_GPL(dma_resv_get_fences);
 
+/* Of two fences, does one stand for the other? In context 0 none does. */
+static bool have_order(struct dma_fence *one, struct dma_fence *two)
+{
+	return one->context && one->context == two->context &&
+	       one->seqno != two->seqno;
+}
+
 /*
  * If one fence stands for all that is pending, that one, with a reference, or
  * NULL if none is. If it takes more of them, ERR_PTR(-E2BIG).
@@ -83,12 +90,12 @@ static struct dma_fence *get_only_fence(struct dma_resv *obj,
 			dma_fence_put(only);
 			only = NULL;
 		}
-		if (only && (only->context != fence->context ||
-			     only->seqno == fence->seqno)) {
-			several = only != fence;
-			if (several)
-				break;
-		} else if (!only || dma_fence_is_later(fence, only)) {
+		if (fence == only)
+			continue;
+		several = only && !have_order(only, fence);
+		if (several)
+			break;
+		if (!only || dma_fence_is_later(fence, only)) {
 			dma_fence_put(only);
 			only = dma_fence_get(fence);
 		}

@@ -24,7 +24,8 @@
  * *Adding.* Under the lock, dma_resv_reserve_fences() makes room, which may fail;
  * then the work is submitted, and dma_resv_add_fence() adds its fence, which may
  * not. Within one timeline a fence takes the place of earlier ones, unless that
- * made fewer wait. Signalled fences go as their slots are needed.
+ * made fewer wait; context 0 is no timeline, its fences have no order. Signalled
+ * fences go as their slots are needed.
  *
  * *Asking* needs no lock: readers see each fence that was there when they began,
  * and maybe some that were added since.

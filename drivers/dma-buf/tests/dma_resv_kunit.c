@@ -366,6 +366,35 @@ static void add_same_fence_again(struct kunit *test)
 	dma_fence_put(fence);
 }
 
+/* Context 0 has no order: of its fences none stands for another one. */
+static void add_of_context_0_keeps_all(struct kunit *test)
+{
+	const struct size *param = test->param_value;
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fences[4];
+
+	fill(test, param->fillers);
+	ctx->timeline->context = 0;
+	for (int i = 0; i < ARRAY_SIZE(fences); i++) {
+		/* A later one, then an earlier one, and the same number. */
+		fences[i] = mock_fence_create_at(ctx->timeline,
+						 (i & 1) ? 9 : 5, 0);
+		add(test, fences[i], READ_);
+	}
+	/* Only the fence itself does. */
+	for (int i = 0; i < ARRAY_SIZE(fences); i++)
+		add(test, fences[i], i & 1 ? WRITE_ : READ_);
+	KUNIT_ASSERT_EQ(test, num_fences(test),
+			param->fillers + ARRAY_SIZE(fences));
+	for (int i = 0; i < ARRAY_SIZE(fences); i++) {
+		KUNIT_EXPECT_EQ(test, usage_at(test, param->fillers + i,
+					       fences[i]),
+				i & 1 ? WRITE_ : READ_);
+		KUNIT_EXPECT_EQ(test, kref_read(&fences[i]->refcount), 2);
+		dma_fence_put(fences[i]);
+	}
+}
+
 static struct kunit_case dma_resv_cases[] = {
 	KUNIT_CASE(reserve_of_nothing_warns),
 	KUNIT_CASE(reserve_of_too_much_fails),
@@ -381,6 +410,7 @@ static struct kunit_case dma_resv_cases[] = {
 	KUNIT_CASE_PARAM(add_to_timeline, rule_gen_params),
 	KUNIT_CASE_PARAM(add_to_timeline_of_long_list, rule_gen_params),
 	KUNIT_CASE_PARAM(add_same_fence_again, size_gen_params),
+	KUNIT_CASE_PARAM(add_of_context_0_keeps_all, size_gen_params),
 	{}
 };
 

@@ -123,6 +123,11 @@ static void replace_drops_the_old_one(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->timeline->released), 20);
 }
 
+static bool context_has_order(struct dma_fence *fence)
+{
+	return fence->context;
+}
+
 /* The slots whose fence @fence may take the place of. */
 static bool may_take(struct dma_resv_list *list, unsigned int i,
 		     struct dma_fence *fence, enum dma_resv_usage usage)
@@ -131,7 +136,8 @@ static bool may_take(struct dma_resv_list *list, unsigned int i,
 	struct dma_fence *old = dma_resv_list_entry(list, i, &old_usage);
 
 	return old->context == fence->context && old_usage >= usage &&
-	       (old == fence || dma_fence_is_later(fence, old));
+	       (old == fence || (context_has_order(fence) &&
+				 dma_fence_is_later(fence, old)));
 }
 
 /*

@@ -45,6 +45,12 @@ struct model {
 	struct entry entries[MAX_ENTRIES];
 };
 
+/* The first one is no timeline but context 0, which has no order. */
+static u64 context_of(struct model *m, int which)
+{
+	return which ? m->context + which : 0;
+}
+
 static void model_add(struct model *m, struct rnd_state *rnd)
 {
 	int which = prandom_u32_state(rnd) % CONTEXTS;
@@ -53,7 +59,7 @@ static void model_add(struct model *m, struct rnd_state *rnd)
 	if (m->num_added == MAX_ADDED)
 		return;
 	added->usage = prandom_u32_state(rnd) % 4;
-	m->timeline->context = m->context + which;
+	m->timeline->context = context_of(m, which);
 	/* Now and then one that is there already, or was once. */
 	if (m->num_added && !(prandom_u32_state(rnd) % 6))
 		added->fence = dma_fence_get(m->added[prandom_u32_state(rnd) %
@@ -74,7 +80,7 @@ static void model_signal(struct model *m, struct rnd_state *rnd)
 	for (; *i < m->num_added; ++*i) {
 		struct dma_fence *fence = m->added[*i].fence;
 
-		if (fence->context == m->context + which &&
+		if (fence->context == context_of(m, which) &&
 		    !dma_fence_is_signaled(fence)) {
 			dma_fence_signal(fence);
 			return;
@@ -85,7 +91,7 @@ static void model_signal(struct model *m, struct rnd_state *rnd)
 /* Of a whole timeline, by a fence of another one. */
 static void model_replace(struct model *m, struct rnd_state *rnd)
 {
-	u64 context = m->context + prandom_u32_state(rnd) % CONTEXTS;
+	u64 context = context_of(m, prandom_u32_state(rnd) % CONTEXTS);
 	struct dma_fence *stub = dma_fence_get_stub();
 
 	dma_resv_lock(&m->resv, NULL);
@@ -125,8 +131,8 @@ static bool stands_for(const struct entry *entry, const struct added *added)
 {
 	return entry->fence->context == added->fence->context &&
 	       entry->usage <= added->usage &&
-	       (entry->fence == added->fence ||
-		dma_fence_is_later(entry->fence, added->fence));
+	       (entry->fence == added->fence || (added->fence->context &&
+		dma_fence_is_later(entry->fence, added->fence)));
 }
 
 /* Nobody is forgotten, and nobody is there who was not added. */

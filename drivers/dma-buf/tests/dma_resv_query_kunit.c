@@ -405,6 +405,35 @@ static void get_singleton_keeps_equals(struct kunit *test)
 	dma_fence_put(fence);
 }
 
+/* Context 0 has no order: a higher number is not later. */
+static void get_singleton_of_context_0(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fence;
+
+	ctx->timeline->context = 0;
+	for (int i = 0; i < 2; i++) {
+		ctx->fences[i] = mock_fence_create(ctx->timeline);
+		ctx->num++;
+		mock_resv_add(test, &ctx->resv, ctx->fences[i],
+			      DMA_RESV_USAGE_READ);
+		/* The same one twice is one. */
+		mock_resv_add(test, &ctx->resv, ctx->fences[i],
+			      DMA_RESV_USAGE_BOOKKEEP);
+		KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+							     DMA_RESV_USAGE_READ,
+							     &fence), 0);
+		KUNIT_EXPECT_EQ(test, !!to_dma_fence_array(fence), i);
+		dma_fence_put(fence);
+	}
+	KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+						     DMA_RESV_USAGE_READ,
+						     &fence), 0);
+	KUNIT_ASSERT_NOT_NULL(test, to_dma_fence_array(fence));
+	KUNIT_EXPECT_EQ(test, to_dma_fence_array(fence)->num_fences, 2);
+	dma_fence_put(fence);
+}
+
 static void describe_shows_what_orders_access(struct kunit *test)
 {
 	static const char text[] =
@@ -437,6 +466,7 @@ static struct kunit_case dma_resv_query_cases[] = {
 	KUNIT_CASE(get_singleton_of_one_timeline),
 	KUNIT_CASE_PARAM(get_singleton_of_many, query_gen_params),
 	KUNIT_CASE(get_singleton_keeps_equals),
+	KUNIT_CASE(get_singleton_of_context_0),
 	KUNIT_CASE(describe_shows_what_orders_access),
 	{}
 };
