@@ -8,6 +8,7 @@
  */
 
 #include <linux/atomic.h>
+#include <linux/compiler.h>
 #include <linux/err.h>
 #include <linux/hash.h>
 #include <linux/log2.h>
@@ -27,7 +28,9 @@
  * *Index.* Adding a fence has to find the slot of its timeline. A list of more
  * than DMA_RESV_LIST_SHORT slots therefore has a hash table of its contexts, chained by
  * slot number: one array for the first slot of each bucket and one for the next
- * slot of each slot, both behind the slots. Readers do not use it.
+ * slot of each slot, both behind the slots. Readers do not use it. A fence of
+ * context 0, which is no timeline, is entered by its address: what has no order
+ * shares no bucket either.
  *
  * *Locking.* The writer holds the lock of the reservation object. Readers are in
  * an RCU read section.
@@ -43,36 +46,62 @@ static u32 *index_next(struct dma_resv_list *list)
 	return index_buckets(list) + list->capacity;
 }
 
-static u32 *bucket_of(struct dma_resv_list *list, u64 context)
+#if IS_ENABLED(CONFIG_DMABUF_KUNIT_TEST)
+/* Steps along a bucket, of all lists; for tests, which have no other. */
+u64 dma_resv_list_steps;
+
+static void count_step(void)
 {
-	return &index_buckets(list)[hash_64(context, ilog2(list->capacity))];
+	/* A test that counts is alone; no other one minds. */
+	data_race(dma_resv_list_steps++);
+}
+#else
+static void count_step(void) { }
+#endif
+
+/* One step along a bucket. */
+static u32 *next_of(struct dma_resv_list *list, unsigned int i)
+{
+	count_step();
+	return &index_next(list)[i];
+}
+
+/* The key of a fence in the index. */
+static u64 key_of(const struct dma_fence *fence)
+{
+	return fence->context ?: (unsigned long)fence;
+}
+
+static u32 *bucket_of(struct dma_resv_list *list, u64 key)
+{
+	return &index_buckets(list)[hash_64(key, ilog2(list->capacity))];
 }
 
 /**
- * dma_resv_list_index_add - have a slot found by its context
+ * dma_resv_list_index_add - have a slot found by its fence's timeline
  * @list: a list with an index
  * @i: the slot
- * @context: of its fence
+ * @fence: what it holds
  *
  * Context: Any, lock held.
  */
 void dma_resv_list_index_add(struct dma_resv_list *list, unsigned int i,
-			     u64 context)
+			     const struct dma_fence *fence)
 {
-	u32 *bucket = bucket_of(list, context);
+	u32 *bucket = bucket_of(list, key_of(fence));
 
 	index_next(list)[i] = *bucket;
 	*bucket = i;
 }
 
-static void index_del(struct dma_resv_list *list, unsigned int i, u64 context)
+static void index_del(struct dma_resv_list *list, unsigned int i,
+		      const struct dma_fence *fence)
 {
-	u32 *next = index_next(list);
-	u32 *at;
+	u32 *at = bucket_of(list, key_of(fence));
 
-	for (at = bucket_of(list, context); *at != i; at = &next[*at])
-		;
-	*at = next[i];
+	while (*at != i)
+		at = next_of(list, *at);
+	*at = index_next(list)[i];
 }
 
 static struct dma_resv_list *alloc_long(unsigned int *capacity, gfp_t gfp)
@@ -152,19 +181,108 @@ void dma_resv_list_put_fences(struct dma_resv_list *list)
 }
 
 /**
- * dma_resv_list_index_move - the slot gets a fence of another context
+ * dma_resv_list_index_move - the slot gets another fence
  * @list: a list with an index
  * @i: the slot
- * @from: the context so far
+ * @from: the fence so far
  * @to: that from now on
  *
  * Context: Any, lock held.
  */
 void dma_resv_list_index_move(struct dma_resv_list *list, unsigned int i,
-			      u64 from, u64 to)
+			      const struct dma_fence *from,
+			      const struct dma_fence *to)
 {
+	if (key_of(from) == key_of(to))
+		return;
 	index_del(list, i, from);
 	dma_resv_list_index_add(list, i, to);
+}
+
+/* Enter all slots in use. */
+static void index_fill(struct dma_resv_list *list)
+{
+	enum dma_resv_usage usage;
+
+	memset32(index_buckets(list), DMA_RESV_NO_SLOT, list->capacity);
+	for (unsigned int i = 0; i < list->num_fences; i++)
+		dma_resv_list_index_add(list, i,
+					dma_resv_list_entry(list, i, &usage));
+}
+
+/* As dma_resv_list_replace(), but the index is the caller's business. */
+static void replace_unindexed(struct dma_resv_list *list, unsigned int i,
+			      struct dma_fence *fence,
+			      enum dma_resv_usage usage)
+{
+	enum dma_resv_usage old_usage;
+	struct dma_fence *old = dma_resv_list_entry(list, i, &old_usage);
+
+	dma_resv_list_store(list, i, dma_fence_get(fence), usage);
+	dma_fence_put(old);
+}
+
+/*
+ * All slots of one timeline are in one bucket. Those that are replaced are taken
+ * out first, lest they are met again, and entered again in the end.
+ */
+static void replace_indexed(struct dma_resv_list *list, u64 context,
+			    struct dma_fence *fence, enum dma_resv_usage usage)
+{
+	u32 taken_out = DMA_RESV_NO_SLOT, *at = bucket_of(list, context), i;
+	enum dma_resv_usage old_usage;
+
+	while ((i = *at) != DMA_RESV_NO_SLOT) {
+		u32 *next = next_of(list, i);
+
+		if (dma_resv_list_entry(list, i, &old_usage)->context !=
+		    context) {
+			at = next;
+			continue;
+		}
+		*at = *next;
+		*next = taken_out;
+		taken_out = i;
+		replace_unindexed(list, i, fence, usage);
+	}
+	while ((i = taken_out) != DMA_RESV_NO_SLOT) {
+		taken_out = *next_of(list, i);
+		dma_resv_list_index_add(list, i, fence);
+	}
+}
+
+/**
+ * dma_resv_list_replace_context - put one fence into all slots of a context
+ * @list: the list
+ * @context: the timeline; or 0, whose fences are spread over the index
+ * @fence: what goes there; gets a reference for each slot
+ * @usage: and its usage
+ *
+ * Takes time for each slot once, and none for the slots of other timelines if
+ * there is an index.
+ *
+ * Context: Any, lock held.
+ */
+void dma_resv_list_replace_context(struct dma_resv_list *list, u64 context,
+				   struct dma_fence *fence,
+				   enum dma_resv_usage usage)
+{
+	bool has_index = dma_resv_list_has_index(list), changed = false;
+	enum dma_resv_usage old_usage;
+
+	if (has_index && context) {
+		replace_indexed(list, context, fence, usage);
+		return;
+	}
+	for (unsigned int i = 0; i < list->num_fences; i++) {
+		if (dma_resv_list_entry(list, i, &old_usage)->context !=
+		    context)
+			continue;
+		replace_unindexed(list, i, fence, usage);
+		changed = true;
+	}
+	if (has_index && changed)
+		index_fill(list);
 }
 
 /**
@@ -180,11 +298,11 @@ unsigned int dma_resv_list_find_in_index(struct dma_resv_list *list,
 					 struct dma_fence *fence,
 					 enum dma_resv_usage usage)
 {
-	unsigned int i = *bucket_of(list, fence->context);
+	unsigned int i = *bucket_of(list, key_of(fence));
 
 	while (i != DMA_RESV_NO_SLOT &&
 	       !dma_resv_list_stands_for(list, i, fence, usage))
-		i = index_next(list)[i];
+		i = *next_of(list, i);
 	return i;
 }
 
@@ -221,10 +339,7 @@ unsigned int dma_resv_list_find_done(struct dma_resv_list *list)
  */
 void dma_resv_list_adopt(struct dma_resv_list *list, unsigned int num_fences)
 {
-	enum dma_resv_usage usage;
-
 	list->num_fences = num_fences;
-	for (unsigned int i = 0; dma_resv_list_has_index(list) && i < num_fences; i++)
-		dma_resv_list_index_add(list, i,
-					dma_resv_list_entry(list, i, &usage)->context);
+	if (dma_resv_list_has_index(list))
+		index_fill(list);
 }

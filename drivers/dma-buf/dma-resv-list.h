@@ -40,14 +40,21 @@ struct dma_resv_list *dma_resv_list_alloc(unsigned int capacity, gfp_t gfp);
 void dma_resv_list_free(struct dma_resv_list *list);
 void dma_resv_list_put_fences(struct dma_resv_list *list);
 void dma_resv_list_index_add(struct dma_resv_list *list, unsigned int i,
-			     u64 context);
+			     const struct dma_fence *fence);
 void dma_resv_list_adopt(struct dma_resv_list *list, unsigned int num_fences);
 void dma_resv_list_index_move(struct dma_resv_list *list, unsigned int i,
-			      u64 from, u64 to);
+			      const struct dma_fence *from,
+			      const struct dma_fence *to);
+void dma_resv_list_replace_context(struct dma_resv_list *list, u64 context,
+				   struct dma_fence *fence,
+				   enum dma_resv_usage usage);
 unsigned int dma_resv_list_find_in_index(struct dma_resv_list *list,
 					 struct dma_fence *fence,
 					 enum dma_resv_usage usage);
 unsigned int dma_resv_list_find_done(struct dma_resv_list *list);
+
+/* For tests. */
+extern u64 dma_resv_list_steps;
 
 /* dma-resv-iter.c */
 struct dma_fence *dma_resv_get_pending(struct dma_resv *obj,
@@ -111,7 +118,7 @@ static inline void dma_resv_list_append(struct dma_resv_list *list,
 	unsigned int i = list->num_fences;
 
 	if (dma_resv_list_has_index(list))
-		dma_resv_list_index_add(list, i, fence->context);
+		dma_resv_list_index_add(list, i, fence);
 	dma_resv_list_store(list, i, fence, usage);
 	/* The slot before the count; pairs with the start of a walk. */
 	smp_store_release(&list->num_fences, i + 1);
@@ -134,8 +141,9 @@ static inline void dma_resv_list_replace(struct dma_resv_list *list,
 	enum dma_resv_usage old_usage;
 	struct dma_fence *old = dma_resv_list_entry(list, i, &old_usage);
 
-	if (old->context != fence->context && dma_resv_list_has_index(list))
-		dma_resv_list_index_move(list, i, old->context, fence->context);
+	if (dma_resv_list_has_index(list) &&
+	    (old->context != fence->context || !fence->context))
+		dma_resv_list_index_move(list, i, old, fence);
 	dma_resv_list_store(list, i, fence, usage);
 	dma_fence_put(old);
 }

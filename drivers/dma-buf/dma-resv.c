@@ -234,7 +234,7 @@ EXPORT_SYMBOL(dma_resv_add_fence);
 /**
  * dma_resv_replace_fences - put one fence in the place of a whole timeline
  * @obj: the object
- * @context: the timeline
+ * @context: the timeline; or 0 for all fences of context 0, which is none
  * @replacement: what takes the place; the object takes its own references
  * @usage: usage of the replacement
  *
@@ -248,17 +248,11 @@ void dma_resv_replace_fences(struct dma_resv *obj, uint64_t context,
 			     enum dma_resv_usage usage)
 {
 	struct dma_resv_list *list = held_list(obj);
-	enum dma_resv_usage old_usage;
 
 	dma_resv_assert_held(obj);
-
-	for (unsigned int i = 0; list && i < list->num_fences; i++) {
-		if (dma_resv_list_entry(list, i, &old_usage)->context !=
-		    context)
-			continue;
-		dma_resv_list_replace(list, i, dma_fence_get(replacement),
-				      usage);
-	}
+	if (list)
+		dma_resv_list_replace_context(list, context, replacement,
+					      usage);
 }
 EXPORT_SYMBOL(dma_resv_replace_fences);
 

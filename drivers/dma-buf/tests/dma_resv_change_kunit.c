@@ -149,6 +149,94 @@ static void add_of_many_is_not_quadratic(struct kunit *test)
 	KUNIT_EXPECT_LE(test, polled, 6 * MANY);
 }
 
+/* Adds fences of context 0, of which none stands for another one. */
+static void add_context_0(struct kunit *test, int num)
+{
+	for (int i = 0; i < num; i++)
+		add_new(test, 0, i, i % 4);
+}
+
+/* Likewise of one timeline: an earlier one takes nobody's place. */
+static void add_backwards(struct kunit *test, u64 context, int num)
+{
+	for (int i = num; i; i--)
+		add_new(test, context, i, DMA_RESV_USAGE_READ);
+}
+
+/* Cost as a count: steps in the index. Fences of context 0 share nothing. */
+static void add_of_context_0_is_not_quadratic(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	u64 before = dma_resv_list_steps;
+
+	add_context_0(test, MANY);
+	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->num_fences, MANY);
+	KUNIT_EXPECT_LE(test, dma_resv_list_steps - before, 8 * MANY);
+}
+
+static void expect_all(struct kunit *test, struct dma_fence *fence,
+		       enum dma_resv_usage expected)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_resv_list *list = list_of(&ctx->resv);
+	enum dma_resv_usage usage;
+	int others = 0;
+
+	KUNIT_EXPECT_EQ(test, list->num_fences, MANY);
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), MANY + 1);
+	for (unsigned int i = 0; i < list->num_fences; i++) {
+		others += dma_resv_list_entry(list, i, &usage) != fence;
+		others += usage != expected;
+	}
+	KUNIT_EXPECT_EQ(test, others, 0);
+}
+
+/* There and back, with context 0 before, between and behind. */
+static void replace_of_many_is_not_quadratic(struct kunit *test)
+{
+	u64 contexts[4] = { 0, dma_fence_context_alloc(3) };
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fence;
+	u64 before;
+
+	contexts[2] = 0;
+	contexts[3] = contexts[1] + 1;
+	add_context_0(test, MANY);
+	for (int i = 1; i < ARRAY_SIZE(contexts); i++) {
+		fence = make(test, contexts[i], 1);
+		before = dma_resv_list_steps;
+		dma_resv_lock(&ctx->resv, NULL);
+		dma_resv_replace_fences(&ctx->resv, contexts[i - 1], fence,
+					DMA_RESV_USAGE_READ);
+		dma_resv_unlock(&ctx->resv);
+		KUNIT_EXPECT_LE(test, dma_resv_list_steps - before, 4 * MANY);
+		expect_all(test, fence, DMA_RESV_USAGE_READ);
+		dma_fence_put(fence);
+	}
+	/* The index knows the last one, and none of those before. */
+	add_new(test, contexts[1], 2, DMA_RESV_USAGE_READ);
+	add_new(test, contexts[3], 2, DMA_RESV_USAGE_READ);
+	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->num_fences, MANY + 1);
+}
+
+static void replace_of_long_timeline_is_not_quadratic(struct kunit *test)
+{
+	u64 context = dma_fence_context_alloc(2), before;
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fence;
+
+	add_backwards(test, context, MANY);
+	fence = make(test, context + 1, 1);
+	before = dma_resv_list_steps;
+	dma_resv_lock(&ctx->resv, NULL);
+	dma_resv_replace_fences(&ctx->resv, context, fence,
+				DMA_RESV_USAGE_KERNEL);
+	dma_resv_unlock(&ctx->resv);
+	KUNIT_EXPECT_LE(test, dma_resv_list_steps - before, 4 * MANY);
+	expect_all(test, fence, DMA_RESV_USAGE_KERNEL);
+	dma_fence_put(fence);
+}
+
 static void replace_fences_of_timeline(struct kunit *test)
 {
 	int size = *(const int *)test->param_value;
@@ -322,6 +410,9 @@ static struct kunit_case dma_resv_change_cases[] = {
 	KUNIT_CASE_PARAM(add_reuses_signaled_slots, size_gen_params),
 	KUNIT_CASE_PARAM(reserve_leaves_signaled_behind, size_gen_params),
 	KUNIT_CASE_SLOW(add_of_many_is_not_quadratic),
+	KUNIT_CASE_SLOW(add_of_context_0_is_not_quadratic),
+	KUNIT_CASE_SLOW(replace_of_many_is_not_quadratic),
+	KUNIT_CASE_SLOW(replace_of_long_timeline_is_not_quadratic),
 	KUNIT_CASE_PARAM(replace_fences_of_timeline, size_gen_params),
 	KUNIT_CASE(replace_fences_of_empty_object),
 	KUNIT_CASE(replace_fences_inside_walk),
