@@ -12,6 +12,8 @@
 #include <linux/err.h>
 #include <linux/hash.h>
 #include <linux/log2.h>
+#include <linux/math.h>
+#include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
@@ -24,6 +26,24 @@
  * replaces fences in place and appends; it never moves or removes one, so a
  * reader that goes from the first slot to the last misses nothing that was there
  * when it began. To get rid of fences takes a new list.
+ *
+ * *Length.* A slot whose fence has signalled is reused when the writer comes upon
+ * it. What is not reused must not add up, as each walk under the lock visits it:
+ * a list has at most
+ *
+ *	2 * pending + DMA_RESV_LIST_MIN + reserved
+ *
+ * slots in use, where *pending* is counted at the last reservation and *reserved*
+ * is what that one was for. If there are more, the reservation makes a new list
+ * of what is pending. So a list shrinks after a burst.
+ *
+ * Up to DMA_RESV_LIST_EXACT slots each reservation looks, and the bound is
+ * strict. Looking through a longer list each time would make adding quadratic.
+ * There the bound is strict for as long as *pending* does not fall. After it has
+ * fallen, the list is within the bound again after as many reservations as it has
+ * slots, at the latest; mostly with the next one, as each probes a slot. All this
+ * costs DMA_RESV_LIST_LOOKS looks for each reservation and a few for each slot
+ * that comes into use, see &struct census.
  *
  * *Index.* Adding a fence has to find the slot of its timeline. A list of more
  * than DMA_RESV_LIST_SHORT slots therefore has a hash table of its contexts, chained by
@@ -44,6 +64,24 @@ static u32 *index_buckets(struct dma_resv_list *list)
 static u32 *index_next(struct dma_resv_list *list)
 {
 	return index_buckets(list) + list->capacity;
+}
+
+/**
+ * struct census - when to count what is pending in a long list
+ * @looks: at so many slots the writer may look; earned by reservations, spent by
+ *	counting
+ * @limit: the bound, by what was pending at the last count; 0 before the first
+ *
+ * Behind the index.
+ */
+struct census {
+	u32 looks;
+	u32 limit;
+};
+
+static struct census *census_of(struct dma_resv_list *list)
+{
+	return (struct census *)(index_next(list) + list->capacity);
 }
 
 #if IS_ENABLED(CONFIG_DMABUF_KUNIT_TEST)
@@ -118,7 +156,8 @@ static struct dma_resv_list *alloc_long(unsigned int *capacity, gfp_t gfp)
 
 	size = struct_size(list, slots, *capacity);
 	if (*capacity > DMA_RESV_LIST_SHORT)
-		size = size_add(size, array_size(*capacity, 2 * sizeof(u32)));
+		size = size_add(size_add(size, sizeof(struct census)),
+				array_size(*capacity, 2 * sizeof(u32)));
 	return kvmalloc(size, gfp | __GFP_NOWARN);
 }
 
@@ -149,8 +188,10 @@ struct dma_resv_list *dma_resv_list_alloc(unsigned int capacity, gfp_t gfp)
 	list->reserved = 0;
 	list->capacity = capacity;
 	list->hand = 0;
-	if (dma_resv_list_has_index(list))
+	if (dma_resv_list_has_index(list)) {
 		memset32(index_buckets(list), DMA_RESV_NO_SLOT, capacity);
+		*census_of(list) = (struct census){ .looks = capacity };
+	}
 	return list;
 }
 
@@ -311,7 +352,7 @@ unsigned int dma_resv_list_find_in_index(struct dma_resv_list *list,
  * @list: a list with a slot in use
  *
  * Looks at the next two slots only, which is enough to reuse them as fast as
- * fences are added.
+ * fences are added, if these signal in about the order in which they came.
  *
  * Context: Any, lock held.
  * Return: Number of the slot, or DMA_RESV_NO_SLOT.
@@ -328,6 +369,86 @@ unsigned int dma_resv_list_find_done(struct dma_resv_list *list)
 			return i;
 	}
 	return DMA_RESV_NO_SLOT;
+}
+
+/* Are so many pending? The slots filled last are looked at first. */
+static bool has_pending(struct dma_resv_list *list, unsigned int wanted)
+{
+	unsigned int num = list->num_fences, i = list->hand;
+	enum dma_resv_usage usage;
+
+	for (unsigned int left = num; left; left--) {
+		i = i ? i - 1 : num - 1;
+		if (!dma_fence_is_signaled(dma_resv_list_entry(list, i, &usage)) &&
+		    !--wanted)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * dma_resv_list_count_pending - count the fences that have not signalled
+ * @list: the list
+ *
+ * Context: Any, lock held.
+ * Return: How many; they may be fewer by now.
+ */
+unsigned int dma_resv_list_count_pending(struct dma_resv_list *list)
+{
+	unsigned int pending = 0;
+	enum dma_resv_usage usage;
+
+	for (unsigned int i = 0; i < list->num_fences; i++)
+		pending += !dma_fence_is_signaled(dma_resv_list_entry(list, i,
+								      &usage));
+	return pending;
+}
+
+/*
+ * Is it time to look through a long list? Beyond the limit; when the looks that
+ * were earned suffice twice; or when they suffice once and a probe has signalled.
+ * The probe goes round with the hand, half a list away: if fences signal in the
+ * order in which they came, it has signalled as soon as half of them have.
+ */
+static bool count_is_due(struct dma_resv_list *list)
+{
+	unsigned int num = list->num_fences, i = list->hand + num / 2;
+	struct census *census = census_of(list);
+	enum dma_resv_usage usage;
+
+	census->looks = min(census->looks + DMA_RESV_LIST_LOOKS, 2 * num);
+	if (num > census->limit || census->looks == 2 * num)
+		return true;
+	return census->looks >= num &&
+	       dma_fence_is_signaled(dma_resv_list_entry(list, i < num ? i : i - num,
+							 &usage));
+}
+
+/**
+ * dma_resv_list_look_for_sparse - look whether too much of a list has signalled
+ * @list: a list of more than the minimum
+ *
+ * Looks at as few slots as the bound on the length of a list allows.
+ *
+ * Context: Any, lock held.
+ * Return: true if a new list has to be made; false also if it is not known.
+ */
+bool dma_resv_list_look_for_sparse(struct dma_resv_list *list)
+{
+	unsigned int num = list->num_fences, pending;
+	struct census *census;
+
+	if (num <= DMA_RESV_LIST_EXACT)
+		return !has_pending(list, DIV_ROUND_UP(num - DMA_RESV_LIST_MIN, 2));
+	if (!count_is_due(list))
+		return false;
+
+	pending = dma_resv_list_count_pending(list);
+	census = census_of(list);
+	census->looks -= min(census->looks, num);
+	census->limit = 2 * pending + DMA_RESV_LIST_MIN;
+	/* Well before the limit: the next count shall be worth its while. */
+	return num > pending + pending / 2 + DMA_RESV_LIST_MIN;
 }
 
 /**

@@ -11,6 +11,7 @@
 
 #include <linux/dma-resv.h>
 #include <linux/err.h>
+#include <linux/minmax.h>
 
 #include "dma-buf-internal.h"
 
@@ -51,6 +52,8 @@ void dma_resv_list_replace_context(struct dma_resv_list *list, u64 context,
 unsigned int dma_resv_list_find_in_index(struct dma_resv_list *list,
 					 struct dma_fence *fence,
 					 enum dma_resv_usage usage);
+unsigned int dma_resv_list_count_pending(struct dma_resv_list *list);
+bool dma_resv_list_look_for_sparse(struct dma_resv_list *list);
 unsigned int dma_resv_list_find_done(struct dma_resv_list *list);
 
 /* For tests. */
@@ -86,6 +89,16 @@ static inline struct dma_fence *dma_resv_list_entry(struct dma_resv_list *list,
  */
 #define DMA_RESV_LIST_MIN 7
 #define DMA_RESV_LIST_SHORT 19
+
+/*
+ * The bound on the length of a list, see there, is strict up to so many slots in
+ * use; beyond, so many are looked at for each reservation.
+ */
+#define DMA_RESV_LIST_EXACT 32
+#define DMA_RESV_LIST_LOOKS 4
+
+/* So many slots are used before signalled ones are reused. */
+#define DMA_RESV_LIST_FEW 9U
 
 /* No slot; also the end of a chain in the index. */
 #define DMA_RESV_NO_SLOT UINT_MAX
@@ -148,6 +161,13 @@ static inline void dma_resv_list_replace(struct dma_resv_list *list,
 	dma_fence_put(old);
 }
 
+/* Has too much of a list signalled? See "Lists of fences". */
+static inline bool dma_resv_list_is_sparse(struct dma_resv_list *list)
+{
+	return list->num_fences > DMA_RESV_LIST_MIN &&
+	       dma_resv_list_look_for_sparse(list);
+}
+
 /*
  * May slot @i hold @fence instead? Of one timeline the later fence stands for
  * the earlier one, but must not be waited for by fewer. Context 0 is no
@@ -173,8 +193,8 @@ static inline bool dma_resv_list_stands_for(struct dma_resv_list *list,
  * @fence: a fence that is to be added
  * @usage: and its usage
  *
- * That of an earlier fence of its timeline, or else, when three quarters of the
- * slots are in use, one whose fence has signalled. The timeline's comes first:
+ * That of an earlier fence of its timeline, or else, if more than a few slots are
+ * in use, one whose fence has signalled. The timeline's comes first:
  * were another one taken, a reader who has passed that would find the earlier
  * fence signalled and see no work, although there was some all the time.
  *
@@ -196,8 +216,8 @@ dma_resv_list_find_slot(struct dma_resv_list *list, struct dma_fence *fence,
 			if (dma_resv_list_stands_for(list, i, fence, usage))
 				return i;
 	}
-	/* While there is room, a signalled fence is in nobody's way. */
-	if (num < list->capacity - list->capacity / 4)
+	/* While there are few, a signalled fence is in nobody's way. */
+	if (num < min(list->capacity - 1, DMA_RESV_LIST_FEW))
 		return DMA_RESV_NO_SLOT;
 	return dma_resv_list_find_done(list);
 }

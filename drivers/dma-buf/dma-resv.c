@@ -97,17 +97,22 @@ static void put_left_behind(struct dma_resv_list *old,
 }
 
 /*
- * Publish a list with room for @capacity that has what is pending in the old.
- * Returns it, or NULL for no memory.
+ * Publish a list of what is pending in the old one, with @num reserved and room
+ * for at least as many again as it has, so that this stays rare. Returns it,
+ * or NULL for no memory.
  */
-static struct dma_resv_list *grow(struct dma_resv *obj, unsigned int capacity,
-				  gfp_t gfp)
+static struct dma_resv_list *renew(struct dma_resv *obj, unsigned int num,
+				   gfp_t gfp)
 {
 	struct dma_resv_list *old = held_list(obj), *list;
+	unsigned int pending = old ? old->num_fences : 0;
 	enum dma_resv_usage usage;
 	struct dma_fence *fence;
 
-	list = dma_resv_list_alloc(capacity, gfp);
+	/* What the shortest one holds is not worth counting. */
+	if (pending > DMA_RESV_LIST_MIN)
+		pending = dma_resv_list_count_pending(old);
+	list = dma_resv_list_alloc(pending + max(num, pending), gfp);
 	if (!list)
 		return NULL;
 
@@ -116,6 +121,7 @@ static struct dma_resv_list *grow(struct dma_resv *obj, unsigned int capacity,
 		if (!dma_fence_is_signaled(fence))
 			dma_resv_list_append(list, fence, usage);
 	}
+	list->reserved = list->num_fences + num;
 	rcu_assign_pointer(obj->fences, list);
 
 	/* Not before nobody new finds the old list: its slots hold references. */
@@ -124,6 +130,27 @@ static struct dma_resv_list *grow(struct dma_resv *obj, unsigned int capacity,
 		dma_resv_list_free(old);
 	}
 	return list;
+}
+
+/*
+ * A new list with room for @num more, as the one there is has none or is too long
+ * for what is pending. NULL for no memory.
+ */
+static noinline struct dma_resv_list *make_room(struct dma_resv *obj,
+						unsigned int num)
+{
+	struct dma_resv_list *old = held_list(obj), *list;
+
+	if (!old)
+		return renew(obj, num, GFP_KERNEL);
+	/* What was reserved before, and is not used up, holds. */
+	if (old->reserved > old->num_fences)
+		num = max(num, old->reserved - old->num_fences);
+	if (old->num_fences + num > old->capacity)
+		return renew(obj, num, GFP_KERNEL);
+	/* It could go on as it is: nothing fails for that. */
+	list = renew(obj, num, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+	return list ?: old;
 }
 
 /**
@@ -150,9 +177,8 @@ int dma_resv_reserve_fences(struct dma_resv *obj, unsigned int num_fences)
 	used = list ? list->num_fences : 0;
 	if (check_add_overflow(used, num_fences, &want))
 		return -ENOMEM;
-	if (!list || want > list->capacity) {
-		/* Twice what is used, so that growing stays rare. */
-		list = grow(obj, max(want, 2 * used), GFP_KERNEL);
+	if (!list || want > list->capacity || dma_resv_list_is_sparse(list)) {
+		list = make_room(obj, num_fences);
 		if (!list)
 			return -ENOMEM;
 	}
@@ -194,7 +220,7 @@ static struct dma_resv_list *make_slot(struct dma_resv *obj,
 	WARN_ONCE(1, "dma_resv: fence added without a reservation\n");
 	if (list && list->num_fences < list->capacity)
 		return list;
-	list = grow(obj, list ? 2 * list->capacity : 0, GFP_NOWAIT);
+	list = renew(obj, 1, GFP_NOWAIT);
 	if (!list)
 		dma_fence_wait(fence, false);
 	return list;

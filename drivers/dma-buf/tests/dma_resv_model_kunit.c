@@ -13,6 +13,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "../dma-resv-list.h"
 #include "mock.h"
 
 #define CONTEXTS 24
@@ -43,7 +44,49 @@ struct model {
 	struct added added[MAX_ADDED];
 	int num_entries;
 	struct entry entries[MAX_ENTRIES];
+	/* Reserved since the list was within its bound. */
+	unsigned int over;
 };
+
+/* Slots in use; and those of them that are pending. */
+static unsigned int count(struct model *m, unsigned int *pending)
+{
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+	unsigned int slots = 0;
+
+	*pending = 0;
+	dma_resv_for_each_fence(&cursor, &m->resv, DMA_RESV_USAGE_BOOKKEEP,
+				fence) {
+		*pending += !dma_fence_is_signaled(fence);
+		slots++;
+	}
+	return slots;
+}
+
+/*
+ * Add a fence and hold the length of the list against its bound, as stated in
+ * dma-resv-list.c: a long list may be over it for a while.
+ */
+static void add_within_bound(struct model *m, struct dma_fence *fence,
+			     enum dma_resv_usage usage)
+{
+	unsigned int pending, bound, slots, ignored;
+
+	dma_resv_lock(&m->resv, NULL);
+	count(m, &pending);
+	bound = 2 * pending + DMA_RESV_LIST_MIN;
+	KUNIT_ASSERT_EQ(m->test, dma_resv_reserve_fences(&m->resv, 1), 0);
+	slots = count(m, &ignored);
+	m->over = slots > bound ? m->over + 1 : 0;
+	if (slots <= DMA_RESV_LIST_EXACT)
+		KUNIT_EXPECT_LE(m->test, slots, bound);
+	else
+		KUNIT_EXPECT_LE(m->test, m->over, slots);
+	dma_resv_add_fence(&m->resv, fence, usage);
+	KUNIT_EXPECT_LE(m->test, count(m, &ignored), slots + 1);
+	dma_resv_unlock(&m->resv);
+}
 
 /* The first one is no timeline but context 0, which has no order. */
 static u64 context_of(struct model *m, int which)
@@ -68,7 +111,7 @@ static void model_add(struct model *m, struct rnd_state *rnd)
 		added->fence = mock_fence_create_at(m->timeline,
 						    ++m->seqnos[which], 0);
 	m->num_added++;
-	mock_resv_add(m->test, &m->resv, added->fence, added->usage);
+	add_within_bound(m, added->fence, added->usage);
 }
 
 /* Fences of one timeline signal in their order. */
