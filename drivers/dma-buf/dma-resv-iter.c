@@ -132,10 +132,33 @@ static void put_collected(unsigned long *slots, unsigned int num)
 						   ~DMA_RESV_USAGE_BITS));
 }
 
-/* As dma_resv_collect(), of one list: false if it is not the object's any more. */
-static bool collect_from(struct dma_resv *obj, struct dma_resv_list *list,
-			 unsigned int end, enum dma_resv_usage wanted,
-			 unsigned long *slots, unsigned int *num)
+/* How many look pending. That is no answer, as they may change: a size. */
+static unsigned int guess_pending(struct dma_resv_list *list, unsigned int end,
+				  enum dma_resv_usage wanted)
+{
+	unsigned int pending = 0;
+
+	for (unsigned int i = 0; i < end; i++) {
+		/* Pairs with the release in dma_resv_list_store(). */
+		unsigned long slot = smp_load_acquire(&list->slots[i]);
+		struct dma_fence *fence = (struct dma_fence *)
+					  (slot & ~DMA_RESV_USAGE_BITS);
+
+		if ((slot & DMA_RESV_USAGE_BITS) <= wanted)
+			pending += !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT,
+					     &fence->flags);
+	}
+	return pending;
+}
+
+/*
+ * As dma_resv_collect(), of one list. Returns 0; -ENOSPC if there is more than
+ * @room; -EAGAIN if it is not the object's list any more.
+ */
+static int collect_from(struct dma_resv *obj, struct dma_resv_list *list,
+			unsigned int end, enum dma_resv_usage wanted,
+			unsigned long *slots, unsigned int room,
+			unsigned int *num)
 {
 	enum dma_resv_usage usage;
 	struct dma_fence *fence;
@@ -145,11 +168,16 @@ static bool collect_from(struct dma_resv *obj, struct dma_resv_list *list,
 		if (!IS_ERR(fence))
 			i++;
 		else if (rcu_access_pointer(obj->fences) != list)
-			return false;
-		if (!IS_ERR_OR_NULL(fence))
-			slots[(*num)++] = (unsigned long)fence | usage;
+			return -EAGAIN;
+		if (IS_ERR_OR_NULL(fence))
+			continue;
+		if (*num == room) {
+			dma_fence_put(fence);
+			return -ENOSPC;
+		}
+		slots[(*num)++] = (unsigned long)fence | usage;
 	}
-	return rcu_access_pointer(obj->fences) == list;
+	return rcu_access_pointer(obj->fences) == list ? 0 : -EAGAIN;
 }
 
 /**
@@ -158,21 +186,22 @@ static bool collect_from(struct dma_resv *obj, struct dma_resv_list *list,
  * @usage: of it and of stronger usages
  * @slots: returned: fences, with a reference to each, and usages, in the form of
  *	&dma_resv_list.slots
- * @room: so many of them at most
+ * @room: so many of them at most; 0 to ask for the room alone
  * @num: returned: how many
  *
  * One read section for all of them: half of what a walk takes.
  *
  * Context: Any.
- * Return: The room that it takes; if that is more than @room, nothing is
- * returned but this.
+ * Return: The room that it takes, which is for what is pending and does not count
+ * what has signalled; if that is more than @room, nothing is returned but this.
  */
 unsigned int dma_resv_collect(struct dma_resv *obj, enum dma_resv_usage usage,
 			      unsigned long *slots, unsigned int room,
 			      unsigned int *num)
 {
 	struct dma_resv_list *list;
-	unsigned int end;
+	unsigned int end, need;
+	int ret;
 
 	*num = 0;
 	guard(rcu)();
@@ -180,10 +209,17 @@ unsigned int dma_resv_collect(struct dma_resv *obj, enum dma_resv_usage usage,
 		list = rcu_dereference(obj->fences);
 		/* Pairs with the release in dma_resv_list_append(). */
 		end = list ? smp_load_acquire(&list->num_fences) : 0;
-		if (end > room || collect_from(obj, list, end, usage, slots, num))
-			return end;
+		need = room ? 0 : guess_pending(list, end, usage);
+		if (need)
+			return need;
+		ret = collect_from(obj, list, end, usage, slots, room, num);
+		if (!ret)
+			return *num;
 		put_collected(slots, *num);
 		*num = 0;
+		/* The guess was too low; all slots in use are enough. */
+		if (ret == -ENOSPC)
+			return end;
 	}
 }
 

@@ -13,9 +13,12 @@
 #include "../dma-resv-list.h"
 #include "mock.h"
 
+#define MANY 3000
+
 struct ctx {
 	struct dma_resv resv;
 	struct mock_timeline *timeline;
+	struct dma_fence *fences[MANY];
 };
 
 static int change_test_init(struct kunit *test)
@@ -116,8 +119,6 @@ static void reserve_leaves_signaled_behind(struct kunit *test)
 		  atomic_read(&ctx->timeline->released);
 	KUNIT_EXPECT_EQ(test, pending, size - 1);
 }
-
-#define MANY 3000
 
 /*
  * Cost as a count: how often makers are asked whether a fence is done. To add n
@@ -362,6 +363,33 @@ static void copy_takes_pending_of_all_usages(struct kunit *test)
 	dma_resv_fini(&dst);
 }
 
+/* Its memory is for what it takes over, not for what the other one has had. */
+static void copy_of_mostly_signaled_is_small(struct kunit *test)
+{
+	u64 context = dma_fence_context_alloc(MANY);
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fence;
+	struct dma_resv dst;
+
+	for (int i = 0; i < MANY; i++) {
+		fence = make(test, context + i, 1);
+		mock_resv_add(test, &ctx->resv, fence, DMA_RESV_USAGE_READ);
+		ctx->fences[i] = fence;
+	}
+	for (int i = 0; i < MANY; i++) {
+		if (i % (MANY / 2))
+			dma_fence_signal(ctx->fences[i]);
+		dma_fence_put(ctx->fences[i]);
+	}
+	dma_resv_init(&dst);
+	dma_resv_lock(&dst, NULL);
+	KUNIT_EXPECT_EQ(test, dma_resv_copy_fences(&dst, &ctx->resv), 0);
+	KUNIT_EXPECT_EQ(test, list_of(&dst)->num_fences, 2);
+	KUNIT_EXPECT_EQ(test, list_of(&dst)->capacity, DMA_RESV_LIST_MIN);
+	dma_resv_unlock(&dst);
+	dma_resv_fini(&dst);
+}
+
 static void copy_of_idle_clears(struct kunit *test)
 {
 	u64 context = dma_fence_context_alloc(2);
@@ -417,6 +445,7 @@ static struct kunit_case dma_resv_change_cases[] = {
 	KUNIT_CASE(replace_fences_of_empty_object),
 	KUNIT_CASE(replace_fences_inside_walk),
 	KUNIT_CASE_PARAM(copy_takes_pending_of_all_usages, size_gen_params),
+	KUNIT_CASE_SLOW(copy_of_mostly_signaled_is_small),
 	KUNIT_CASE(copy_of_idle_clears),
 	KUNIT_CASE(fini_of_unused_object),
 	{}

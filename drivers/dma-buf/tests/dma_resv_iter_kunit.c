@@ -364,7 +364,7 @@ static void collect_of_usage(struct kunit *test)
 						  2, &num));
 	KUNIT_EXPECT_EQ(test, 0, num);
 
-	KUNIT_EXPECT_EQ(test, 3, dma_resv_collect(&ctx->resv,
+	KUNIT_EXPECT_EQ(test, 2, dma_resv_collect(&ctx->resv,
 						  DMA_RESV_USAGE_READ, slots, 3,
 						  &num));
 	KUNIT_ASSERT_EQ(test, 2, num);
@@ -380,7 +380,7 @@ static void collect_of_usage(struct kunit *test)
 
 	dma_fence_signal(kernel);
 	dma_fence_signal(read);
-	KUNIT_EXPECT_EQ(test, 3, dma_resv_collect(&ctx->resv, BOOKKEEP, slots,
+	KUNIT_EXPECT_EQ(test, 1, dma_resv_collect(&ctx->resv, BOOKKEEP, slots,
 						  3, &num));
 	KUNIT_ASSERT_EQ(test, 1, num);
 	KUNIT_EXPECT_PTR_EQ(test, other, slot_fence(slots[0]));
@@ -397,6 +397,37 @@ static void collect_of_unused_object(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, num);
 }
 
+/* The room is for what is pending, whatever else there has been. */
+static void collect_of_mostly_signaled(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	unsigned int num, room;
+	unsigned long slots[2];
+
+	for (int i = 0; i < MAX_FENCES; i++)
+		add(test, i % 4);
+	for (int i = 2; i < MAX_FENCES; i++)
+		dma_fence_signal(ctx->fences[i]);
+	KUNIT_EXPECT_EQ(test, 2, dma_resv_collect(&ctx->resv, BOOKKEEP, NULL, 0,
+						  &num));
+	KUNIT_EXPECT_EQ(test, num, 0);
+	KUNIT_EXPECT_EQ(test, 1, dma_resv_collect(&ctx->resv,
+						  DMA_RESV_USAGE_KERNEL, NULL,
+						  0, &num));
+	/* If it does not suffice: as much as there can be, and nothing held. */
+	room = dma_resv_collect(&ctx->resv, BOOKKEEP, slots, 1, &num);
+	KUNIT_EXPECT_GE(test, room, 2);
+	KUNIT_EXPECT_EQ(test, num, 0);
+	room = dma_resv_collect(&ctx->resv, BOOKKEEP, slots, 2, &num);
+	KUNIT_EXPECT_LE(test, room, 2);
+	KUNIT_ASSERT_EQ(test, num, 2);
+	for (int i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, slots[i],
+				(unsigned long)ctx->fences[i] | i);
+		dma_fence_put(ctx->fences[i]);
+	}
+}
+
 static struct kunit_case dma_resv_iter_cases[] = {
 	KUNIT_CASE_PARAM(locked_sees_all_of_usage, usage_gen_params),
 	KUNIT_CASE_PARAM(unlocked_sees_pending_of_usage, usage_gen_params),
@@ -410,6 +441,7 @@ static struct kunit_case dma_resv_iter_cases[] = {
 	KUNIT_CASE(unlocked_while_atomic),
 	KUNIT_CASE(collect_of_usage),
 	KUNIT_CASE(collect_of_unused_object),
+	KUNIT_CASE(collect_of_mostly_signaled),
 	{}
 };
 
