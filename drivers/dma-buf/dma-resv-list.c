@@ -371,6 +371,24 @@ unsigned int dma_resv_list_find_done(struct dma_resv_list *list)
 	return DMA_RESV_NO_SLOT;
 }
 
+/**
+ * dma_resv_list_find_any_done - look everywhere for a fence that has signalled
+ * @list: the list, or NULL
+ *
+ * Context: Any, lock held.
+ * Return: Number of the slot, or DMA_RESV_NO_SLOT.
+ */
+unsigned int dma_resv_list_find_any_done(struct dma_resv_list *list)
+{
+	enum dma_resv_usage usage;
+
+	for (unsigned int i = 0; list && i < list->num_fences; i++) {
+		if (dma_fence_is_signaled(dma_resv_list_entry(list, i, &usage)))
+			return i;
+	}
+	return DMA_RESV_NO_SLOT;
+}
+
 /* Are so many pending? The slots filled last are looked at first. */
 static bool has_pending(struct dma_resv_list *list, unsigned int wanted)
 {
@@ -456,11 +474,14 @@ bool dma_resv_list_look_for_sparse(struct dma_resv_list *list)
  * @list: an empty list that nobody else knows
  * @num_fences: so many of its slots hold a fence, with a reference, and a usage
  *
+ * They count as reserved, so that room is enough until the object is unlocked.
+ *
  * Context: Any.
  */
 void dma_resv_list_adopt(struct dma_resv_list *list, unsigned int num_fences)
 {
 	list->num_fences = num_fences;
+	list->reserved = num_fences;
 	if (dma_resv_list_has_index(list))
 		index_fill(list);
 }

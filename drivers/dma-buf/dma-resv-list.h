@@ -21,7 +21,8 @@
  * @id: tells lists apart, also from one that had the same address before
  * @num_fences: slots in use; stored after the slot, so that readers never see
  *	a count without the fence
- * @reserved: slots that adding may come to use, writer
+ * @reserved: slots that adding may come to use at least; 0 if nothing has been
+ *	reserved, writer
  * @capacity: slots there are, immutable
  * @hand: slot to look at next for a fence that has signalled, writer
  * @slots: fence and usage, see dma_resv_list_entry(); larger lists have an
@@ -55,6 +56,7 @@ unsigned int dma_resv_list_find_in_index(struct dma_resv_list *list,
 unsigned int dma_resv_list_count_pending(struct dma_resv_list *list);
 bool dma_resv_list_look_for_sparse(struct dma_resv_list *list);
 unsigned int dma_resv_list_find_done(struct dma_resv_list *list);
+unsigned int dma_resv_list_find_any_done(struct dma_resv_list *list);
 
 /* For tests. */
 extern u64 dma_resv_list_steps;

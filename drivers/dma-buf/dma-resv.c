@@ -202,15 +202,27 @@ void dma_resv_reset_max_fences(struct dma_resv *obj)
 
 	dma_resv_assert_held(obj);
 	if (list)
-		list->reserved = list->num_fences;
+		list->reserved = 0;
 }
 EXPORT_SYMBOL(dma_resv_reset_max_fences);
 #endif
 
 /*
- * There is no slot: a bug of the caller's. The fence must not be lost, its work
- * is running; so find memory now or, as the last resort, wait for it. Returns a
- * list with a slot, or NULL if the fence has signalled.
+ * May the list use one more slot? Drivers that add more than they have reserved
+ * go unnoticed while there is room: always have, and nothing is wrong with the
+ * fence. With DEBUG_MUTEXES something has to be reserved since the last unlock.
+ */
+static bool has_slot(const struct dma_resv_list *list)
+{
+	return list && list->num_fences < list->capacity &&
+	       (!IS_ENABLED(CONFIG_DEBUG_MUTEXES) || list->reserved);
+}
+
+/*
+ * There is no slot, and no fence that has signalled either: a bug of the caller's.
+ * The fence must not be lost, its work is running; so find memory now or, as the
+ * last resort, wait for it. Returns a list with a slot, or NULL if the fence has
+ * signalled.
  */
 static struct dma_resv_list *make_slot(struct dma_resv *obj,
 				       struct dma_fence *fence)
@@ -232,6 +244,10 @@ static struct dma_resv_list *make_slot(struct dma_resv *obj,
  * @fence: the fence, no container; the object takes a reference of its own
  * @usage: what its work does with the buffer
  *
+ * Warns if there is no slot at all. With CONFIG_DEBUG_MUTEXES it warns as well if
+ * nothing has been reserved since the object was locked, unless a slot is free
+ * because its fence has signalled.
+ *
  * Context: Any, reservation lock held and a slot reserved.
  */
 void dma_resv_add_fence(struct dma_resv *obj, struct dma_fence *fence,
@@ -246,13 +262,14 @@ void dma_resv_add_fence(struct dma_resv *obj, struct dma_fence *fence,
 
 	slot = list ? dma_resv_list_find_slot(list, fence, usage) :
 		      DMA_RESV_NO_SLOT;
-	if (slot != DMA_RESV_NO_SLOT) {
-		dma_resv_list_replace(list, slot, dma_fence_get(fence), usage);
-		return;
+	if (slot == DMA_RESV_NO_SLOT && !has_slot(list)) {
+		slot = dma_resv_list_find_any_done(list);
+		if (slot == DMA_RESV_NO_SLOT)
+			list = make_slot(obj, fence);
 	}
-	if (!list || list->num_fences >= list->reserved)
-		list = make_slot(obj, fence);
-	if (list)
+	if (slot != DMA_RESV_NO_SLOT)
+		dma_resv_list_replace(list, slot, dma_fence_get(fence), usage);
+	else if (list)
 		dma_resv_list_append(list, dma_fence_get(fence), usage);
 }
 EXPORT_SYMBOL(dma_resv_add_fence);

@@ -184,23 +184,60 @@ static void reserve_makes_room_for_all(struct kunit *test)
 	}
 }
 
-/* It counts from what is there; the second one does not add to the first. */
-static void reserve_again_is_not_more(struct kunit *test)
+/*
+ * What is reserved is the least there is room for. More is a driver's bug, but one
+ * that has always gone unnoticed while there was room: no warning.
+ */
+static void add_takes_room_beyond_reservation(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
-	struct dma_fence *one = alien(test), *two = alien(test);
+	struct dma_fence *fence;
+	unsigned int capacity;
 
 	dma_resv_lock(&ctx->resv, NULL);
 	dma_resv_reserve_fences(&ctx->resv, 1);
+	/* It counts from what is there: this does not add to the first one. */
 	dma_resv_reserve_fences(&ctx->resv, 1);
-	dma_resv_add_fence(&ctx->resv, one, DMA_RESV_USAGE_READ);
+	capacity = list_of(test)->capacity;
 	mock_warn_begin(test);
-	dma_resv_add_fence(&ctx->resv, two, DMA_RESV_USAGE_READ);
+	for (unsigned int i = 0; i < capacity; i++) {
+		fence = alien(test);
+		dma_resv_add_fence(&ctx->resv, fence, DMA_RESV_USAGE_READ);
+		dma_fence_put(fence);
+	}
+	mock_warn_end(test, "", 0);
+	/* Now there is none. */
+	fence = alien(test);
+	mock_warn_begin(test);
+	dma_resv_add_fence(&ctx->resv, fence, DMA_RESV_USAGE_READ);
 	mock_warn_end(test, "dma_resv_add_fence", 1);
 	dma_resv_unlock(&ctx->resv);
-	KUNIT_EXPECT_EQ(test, num_fences(test), 2);
-	dma_fence_put(one);
-	dma_fence_put(two);
+	KUNIT_EXPECT_EQ(test, num_fences(test), capacity + 1);
+	KUNIT_EXPECT_EQ(test, usage_at(test, capacity, fence),
+			DMA_RESV_USAGE_READ);
+	dma_fence_put(fence);
+}
+
+/* One that has signalled, wherever it is, makes room enough. */
+static void add_without_room_takes_signaled(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_fence *fence;
+
+	fill(test, DMA_RESV_LIST_MIN);
+	KUNIT_ASSERT_EQ(test, num_fences(test), list_of(test)->capacity);
+	for (unsigned int i = 0; i < DMA_RESV_LIST_MIN; i++) {
+		fence = alien(test);
+		dma_fence_signal(ctx->fillers[i]);
+		dma_resv_lock(&ctx->resv, NULL);
+		mock_warn_begin(test);
+		dma_resv_add_fence(&ctx->resv, fence, DMA_RESV_USAGE_READ);
+		mock_warn_end(test, "", 0);
+		dma_resv_unlock(&ctx->resv);
+		KUNIT_EXPECT_EQ(test, num_fences(test), DMA_RESV_LIST_MIN);
+		usage_at(test, i, fence);
+		dma_fence_put(fence);
+	}
 }
 
 static void reserve_more_after_less(struct kunit *test)
@@ -221,6 +258,15 @@ static void reserve_more_after_less(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, num_fences(test), 6);
 }
 
+/* Room is enough; but with DEBUG_MUTEXES, unlocking ends a reservation. */
+static bool needs_reservation(struct kunit *test)
+{
+	struct dma_resv_list *list = list_of(test);
+
+	return IS_ENABLED(CONFIG_DEBUG_MUTEXES) || !list ||
+	       list->num_fences == list->capacity;
+}
+
 /*
  * A driver's bug. Its work is running, though: the fence must be waited for by
  * others, whether there happens to be room or not.
@@ -230,12 +276,14 @@ static void add_without_reservation_loses_nothing(struct kunit *test)
 	const struct size *param = test->param_value;
 	struct ctx *ctx = test->priv;
 	struct dma_fence *fence = alien(test);
+	bool loud;
 
 	fill(test, param->fillers);
+	loud = needs_reservation(test);
 	dma_resv_lock(&ctx->resv, NULL);
 	mock_warn_begin(test);
 	dma_resv_add_fence(&ctx->resv, fence, DMA_RESV_USAGE_KERNEL);
-	mock_warn_end(test, "dma_resv_add_fence", 1);
+	mock_warn_end(test, loud ? "dma_resv_add_fence" : "", loud);
 	dma_resv_unlock(&ctx->resv);
 	KUNIT_EXPECT_EQ(test, num_fences(test), param->fillers + 1);
 	KUNIT_EXPECT_EQ(test, usage_at(test, param->fillers, fence),
@@ -245,24 +293,24 @@ static void add_without_reservation_loses_nothing(struct kunit *test)
 	dma_fence_put(fence);
 }
 
-#ifdef CONFIG_DEBUG_MUTEXES
 static void unlock_ends_reservation(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
 	struct dma_fence *fence = alien(test);
+	bool loud;
 
 	dma_resv_lock(&ctx->resv, NULL);
 	dma_resv_reserve_fences(&ctx->resv, 4);
 	dma_resv_unlock(&ctx->resv);
+	loud = needs_reservation(test);
 	dma_resv_lock(&ctx->resv, NULL);
 	mock_warn_begin(test);
 	dma_resv_add_fence(&ctx->resv, fence, DMA_RESV_USAGE_READ);
-	mock_warn_end(test, "dma_resv_add_fence", 1);
+	mock_warn_end(test, loud ? "dma_resv_add_fence" : "", loud);
 	dma_resv_unlock(&ctx->resv);
 	KUNIT_EXPECT_EQ(test, num_fences(test), 1);
 	dma_fence_put(fence);
 }
-#endif
 
 static void add_container_warns(struct kunit *test)
 {
@@ -399,13 +447,12 @@ static struct kunit_case dma_resv_cases[] = {
 	KUNIT_CASE(reserve_of_nothing_warns),
 	KUNIT_CASE(reserve_of_too_much_fails),
 	KUNIT_CASE_PARAM(reserve_makes_room_for_all, size_gen_params),
-	KUNIT_CASE(reserve_again_is_not_more),
+	KUNIT_CASE(add_takes_room_beyond_reservation),
+	KUNIT_CASE(add_without_room_takes_signaled),
 	KUNIT_CASE(reserve_more_after_less),
 	KUNIT_CASE_PARAM(add_without_reservation_loses_nothing,
 			 size_gen_params),
-#ifdef CONFIG_DEBUG_MUTEXES
 	KUNIT_CASE(unlock_ends_reservation),
-#endif
 	KUNIT_CASE(add_container_warns),
 	KUNIT_CASE_PARAM(add_to_timeline, rule_gen_params),
 	KUNIT_CASE_PARAM(add_to_timeline_of_long_list, rule_gen_params),
