@@ -102,16 +102,22 @@ struct device *heap_mock_device(struct kunit *test)
 	return dev;
 }
 
-struct heap_mock_import heap_mock_attach(struct kunit *test,
-					 struct heap_mock *mock)
+struct heap_mock_import heap_mock_attach_dev(struct kunit *test,
+					     struct heap_mock *mock,
+					     struct device *dev)
 {
-	struct heap_mock_import imp = { .mock = mock };
+	struct heap_mock_import imp = { .mock = mock, .dev = dev };
 
-	imp.dev = heap_mock_device(test);
 	heap_mock_export(mock);
 	imp.attach = dma_buf_attach(mock->dmabuf, imp.dev);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, imp.attach);
 	return imp;
+}
+
+struct heap_mock_import heap_mock_attach(struct kunit *test,
+					 struct heap_mock *mock)
+{
+	return heap_mock_attach_dev(test, mock, heap_mock_device(test));
 }
 
 void heap_mock_detach(struct heap_mock_import *imp)

@@ -65,6 +65,10 @@ struct heap_mock_import {
 /* Exports the buffer and attaches a device; fails the test on error. */
 struct heap_mock_import heap_mock_attach(struct kunit *test,
 					 struct heap_mock *mock);
+/* As that, with a device of the test. */
+struct heap_mock_import heap_mock_attach_dev(struct kunit *test,
+					     struct heap_mock *mock,
+					     struct device *dev);
 /* Detaches it and drops the buffer. */
 void heap_mock_detach(struct heap_mock_import *imp);
 /* With the lock that importers hold; the table is a bare one. */
