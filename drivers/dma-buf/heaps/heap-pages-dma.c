@@ -21,7 +21,12 @@
 /**
  * DOC: mappings of page-backed buffers
  *
- * The core keeps them from unmap to the next map, unless the maker chooses to
+ * The table is the importer's, who may change it meanwhile: RDMA cuts it down to
+ * what is registered. So a mapping that may have to be synced has a second table,
+ * which nobody else sees. The other ones make do with one, which the importer has
+ * to put right before it unmaps.
+ *
+ * The core keeps mappings from unmap to the next map, unless the maker chooses to
  * have none kept, or they may go through bounce buffers: that memory is scarce
  * and others wait for it.
  *
@@ -97,72 +102,61 @@ static int heap_mapping_make_table(struct heap_mapping *map,
 			  heap_pages_max_segment(buf, dev));
 	start.boundary = dma_get_seg_boundary(dev) >> PAGE_SHIFT;
 	if (!heap_pages_is_segment(buf, &start))
-		return heap_pages_fill_table(&start, &map->sgt);
+		return heap_pages_fill_table(&start, &map->mapped);
 
 	sg_init_table(&map->segment, 1);
 	sg_set_page(&map->segment, buf->runs[0].page,
 		    buf->nr_pages << PAGE_SHIFT, 0);
-	map->sgt.sgl = &map->segment;
-	map->sgt.nents = 1;
-	map->sgt.orig_nents = 1;
+	map->mapped.sgl = &map->segment;
+	map->mapped.nents = 1;
+	map->mapped.orig_nents = 1;
 	return 0;
+}
+
+/* It is going to be synced: that takes a list of our own. */
+static int heap_mapping_prepare_sync(struct heap_mapping *map)
+{
+	return sg_alloc_table(&map->sgt, map->mapped.orig_nents, GFP_KERNEL);
+}
+
+/* Show the importer what has been mapped. */
+static void heap_mapping_show(struct heap_mapping *map)
+{
+	struct scatterlist *sg, *from = map->mapped.sgl;
+	int i;
+
+	if (!map->sgt.sgl) {
+		map->sgt = map->mapped;
+		return;
+	}
+	map->sgt.nents = map->mapped.nents;
+	for_each_sgtable_sg(&map->sgt, sg, i) {
+		sg_set_page(sg, sg_page(from), from->length, from->offset);
+		sg_dma_address(sg) = sg_dma_address(from);
+		sg_dma_len(sg) = sg_dma_len(from);
+		from = sg_next(from);
+	}
 }
 
 static void heap_mapping_free(struct heap_mapping *map)
 {
 	if (!map)
 		return;
-	if (map->sgt.sgl != &map->segment)
+	if (heap_mapping_is_synced(map))
 		sg_free_table(&map->sgt);
-	kvfree(map->steps);
+	if (map->mapped.sgl != &map->segment)
+		sg_free_table(&map->mapped);
 	kfree(map);
 }
 
 DEFINE_FREE(heap_mapping_free, struct heap_mapping *, heap_mapping_free(_T))
 
-/*
- * Note down where the parts of a mapping are. What is one segment for the device
- * may be several pieces of memory behind an IOMMU, but caches are maintained by
- * physical address: a step ends where either ends.
- */
-static void heap_mapping_note_steps(struct heap_mapping *map,
-				    struct device *dev)
-{
-	struct scatterlist *dma = map->sgt.sgl, *mem = map->sgt.sgl;
-	size_t dma_done = 0, mem_done = 0, len;
-	unsigned int left = map->sgt.nents;
-
-	/* It would need that from now on, being mapped, or never will. */
-	if (!dma_dev_need_sync(dev))
-		return;
-	map->steps = kvmalloc_array(map->sgt.nents + map->sgt.orig_nents,
-				    sizeof(*map->steps),
-				    GFP_KERNEL | __GFP_NOWARN);
-	while (map->steps && left && mem) {
-		len = min(sg_dma_len(dma) - dma_done, mem->length - mem_done);
-		map->steps[map->num_steps].addr = sg_dma_address(dma) + dma_done;
-		map->steps[map->num_steps++].len = len;
-		dma_done += len;
-		mem_done += len;
-		if (dma_done == sg_dma_len(dma)) {
-			dma = sg_next(dma);
-			dma_done = 0;
-			left--;
-		}
-		if (mem_done == mem->length) {
-			mem = sg_next(mem);
-			mem_done = 0;
-		}
-	}
-}
-
-/* Made, but not handed over yet. Not under a lock that reclaim takes. */
-static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attach,
-						enum dma_data_direction dir)
+/* What takes memory to be had. Not under a lock that reclaim takes. */
+static struct heap_mapping *heap_mapping_alloc(struct dma_buf_attachment *attach,
+					       enum dma_data_direction dir)
 {
 	struct heap_mapping *map __free(heap_mapping_free) =
 		kzalloc(sizeof(*map), GFP_KERNEL);
-	struct device *dev = attach->dev;
 	int ret;
 
 	if (!map)
@@ -172,27 +166,79 @@ static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attac
 	ret = heap_mapping_make_table(map, attach->dmabuf->priv);
 	if (ret)
 		return ERR_PTR(ret);
-	/*
-	 * Several devices may have the buffer at a time, and agree by fences on
-	 * who uses it. The debugging of the DMA API has no notion of that: a
-	 * mapping which hands over the memory is taken to own it.
-	 */
-	ret = dma_map_sgtable(dev, &map->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
-	if (ret)
-		return ERR_PTR(ret);
-	heap_mapping_note_steps(map, dev);
 	return no_free_ptr(map);
+}
+
+/*
+ * Several devices may have the buffer at a time, and agree by fences on who uses
+ * it. The debugging of the DMA API has no notion of that: a mapping which hands
+ * over the memory is taken to own it.
+ */
+static int heap_mapping_dma_map(struct heap_mapping *map)
+{
+	return dma_map_sgtable(map->attach->dev, &map->mapped, map->dir,
+			       DMA_ATTR_SKIP_CPU_SYNC);
+}
+
+static void heap_mapping_dma_unmap(struct heap_mapping *map)
+{
+	dma_unmap_sgtable(map->attach->dev, &map->mapped, map->dir,
+			  DMA_ATTR_SKIP_CPU_SYNC);
+}
+
+/*
+ * A device that gets its first bounce buffer has to be synced from then on: then
+ * it is done again, with what that takes.
+ */
+static int heap_mapping_map(struct heap_mapping *map)
+{
+	struct device *dev = map->attach->dev;
+	int ret;
+
+	for (;;) {
+		if (dma_dev_need_sync(dev)) {
+			ret = heap_mapping_prepare_sync(map);
+			if (ret)
+				return ret;
+		}
+		ret = heap_mapping_dma_map(map);
+		if (ret || map->sgt.sgl || !dma_dev_need_sync(dev))
+			return ret;
+		heap_mapping_dma_unmap(map);
+	}
+}
+
+/* Made, but not handed over yet. */
+static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attach,
+						enum dma_data_direction dir)
+{
+	struct heap_mapping *map = heap_mapping_alloc(attach, dir);
+	int ret;
+
+	if (IS_ERR(map))
+		return map;
+	ret = heap_mapping_map(map);
+	if (ret) {
+		heap_mapping_free(map);
+		return ERR_PTR(ret);
+	}
+	heap_mapping_show(map);
+	return map;
 }
 
 static void heap_mapping_begin(struct heap_mapping *map)
 {
-	dma_sync_sgtable_for_device(map->attach->dev, &map->sgt, map->dir);
+	if (heap_mapping_is_synced(map))
+		dma_sync_sgtable_for_device(map->attach->dev, &map->mapped,
+					    map->dir);
 	map->busy = true;
 }
 
 static void heap_mapping_end(struct heap_mapping *map)
 {
-	dma_sync_sgtable_for_cpu(map->attach->dev, &map->sgt, map->dir);
+	if (heap_mapping_is_synced(map))
+		dma_sync_sgtable_for_cpu(map->attach->dev, &map->mapped,
+					 map->dir);
 	map->busy = false;
 }
 
@@ -206,8 +252,7 @@ static void heap_mapping_del(struct heap_mapping *map)
 
 static void heap_mapping_destroy(struct heap_mapping *map)
 {
-	dma_unmap_sgtable(map->attach->dev, &map->sgt, map->dir,
-			  DMA_ATTR_SKIP_CPU_SYNC);
+	heap_mapping_dma_unmap(map);
 	heap_mapping_free(map);
 }
 
@@ -351,7 +396,7 @@ void heap_pages_detach(struct dma_buf *dmabuf,
 	struct heap_pages *buf = dmabuf->priv;
 	struct heap_mapping *map, *next;
 
-	/* Own ones would be seen: the reservation lock was taken since. */
+	/* Own ones would be seen: who detaches has made them before. */
 	if (list_empty(&buf->mappings))
 		return;
 	guard(mutex)(&buf->lock);

@@ -36,25 +36,50 @@ struct heap_sync {
 	bool begin;
 };
 
+/* The part of @sync that lies in @len bytes at @pos of the buffer. */
+static void heap_mapping_sync_step(struct heap_mapping *map,
+				   const struct heap_sync *sync, size_t pos,
+				   dma_addr_t addr, size_t len)
+{
+	enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
+	size_t from = max(sync->offset, pos);
+	size_t to = min(sync->offset + sync->len, pos + len);
+	struct device *dev = map->attach->dev;
+
+	if (from >= to)
+		return;
+	addr += from - pos;
+	if (sync->begin)
+		dma_sync_single_for_cpu(dev, addr, to - from, dir);
+	else
+		dma_sync_single_for_device(dev, addr, to - from, dir);
+}
+
+/*
+ * What is one segment for the device may be several pieces of memory behind an
+ * IOMMU, but caches are maintained by physical address: a step ends where either
+ * ends.
+ */
 static void heap_mapping_sync_part(struct heap_mapping *map,
 				   const struct heap_sync *sync)
 {
-	enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
-	size_t end = sync->offset + sync->len, pos = 0, from, to;
-	struct device *dev = map->attach->dev;
-	struct heap_step *step;
+	struct scatterlist *dma = map->mapped.sgl, *mem = map->mapped.sgl;
+	size_t dma_done = 0, mem_done = 0, pos, len;
 
-	for (step = map->steps; pos < end; pos += step++->len) {
-		from = max(sync->offset, pos);
-		to = min(end, pos + step->len);
-		if (from >= to)
-			continue;
-		if (sync->begin)
-			dma_sync_single_for_cpu(dev, step->addr + from - pos,
-						to - from, dir);
-		else
-			dma_sync_single_for_device(dev, step->addr + from - pos,
-						   to - from, dir);
+	for (pos = 0; pos < sync->offset + sync->len; pos += len) {
+		len = min(sg_dma_len(dma) - dma_done, mem->length - mem_done);
+		heap_mapping_sync_step(map, sync, pos,
+				       sg_dma_address(dma) + dma_done, len);
+		dma_done += len;
+		mem_done += len;
+		if (dma_done == sg_dma_len(dma)) {
+			dma = sg_next(dma);
+			dma_done = 0;
+		}
+		if (mem_done == mem->length) {
+			mem = sg_next(mem);
+			mem_done = 0;
+		}
 	}
 }
 
@@ -62,15 +87,14 @@ static noinline void heap_mapping_sync(struct heap_mapping *map,
 				       const struct heap_sync *sync)
 {
 	enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
-	bool whole = sync->len == map->attach->dmabuf->size;
 	struct device *dev = map->attach->dev;
 
-	if (!whole && map->steps)
+	if (sync->len != map->attach->dmabuf->size)
 		heap_mapping_sync_part(map, sync);
 	else if (sync->begin)
-		dma_sync_sgtable_for_cpu(dev, &map->sgt, dir);
+		dma_sync_sgtable_for_cpu(dev, &map->mapped, dir);
 	else
-		dma_sync_sgtable_for_device(dev, &map->sgt, dir);
+		dma_sync_sgtable_for_device(dev, &map->mapped, dir);
 }
 
 /*
@@ -106,7 +130,7 @@ static void heap_pages_sync(struct heap_pages *buf,
 	if (buf->vaddr)
 		heap_vaddr_sync(buf->vaddr, sync);
 	list_for_each_entry(map, &buf->mappings, node)
-		if (map->busy && dma_dev_need_sync(map->attach->dev))
+		if (map->busy && heap_mapping_is_synced(map))
 			heap_mapping_sync(map, sync);
 }
 

@@ -90,37 +90,32 @@ struct heap_pages {
 };
 
 /**
- * struct heap_step - part of a mapping, contiguous in memory and for the device
- * @addr: for the device
- * @len: bytes
- */
-struct heap_step {
-	dma_addr_t addr;
-	size_t len;
-};
-
-/**
  * struct heap_mapping - a buffer mapped for a device
  * @node: in &heap_pages.mappings, protected by &heap_pages.lock
  * @attach: the attachment; immutable
- * @sgt: the table, of the importer, who may change lengths in it
- * @segment: that of a table which has just one
- * @steps: what it was when it was made, in order, to maintain parts; NULL if
- *	nothing has to be maintained, or memory was short; immutable
- * @num_steps: how many; immutable
- * @dir: direction; immutable
+ * @sgt: the table of the importer, who may change what it likes in there
+ * @mapped: the table that the DMA API has mapped, which is what it is synced and
+ *	unmapped by; shares the list of @sgt if nothing has ever to be synced;
+ *	immutable
+ * @segment: of a list of @mapped that has just one
+ * @dir: &enum dma_data_direction; immutable
  * @busy: the memory is the device's; protected as @node
  */
 struct heap_mapping {
 	struct list_head node;
 	struct dma_buf_attachment *attach;
 	struct sg_table sgt;
+	struct sg_table mapped;
 	struct scatterlist segment;
-	struct heap_step *steps;
-	unsigned int num_steps;
-	enum dma_data_direction dir;
+	u8 dir;
 	bool busy;
 };
+
+/* May it ever have to be synced? */
+static inline bool heap_mapping_is_synced(const struct heap_mapping *map)
+{
+	return map->sgt.sgl != map->mapped.sgl;
+}
 
 /**
  * struct heap_extent - cursor over physically contiguous parts of a buffer

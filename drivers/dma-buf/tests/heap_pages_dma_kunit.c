@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page-backed buffers and the DMA API, call by call: devices that are not coherent,
+ * that get at memory by bounce buffers, or are behind an IOMMU.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#include <kunit/test.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/mm.h>
+#include <linux/scatterlist.h>
+#include <linux/sizes.h>
+
+#include "../heaps/heap-pages.h"
+#include "heap_mock.h"
+#include "heap_mock_dma.h"
+
+/* Tables that importers change */
+
+/* As RDMA does it for a region that begins and ends inside: in place. */
+struct trimmed {
+	struct sg_table *sgt;
+	struct scatterlist *first;
+	dma_addr_t addr;
+	unsigned int len, nents;
+};
+
+static struct trimmed trim(struct sg_table *sgt)
+{
+	struct trimmed old = {
+		.sgt = sgt, .first = sgt->sgl, .addr = sg_dma_address(sgt->sgl),
+		.len = sg_dma_len(sgt->sgl), .nents = sgt->nents,
+	};
+
+	sg_dma_address(sgt->sgl) += PAGE_SIZE;
+	sg_dma_len(sgt->sgl) -= PAGE_SIZE;
+	sgt->nents = 1;
+	return old;
+}
+
+static void restore(struct trimmed *old)
+{
+	sg_dma_address(old->first) = old->addr;
+	sg_dma_len(old->first) = old->len;
+	old->sgt->nents = old->nents;
+}
+
+/* The device made fails the test if a range is synced that is not mapped. */
+static void sync_of_a_trimmed_table(struct kunit *test)
+{
+	const struct heap_mock_kind *c = test->param_value;
+	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
+	struct sg_table *sgt = heap_mock_dma_map(test, &imp, DMA_BIDIRECTIONAL);
+	struct trimmed old;
+
+	mock_dma_write(imp.dma, sgt, 0, imp.dmabuf->size, 0x22);
+	old = trim(sgt);
+	KUNIT_EXPECT_EQ(test, 0, heap_pages_begin_cpu(imp.dmabuf, DMA_BIDIRECTIONAL));
+	KUNIT_EXPECT_EQ(test, 0x22, *heap_mock_dma_byte(&imp, 0));
+	KUNIT_EXPECT_EQ(test, 0x22, *heap_mock_dma_byte(&imp, imp.dmabuf->size - 1));
+	heap_mock_dma_fill(&imp, 0, imp.dmabuf->size, 0x33);
+	KUNIT_EXPECT_EQ(test, 0, heap_pages_end_cpu(imp.dmabuf, DMA_BIDIRECTIONAL));
+	restore(&old);
+	KUNIT_EXPECT_EQ(test, 0x33, mock_dma_read(imp.dma, sgt, 0));
+	KUNIT_EXPECT_EQ(test, 0x33, mock_dma_read(imp.dma, sgt, imp.dmabuf->size - 1));
+	heap_mock_unmap(imp.imp.attach, sgt, DMA_BIDIRECTIONAL);
+	heap_mock_detach(&imp.imp);
+}
+
+/* An importer that did not put back what it changed, or forgot all of it. */
+static void unmap_of_a_trimmed_table(struct kunit *test)
+{
+	const struct heap_mock_kind *c = test->param_value;
+	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
+	struct sg_table *sgt = heap_mock_dma_map(test, &imp, DMA_FROM_DEVICE);
+
+	mock_dma_write(imp.dma, sgt, 0, imp.dmabuf->size, 0x22);
+	trim(sgt);
+	heap_mock_unmap(imp.imp.attach, sgt, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_EQ(test, 0x22, *heap_mock_dma_byte(&imp, imp.dmabuf->size - 1));
+	trim(heap_mock_dma_map(test, &imp, DMA_TO_DEVICE));
+	heap_mock_detach(&imp.imp);
+}
+
+/* And the importer's is in order while we are at it: it lists the same. */
+static void table_shows_what_is_mapped(struct kunit *test)
+{
+	const struct heap_mock_kind *c = test->param_value;
+	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
+	struct sg_table *sgt = heap_mock_dma_map(test, &imp, DMA_TO_DEVICE);
+	struct scatterlist *sg;
+	size_t len = 0, mem = 0;
+	int i;
+
+	KUNIT_EXPECT_EQ(test, mock_dma_last(imp.dma, MOCK_DMA_MAP).addr,
+			sg_dma_address(sgt->sgl));
+	for_each_sgtable_dma_sg(sgt, sg, i)
+		len += sg_dma_len(sg);
+	KUNIT_EXPECT_EQ(test, imp.dmabuf->size, len);
+	for_each_sgtable_sg(sgt, sg, i)
+		mem += sg->length;
+	KUNIT_EXPECT_EQ(test, imp.dmabuf->size, mem);
+	if (c->merge)
+		KUNIT_EXPECT_EQ(test, 1, sgt->nents);
+	for (len = 0; len < imp.dmabuf->size; len += PAGE_SIZE)
+		heap_mock_dma_fill(&imp, len, 1, len >> PAGE_SHIFT);
+	heap_pages_end_cpu(imp.dmabuf, DMA_TO_DEVICE);
+	for (len = 0; len < imp.dmabuf->size; len += PAGE_SIZE)
+		KUNIT_EXPECT_EQ(test, len >> PAGE_SHIFT, mock_dma_read(imp.dma, sgt, len));
+	heap_mock_unmap(imp.imp.attach, sgt, DMA_TO_DEVICE);
+	heap_mock_detach(&imp.imp);
+}
+
+static struct kunit_case heap_pages_dma_cases[] = {
+	KUNIT_CASE_PARAM(sync_of_a_trimmed_table, heap_mock_kinds_gen_params),
+	KUNIT_CASE_PARAM(unmap_of_a_trimmed_table, heap_mock_kinds_gen_params),
+	KUNIT_CASE_PARAM(table_shows_what_is_mapped, heap_mock_kinds_gen_params),
+	{}
+};
+
+static struct kunit_suite heap_pages_dma_suite = {
+	.name = "heap_pages_dma",
+	.test_cases = heap_pages_dma_cases,
+};
+
+kunit_test_suite(heap_pages_dma_suite);
