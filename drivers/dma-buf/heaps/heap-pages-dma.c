@@ -26,6 +26,10 @@
  * which nobody else sees. The other ones make do with one, which the importer has
  * to put right before it unmaps.
  *
+ * If it has to be synced, a device that only writes is mapped for both directions, or
+ * the DMA API would throw away what the CPU writes. One that only reads never gets to
+ * write.
+ *
  * The core keeps mappings from unmap to the next map, unless the maker chooses to
  * have none kept, or they may go through bounce buffers: that memory is scarce
  * and others wait for it.
@@ -113,9 +117,16 @@ static int heap_mapping_make_table(struct heap_mapping *map,
 	return 0;
 }
 
-/* It is going to be synced: that takes a list of our own. */
+/*
+ * It is going to be synced: that takes a list of our own. The device may not get
+ * at the memory without what the CPU has written, or writes meanwhile; yet where a
+ * device only writes, the DMA API throws that away, be it zeroes that are to hide
+ * what was there before.
+ */
 static int heap_mapping_prepare_sync(struct heap_mapping *map)
 {
+	if (map->dir == DMA_FROM_DEVICE)
+		map->dir = DMA_BIDIRECTIONAL;
 	return sg_alloc_table(&map->sgt, map->mapped.orig_nents, GFP_KERNEL);
 }
 

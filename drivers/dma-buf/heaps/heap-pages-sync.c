@@ -16,16 +16,6 @@
 
 #include "heap-pages.h"
 
-/*
- * The part of a CPU access that concerns a mapping: the DMA API takes no other
- * direction than that of the mapping, unless it is bidirectional.
- */
-static enum dma_data_direction heap_sync_dir(const struct heap_mapping *map,
-					     enum dma_data_direction access)
-{
-	return map->dir == DMA_BIDIRECTIONAL ? access : map->dir;
-}
-
 /* A range of a buffer, in bytes, that changes hands. */
 struct heap_sync {
 	size_t offset;
@@ -36,12 +26,38 @@ struct heap_sync {
 	bool begin;
 };
 
+/*
+ * What the DMA API is told: the CPU's access and the device's each get their due.
+ *
+ *	the device	CPU reads, begin and end	writes, or both
+ *	reads		nothing		nothing		to device, to device
+ *	writes as well	both		from device	both, both
+ *
+ * The CPU sees what the device wrote even if it says that it only writes, as it may
+ * leave gaps: from its cache, or in a bounce buffer, those would go back as they
+ * were before. When it has written, the device and memory get that, and when it has
+ * read they get nothing, as the device may have gone on; but what the cache holds
+ * is dropped, which some machines do only then.
+ *
+ * The DMA API takes no other direction than that of the mapping, unless that is for
+ * both.
+ */
+static enum dma_data_direction heap_sync_dir(const struct heap_mapping *map,
+					     const struct heap_sync *sync)
+{
+	bool only_reads = sync->dir == DMA_FROM_DEVICE;
+
+	if (map->dir == DMA_TO_DEVICE)
+		return only_reads ? DMA_NONE : DMA_TO_DEVICE;
+	return only_reads && !sync->begin ? DMA_FROM_DEVICE : DMA_BIDIRECTIONAL;
+}
+
 /* The part of @sync that lies in @len bytes at @pos of the buffer. */
 static void heap_mapping_sync_step(struct heap_mapping *map,
 				   const struct heap_sync *sync, size_t pos,
 				   dma_addr_t addr, size_t len)
 {
-	enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
+	enum dma_data_direction dir = heap_sync_dir(map, sync);
 	size_t from = max(sync->offset, pos);
 	size_t to = min(sync->offset + sync->len, pos + len);
 	struct device *dev = map->attach->dev;
@@ -86,9 +102,11 @@ static void heap_mapping_sync_part(struct heap_mapping *map,
 static noinline void heap_mapping_sync(struct heap_mapping *map,
 				       const struct heap_sync *sync)
 {
-	enum dma_data_direction dir = heap_sync_dir(map, sync->dir);
+	enum dma_data_direction dir = heap_sync_dir(map, sync);
 	struct device *dev = map->attach->dev;
 
+	if (dir == DMA_NONE)
+		return;
 	if (sync->len != map->attach->dmabuf->size)
 		heap_mapping_sync_part(map, sync);
 	else if (sync->begin)

@@ -98,7 +98,7 @@ struct heap_pages {
  *	unmapped by; shares the list of @sgt if nothing has ever to be synced;
  *	immutable
  * @segment: of a list of @mapped that has just one
- * @dir: &enum dma_data_direction; immutable
+ * @dir: &enum dma_data_direction, never DMA_FROM_DEVICE if it is synced; immutable
  * @busy: the memory is the device's; protected as @node
  */
 struct heap_mapping {

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page-backed buffers in turn with the CPU and a device that has to be synced: no
+ * byte that either wrote is lost, and none is copied that need not be.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#include <kunit/test.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/sizes.h>
+
+#include "../heaps/heap-pages.h"
+#include "heap_mock.h"
+#include "heap_mock_dma.h"
+
+static const enum dma_data_direction dirs[] = {
+	DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE,
+};
+
+static const char *const dir_names[] = { "both", "to_device", "from_device" };
+
+/* The CPU and a device that has the buffer mapped, in turn */
+
+struct turn_case {
+	enum mock_dma_kind kind;
+	enum dma_data_direction map;
+	enum dma_data_direction access;
+	bool part;
+};
+
+static const void *turns_gen_params(const void *prev, char *desc)
+{
+	static struct turn_case c;
+	static unsigned int i;
+
+	i = prev ? i + 1 : 0;
+	if (i == 36)
+		return NULL;
+	c.kind = i % 2 ? MOCK_DMA_CACHED : MOCK_DMA_BOUNCE;
+	c.map = dirs[i / 2 % 3];
+	c.access = dirs[i / 6 % 3];
+	c.part = i / 18;
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s, device %s, cpu %s%s",
+		 heap_mock_kind_names[c.kind], dir_names[c.map], dir_names[c.access],
+		 c.part ? ", part" : "");
+	return &c;
+}
+
+/* Of the two pages at the start, the part that the CPU gets. */
+#define PART PAGE_SIZE
+
+static void turn_begin(struct heap_mock_dma *imp, const struct turn_case *c)
+{
+	if (c->part)
+		heap_pages_begin_cpu_partial(imp->dmabuf, c->access, 0, PART);
+	else
+		heap_pages_begin_cpu(imp->dmabuf, c->access);
+}
+
+static void turn_end(struct heap_mock_dma *imp, const struct turn_case *c)
+{
+	if (c->part)
+		heap_pages_end_cpu_partial(imp->dmabuf, c->access, 0, PART);
+	else
+		heap_pages_end_cpu(imp->dmabuf, c->access);
+}
+
+/*
+ * What either has written is there at the end, and is seen by the other one: the
+ * device has written all but the first bytes of a page, the CPU writes these.
+ */
+static void what_both_wrote_is_there(struct kunit *test)
+{
+	const struct turn_case *c = test->param_value;
+	bool device_writes = c->map != DMA_TO_DEVICE;
+	bool cpu_writes = c->access != DMA_FROM_DEVICE;
+	u8 rest = device_writes ? 0x22 : 0x11, start = cpu_writes ? 0x33 : 0x11;
+	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, false);
+	struct sg_table *sgt;
+
+	heap_mock_dma_fill(&imp, 0, PAGE_SIZE, 0x11);
+	sgt = heap_mock_dma_map(test, &imp, c->map);
+	if (device_writes)
+		mock_dma_write(imp.dma, sgt, 16, PAGE_SIZE - 16, 0x22);
+
+	turn_begin(&imp, c);
+	KUNIT_EXPECT_EQ(test, 0x11, *heap_mock_dma_byte(&imp, 0));
+	KUNIT_EXPECT_EQ(test, rest, *heap_mock_dma_byte(&imp, 16));
+	if (cpu_writes)
+		heap_mock_dma_fill(&imp, 0, 16, 0x33);
+	turn_end(&imp, c);
+
+	KUNIT_EXPECT_EQ(test, start, *heap_mock_dma_byte(&imp, 0));
+	if (c->map != DMA_FROM_DEVICE) {
+		KUNIT_EXPECT_EQ(test, start, mock_dma_read(imp.dma, sgt, 0));
+		KUNIT_EXPECT_EQ(test, rest, mock_dma_read(imp.dma, sgt, 16));
+	}
+	heap_mock_unmap(imp.imp.attach, sgt, c->map);
+	KUNIT_EXPECT_EQ(test, start, *heap_mock_dma_byte(&imp, 0));
+	KUNIT_EXPECT_EQ(test, rest, *heap_mock_dma_byte(&imp, 16));
+	heap_mock_detach(&imp.imp);
+}
+
+/* To read is not to hand over what the device may have changed since. */
+static void end_of_a_read_leaves_alone_what_the_device_writes(struct kunit *test)
+{
+	const struct heap_mock_kind *c = test->param_value;
+	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
+	struct sg_table *sgt = heap_mock_dma_map(test, &imp, DMA_BIDIRECTIONAL);
+
+	heap_pages_begin_cpu(imp.dmabuf, DMA_FROM_DEVICE);
+	mock_dma_write(imp.dma, sgt, 0, 16, 0x22);
+	heap_pages_end_cpu(imp.dmabuf, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_EQ(test, 0x22, mock_dma_read(imp.dma, sgt, 0));
+	heap_mock_unmap(imp.imp.attach, sgt, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, 0x22, *heap_mock_dma_byte(&imp, 0));
+	heap_mock_detach(&imp.imp);
+}
+
+/* Else its former owner shows, as the zeroes are in the cache alone. */
+static void fresh_memory_survives_a_device_that_writes_nothing(struct kunit *test)
+{
+	const struct heap_mock_kind *c = test->param_value;
+	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
+	struct sg_table *sgt = heap_mock_dma_map(test, &imp, DMA_FROM_DEVICE);
+
+	mock_dma_write(imp.dma, sgt, PAGE_SIZE, 16, 0x22);
+	heap_mock_unmap(imp.imp.attach, sgt, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_EQ(test, 0, *heap_mock_dma_byte(&imp, PAGE_SIZE - 1));
+	KUNIT_EXPECT_EQ(test, 0x22, *heap_mock_dma_byte(&imp, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0, *heap_mock_dma_byte(&imp, 2 * PAGE_SIZE - 1));
+	KUNIT_EXPECT_EQ(test, 0, *heap_mock_dma_byte(&imp, imp.dmabuf->size - 1));
+	heap_mock_detach(&imp.imp);
+}
+
+/* What an IOMMU lets a device do: it never writes what it is to read alone. */
+static void to_device_is_read_only(struct kunit *test)
+{
+	const struct heap_mock_kind *c = test->param_value;
+	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
+	struct sg_table *sgt = heap_mock_dma_map(test, &imp, DMA_TO_DEVICE);
+
+	KUNIT_EXPECT_EQ(test, DMA_TO_DEVICE, mock_dma_last(imp.dma, MOCK_DMA_MAP).dir);
+	heap_mock_unmap(imp.imp.attach, sgt, DMA_TO_DEVICE);
+	heap_mock_detach(&imp.imp);
+}
+
+/* Nor does it read what it is to write alone, where nothing has to be synced. */
+static void coherent_device_is_mapped_as_asked(struct kunit *test)
+{
+	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_COHERENT, true);
+	struct sg_table *sgt;
+
+	for (int i = 0; i < ARRAY_SIZE(dirs); i++) {
+		sgt = heap_mock_dma_map(test, &imp, dirs[i]);
+		if (!IS_ENABLED(CONFIG_DMA_API_DEBUG))
+			KUNIT_EXPECT_EQ(test, dirs[i], mock_dma_last(imp.dma, MOCK_DMA_MAP).dir);
+		heap_mock_unmap(imp.imp.attach, sgt, dirs[i]);
+	}
+	heap_mock_detach(&imp.imp);
+}
+
+static struct kunit_case heap_pages_turns_cases[] = {
+	KUNIT_CASE_PARAM(what_both_wrote_is_there, turns_gen_params),
+	KUNIT_CASE_PARAM(end_of_a_read_leaves_alone_what_the_device_writes,
+			 heap_mock_kinds_gen_params),
+	KUNIT_CASE_PARAM(fresh_memory_survives_a_device_that_writes_nothing,
+			 heap_mock_kinds_gen_params),
+	KUNIT_CASE_PARAM(to_device_is_read_only, heap_mock_kinds_gen_params),
+	KUNIT_CASE(coherent_device_is_mapped_as_asked),
+	{}
+};
+
+static struct kunit_suite heap_pages_turns_suite = {
+	.name = "heap_pages_turns",
+	.test_cases = heap_pages_turns_cases,
+};
+
+kunit_test_suite(heap_pages_turns_suite);
