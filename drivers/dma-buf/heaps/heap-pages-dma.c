@@ -45,123 +45,6 @@
  * CPU does is before or after it.
  */
 
-/*
- * The longest segment for a device, in pages. Devices that state no limit are
- * assumed to have a low one, which must not tear contiguous memory apart: their
- * drivers just expect one segment. Nor must the size of a bounce buffer, unless
- * there is no other way: contiguous memory is placed where devices reach it.
- */
-static unsigned long heap_pages_max_segment(const struct heap_pages *buf,
-					    struct device *dev)
-{
-	bool stated = dev->dma_parms && dev->dma_parms->max_segment_size;
-	size_t max = dma_get_max_seg_size(dev);
-
-	if (buf->ops->contiguous && !stated)
-		max = UINT_MAX;
-	if (!buf->ops->contiguous || is_swiotlb_force_bounce(dev))
-		max = min(max, dma_max_mapping_size(dev));
-	return max(max >> PAGE_SHIFT, 1UL);
-}
-
-/* Two walks: a table has to know the number of segments when it is allocated. */
-static int heap_pages_fill_table(const struct heap_extent *start,
-				 struct sg_table *sgt)
-{
-	struct heap_extent ext = *start;
-	struct scatterlist *sg;
-	unsigned int n = 0;
-	int ret;
-
-	while (heap_extent_next(&ext))
-		n++;
-	ret = sg_alloc_table(sgt, n, GFP_KERNEL);
-	if (ret)
-		return ret;
-
-	ext = *start;
-	for (sg = sgt->sgl; heap_extent_next(&ext); sg = sg_next(sg))
-		sg_set_page(sg, pfn_to_page(ext.pfn), ext.nr << PAGE_SHIFT, 0);
-	return 0;
-}
-
-/* Is it in one piece, and may one segment hold that? */
-static bool heap_pages_is_segment(const struct heap_pages *buf,
-				  const struct heap_extent *start)
-{
-	unsigned long pfn = page_to_pfn(buf->runs[0].page);
-
-	return buf->nr_runs == 1 && buf->nr_pages <= start->max &&
-	       buf->nr_pages - 1 <= (~pfn & start->boundary);
-}
-
-static int heap_mapping_make_table(struct heap_mapping *map,
-				   const struct heap_pages *buf)
-{
-	struct device *dev = map->attach->dev;
-	struct heap_extent start;
-
-	/* Asked for once: what a device can do may change. */
-	heap_extent_start(&start, buf, 0, buf->nr_pages,
-			  heap_pages_max_segment(buf, dev));
-	start.boundary = dma_get_seg_boundary(dev) >> PAGE_SHIFT;
-	if (!heap_pages_is_segment(buf, &start))
-		return heap_pages_fill_table(&start, &map->mapped);
-
-	sg_init_table(&map->segment, 1);
-	sg_set_page(&map->segment, buf->runs[0].page,
-		    buf->nr_pages << PAGE_SHIFT, 0);
-	map->mapped.sgl = &map->segment;
-	map->mapped.nents = 1;
-	map->mapped.orig_nents = 1;
-	return 0;
-}
-
-/*
- * It is going to be synced: that takes a list of our own. The device may not get
- * at the memory without what the CPU has written, or writes meanwhile; yet where a
- * device only writes, the DMA API throws that away, be it zeroes that are to hide
- * what was there before.
- */
-static int heap_mapping_prepare_sync(struct heap_mapping *map)
-{
-	if (map->dir == DMA_FROM_DEVICE)
-		map->dir = DMA_BIDIRECTIONAL;
-	return sg_alloc_table(&map->sgt, map->mapped.orig_nents, GFP_KERNEL);
-}
-
-/* Show the importer what has been mapped. */
-static void heap_mapping_show(struct heap_mapping *map)
-{
-	struct scatterlist *sg, *from = map->mapped.sgl;
-	int i;
-
-	if (!map->sgt.sgl) {
-		map->sgt = map->mapped;
-		return;
-	}
-	map->sgt.nents = map->mapped.nents;
-	for_each_sgtable_sg(&map->sgt, sg, i) {
-		sg_set_page(sg, sg_page(from), from->length, from->offset);
-		sg_dma_address(sg) = sg_dma_address(from);
-		sg_dma_len(sg) = sg_dma_len(from);
-		from = sg_next(from);
-	}
-}
-
-static void heap_mapping_free(struct heap_mapping *map)
-{
-	if (!map)
-		return;
-	if (heap_mapping_is_synced(map))
-		sg_free_table(&map->sgt);
-	if (map->mapped.sgl != &map->segment)
-		sg_free_table(&map->mapped);
-	kfree(map);
-}
-
-DEFINE_FREE(heap_mapping_free, struct heap_mapping *, heap_mapping_free(_T))
-
 /* What takes memory to be had. Not under a lock that reclaim takes. */
 static struct heap_mapping *heap_mapping_alloc(struct dma_buf_attachment *attach,
 					       enum dma_data_direction dir)
@@ -181,20 +64,46 @@ static struct heap_mapping *heap_mapping_alloc(struct dma_buf_attachment *attach
 }
 
 /*
+ * One piece is mapped as such: what the DMA API takes for the limit of a list's
+ * segments does not count for it.
+ */
+static int heap_mapping_map_piece(struct heap_mapping *map, unsigned long attrs)
+{
+	struct scatterlist *sg = &map->segment;
+	dma_addr_t addr = dma_map_page_attrs(map->attach->dev, sg_page(sg), 0,
+					     sg->length, map->dir, attrs);
+
+	if (dma_mapping_error(map->attach->dev, addr))
+		return -ENOMEM;
+	sg_dma_address(sg) = addr;
+	sg_dma_len(sg) = sg->length;
+	return 0;
+}
+
+/*
  * Several devices may have the buffer at a time, and agree by fences on who uses
  * it. The debugging of the DMA API has no notion of that: a mapping which hands
  * over the memory is taken to own it.
  */
 static int heap_mapping_dma_map(struct heap_mapping *map)
 {
+	if (heap_mapping_is_piece(map))
+		return heap_mapping_map_piece(map, DMA_ATTR_SKIP_CPU_SYNC);
 	return dma_map_sgtable(map->attach->dev, &map->mapped, map->dir,
 			       DMA_ATTR_SKIP_CPU_SYNC);
 }
 
 static void heap_mapping_dma_unmap(struct heap_mapping *map)
 {
-	dma_unmap_sgtable(map->attach->dev, &map->mapped, map->dir,
-			  DMA_ATTR_SKIP_CPU_SYNC);
+	struct scatterlist *sg = &map->segment;
+
+	if (heap_mapping_is_piece(map))
+		dma_unmap_page_attrs(map->attach->dev, sg_dma_address(sg),
+				     sg->length, map->dir,
+				     DMA_ATTR_SKIP_CPU_SYNC);
+	else
+		dma_unmap_sgtable(map->attach->dev, &map->mapped, map->dir,
+				  DMA_ATTR_SKIP_CPU_SYNC);
 }
 
 /*
@@ -237,19 +146,56 @@ static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attac
 	return map;
 }
 
+/**
+ * heap_mapping_for_device - have a device see all that is in memory
+ * @map: a mapping that is synced
+ * @dir: what the DMA API is told
+ *
+ * Context: Process, &heap_pages.lock held.
+ */
+void heap_mapping_for_device(struct heap_mapping *map,
+			     enum dma_data_direction dir)
+{
+	struct scatterlist *sg = &map->segment;
+	struct device *dev = map->attach->dev;
+
+	if (heap_mapping_is_piece(map))
+		dma_sync_single_for_device(dev, sg_dma_address(sg), sg->length,
+					   dir);
+	else
+		dma_sync_sgtable_for_device(dev, &map->mapped, dir);
+}
+
+/**
+ * heap_mapping_for_cpu - have the CPU see all that a device has written
+ * @map: a mapping that is synced
+ * @dir: what the DMA API is told
+ *
+ * Context: Process, &heap_pages.lock held.
+ */
+void heap_mapping_for_cpu(struct heap_mapping *map, enum dma_data_direction dir)
+{
+	struct scatterlist *sg = &map->segment;
+	struct device *dev = map->attach->dev;
+
+	if (heap_mapping_is_piece(map))
+		dma_sync_single_for_cpu(dev, sg_dma_address(sg), sg->length,
+					dir);
+	else
+		dma_sync_sgtable_for_cpu(dev, &map->mapped, dir);
+}
+
 static void heap_mapping_begin(struct heap_mapping *map)
 {
 	if (heap_mapping_is_synced(map))
-		dma_sync_sgtable_for_device(map->attach->dev, &map->mapped,
-					    map->dir);
+		heap_mapping_for_device(map, map->dir);
 	map->busy = true;
 }
 
 static void heap_mapping_end(struct heap_mapping *map)
 {
 	if (heap_mapping_is_synced(map))
-		dma_sync_sgtable_for_cpu(map->attach->dev, &map->mapped,
-					 map->dir);
+		heap_mapping_for_cpu(map, map->dir);
 	map->busy = false;
 }
 

@@ -103,16 +103,15 @@ static noinline void heap_mapping_sync(struct heap_mapping *map,
 				       const struct heap_sync *sync)
 {
 	enum dma_data_direction dir = heap_sync_dir(map, sync);
-	struct device *dev = map->attach->dev;
 
 	if (dir == DMA_NONE)
 		return;
 	if (sync->len != map->attach->dmabuf->size)
 		heap_mapping_sync_part(map, sync);
 	else if (sync->begin)
-		dma_sync_sgtable_for_cpu(dev, &map->mapped, dir);
+		heap_mapping_for_cpu(map, dir);
 	else
-		dma_sync_sgtable_for_device(dev, &map->mapped, dir);
+		heap_mapping_for_device(map, dir);
 }
 
 /*

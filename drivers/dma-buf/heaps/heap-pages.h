@@ -97,7 +97,7 @@ struct heap_pages {
  * @mapped: the table that the DMA API has mapped, which is what it is synced and
  *	unmapped by; shares the list of @sgt if nothing has ever to be synced;
  *	immutable
- * @segment: of a list of @mapped that has just one
+ * @segment: of a list of @mapped that has just one, and is mapped as a piece
  * @dir: &enum dma_data_direction, never DMA_FROM_DEVICE if it is synced; immutable
  * @busy: the memory is the device's; protected as @node
  */
@@ -110,6 +110,12 @@ struct heap_mapping {
 	u8 dir;
 	bool busy;
 };
+
+/* Is it mapped as a piece, not as a list? */
+static inline bool heap_mapping_is_piece(const struct heap_mapping *map)
+{
+	return map->mapped.sgl == &map->segment;
+}
 
 /* May it ever have to be synced? */
 static inline bool heap_mapping_is_synced(const struct heap_mapping *map)
@@ -157,6 +163,15 @@ void heap_extent_start(struct heap_extent *ext, const struct heap_pages *buf,
 		       pgoff_t start, pgoff_t end, unsigned long max);
 bool heap_extent_next(struct heap_extent *ext);
 
+/* heap-pages-table.c: the tables of a mapping */
+int heap_mapping_make_table(struct heap_mapping *map,
+			    const struct heap_pages *buf);
+int heap_mapping_prepare_sync(struct heap_mapping *map);
+void heap_mapping_show(struct heap_mapping *map);
+void heap_mapping_free(struct heap_mapping *map);
+
+DEFINE_FREE(heap_mapping_free, struct heap_mapping *, heap_mapping_free(_T))
+
 /* heap-pages-dma.c: what devices need */
 void heap_pages_detach(struct dma_buf *dmabuf,
 		       struct dma_buf_attachment *attach);
@@ -169,6 +184,10 @@ void heap_pages_begin_device(struct dma_buf_attachment *attach,
 			     struct sg_table *sgt);
 void heap_pages_end_device(struct dma_buf_attachment *attach,
 			   struct sg_table *sgt);
+
+void heap_mapping_for_device(struct heap_mapping *map,
+			     enum dma_data_direction dir);
+void heap_mapping_for_cpu(struct heap_mapping *map, enum dma_data_direction dir);
 
 /* heap-pages-sync.c: the CPU and devices in turn */
 int heap_pages_begin_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir);

@@ -112,10 +112,91 @@ static void table_shows_what_is_mapped(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
+/* Pieces and segments */
+
+/* A buffer of one run of 2^order pages, of memory that users choose for that. */
+static struct heap_mock_dma contiguous_create(struct kunit *test,
+					      enum mock_dma_kind kind, int order)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, order);
+	struct heap_mock_dma imp = { .dma = mock_dma_create(test, kind) };
+
+	mock->ops.contiguous = true;
+	imp.imp = heap_mock_attach_dev(test, mock, imp.dma->dev);
+	imp.dmabuf = mock->dmabuf;
+	return imp;
+}
+
+/* For a list the DMA API takes the device for one that can do 64 KiB. */
+static void contiguous_memory_is_a_piece(struct kunit *test)
+{
+	const struct heap_mock_kind *c = test->param_value;
+	struct heap_mock_dma imp = contiguous_create(test, c->kind, 5);
+	struct sg_table *sgt = heap_mock_dma_map(test, &imp, DMA_BIDIRECTIONAL);
+	struct mock_dma_call call = mock_dma_last(imp.dma, MOCK_DMA_MAP);
+
+	KUNIT_EXPECT_FALSE(test, call.list);
+	KUNIT_EXPECT_EQ(test, imp.dmabuf->size, call.len);
+	KUNIT_EXPECT_EQ(test, 1, sgt->nents);
+	KUNIT_EXPECT_EQ(test, 1, sgt->orig_nents);
+	KUNIT_EXPECT_EQ(test, imp.dmabuf->size, sg_dma_len(sgt->sgl));
+	KUNIT_EXPECT_EQ(test, imp.dmabuf->size, sgt->sgl->length);
+
+	heap_mock_dma_fill(&imp, 0, imp.dmabuf->size, 0x33);
+	heap_pages_end_cpu(imp.dmabuf, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, 0x33, mock_dma_read(imp.dma, sgt, imp.dmabuf->size - 1));
+	mock_dma_write(imp.dma, sgt, imp.dmabuf->size - 1, 1, 0x22);
+	heap_mock_unmap(imp.imp.attach, sgt, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, 0x22, *heap_mock_dma_byte(&imp, imp.dmabuf->size - 1));
+	heap_mock_detach(&imp.imp);
+}
+
+/* What cannot be one piece heeds the limit that is assumed. */
+static void pieces_that_are_apart_are_a_list(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, 5, 0, 5);
+	struct mock_dma *dma = mock_dma_create(test, MOCK_DMA_COHERENT);
+	struct heap_mock_import imp;
+	struct scatterlist *sg;
+	struct sg_table *sgt;
+	int i;
+
+	mock->ops.contiguous = true;
+	imp = heap_mock_attach_dev(test, mock, dma->dev);
+	sgt = heap_mock_map(imp.attach, DMA_TO_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	KUNIT_EXPECT_TRUE(test, mock_dma_last(dma, MOCK_DMA_MAP).list);
+	for_each_sgtable_sg(sgt, sg, i)
+		KUNIT_EXPECT_LE(test, sg->length, SZ_64K);
+	heap_mock_unmap(imp.attach, sgt, DMA_TO_DEVICE);
+	heap_mock_detach(&imp);
+}
+
+static void map_fails_and_leaves_nothing(struct kunit *test)
+{
+	const struct heap_mock_kind *c = test->param_value;
+	struct heap_mock_dma list = heap_mock_dma_create(test, c->kind, c->merge);
+	struct heap_mock_dma piece = contiguous_create(test, c->kind, 5);
+
+	list.dma->fail = 1;
+	KUNIT_EXPECT_PTR_EQ(test, heap_mock_map(list.imp.attach, DMA_TO_DEVICE),
+			    ERR_PTR(-ENOMEM));
+	piece.dma->fail = 1;
+	KUNIT_EXPECT_PTR_EQ(test, heap_mock_map(piece.imp.attach, DMA_TO_DEVICE),
+			    ERR_PTR(-ENOMEM));
+	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(list.imp.attach));
+	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(piece.imp.attach));
+	heap_mock_detach(&list.imp);
+	heap_mock_detach(&piece.imp);
+}
+
 static struct kunit_case heap_pages_dma_cases[] = {
 	KUNIT_CASE_PARAM(sync_of_a_trimmed_table, heap_mock_kinds_gen_params),
 	KUNIT_CASE_PARAM(unmap_of_a_trimmed_table, heap_mock_kinds_gen_params),
 	KUNIT_CASE_PARAM(table_shows_what_is_mapped, heap_mock_kinds_gen_params),
+	KUNIT_CASE_PARAM(contiguous_memory_is_a_piece, heap_mock_kinds_gen_params),
+	KUNIT_CASE(pieces_that_are_apart_are_a_list),
+	KUNIT_CASE_PARAM(map_fails_and_leaves_nothing, heap_mock_kinds_gen_params),
 	{}
 };
 

@@ -296,6 +296,42 @@ TEST_F_TIMEOUT(prime, attaching_against_listing, 120)
 	EXPECT_EQ(1, attached(self->ino, variant->to));
 }
 
+/* What the checks of the DMA API, if there are any, have found so far; they log the first alone. */
+static long dma_api_errors(void)
+{
+	char text[32];
+
+	if (read_file("/sys/kernel/debug/dma-api/error_count", text, sizeof(text)) < 0)
+		return 0;
+	return strtol(text, NULL, 10);
+}
+
+/* vgem's device states no limit for segments, and is shown contiguous memory in one. */
+TEST(heap_memory_is_mapped_by_the_rules)
+{
+	int heaps[2] = { open(SYSTEM_HEAP, O_RDWR | O_CLOEXEC), cma_heap_open() };
+	int dev = drm_open("vgem"), fd, i;
+	long before = dma_api_errors();
+	__u32 handle;
+
+	if (dev < 0)
+		SKIP(return, NEEDS_DRM, "vgem");
+	for (i = 0; i < 2; i++) {
+		if (heaps[i] < 0)
+			continue;
+		fd = heap_alloc_from(heaps[i], 1 << 20, O_RDWR | O_CLOEXEC);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, prime_import(dev, fd, &handle));
+		EXPECT_EQ(0, db_sync(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
+		EXPECT_EQ(0, db_sync(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
+		EXPECT_EQ(0, gem_close(dev, handle));
+		close(fd);
+		close(heaps[i]);
+	}
+	close(dev);
+	EXPECT_EQ(before, dma_api_errors());
+}
+
 FIXTURE(vgem_fence)
 {
 	int dev;
