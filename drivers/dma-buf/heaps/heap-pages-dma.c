@@ -276,12 +276,27 @@ void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 	heap_mapping_destroy(map);
 }
 
+/*
+ * May it get at memory by bounce buffers? If it has to be synced though its caches are
+ * coherent, it does: that is so from the first of them on. Of a DMA API of its own,
+ * which wants to be told, nothing is known: Xen's bounces, as do others.
+ */
+static bool heap_device_bounces(struct device *dev)
+{
+#ifdef CONFIG_DMA_NEED_SYNC
+	/* Not dma_dev_need_sync(): the DMA API's checks want to be told always. */
+	if (!dev->dma_skip_sync &&
+	    (get_dma_ops(dev) || dev_is_dma_coherent(dev)))
+		return true;
+#endif
+	return dma_addressing_limited(dev) || is_swiotlb_force_bounce(dev);
+}
+
 /**
  * heap_pages_keep - &dma_buf_ops.keep_mapping of page-backed buffers
  * @attach: the attachment, whose first mapping has been made
  *
- * Which parts of a mapping are in bounce buffers is not worth finding out. If the
- * device is coherent and has never had any, none is.
+ * Which parts of a mapping are in bounce buffers is not worth finding out.
  *
  * Context: Process, reservation lock held.
  * Return: &enum dma_buf_keep.
@@ -289,17 +304,15 @@ void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 enum dma_buf_keep heap_pages_keep(struct dma_buf_attachment *attach)
 {
 	struct heap_pages *buf = attach->dmabuf->priv;
-	struct device *dev = attach->dev;
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
 	if (buf->ops->fresh_mappings)
 		return DMA_BUF_KEEP_NEVER;
-	if (!dma_dev_need_sync(dev))
+	if (!dma_dev_need_sync(attach->dev))
 		return DMA_BUF_KEEP_AS_IS;
-	if (dma_addressing_limited(dev) || is_swiotlb_force_bounce(dev))
-		return DMA_BUF_KEEP_NEVER;
-	return DMA_BUF_KEEP_IDLE;
+	return heap_device_bounces(attach->dev) ? DMA_BUF_KEEP_NEVER :
+						  DMA_BUF_KEEP_IDLE;
 }
 
 /**

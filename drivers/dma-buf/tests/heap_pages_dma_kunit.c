@@ -190,6 +190,56 @@ static void map_fails_and_leaves_nothing(struct kunit *test)
 	heap_mock_detach(&piece.imp);
 }
 
+/* Keeping */
+
+static void map_once(struct kunit *test, struct heap_mock_dma *imp)
+{
+	struct sg_table *sgt = dma_buf_map_attachment_unlocked(imp->imp.attach,
+							       DMA_TO_DEVICE);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	dma_buf_unmap_attachment_unlocked(imp->imp.attach, sgt, DMA_TO_DEVICE);
+}
+
+/* With a DMA API of its own it may bounce, as Xen's does, which others wait for. */
+static void mapping_of_an_unknown_dma_api_is_not_kept(struct kunit *test)
+{
+	const struct heap_mock_kind *c = test->param_value;
+	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
+
+	map_once(test, &imp);
+	KUNIT_EXPECT_EQ(test, 0, imp.dma->mapped);
+	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(imp.imp.attach));
+	heap_mock_detach(&imp.imp);
+}
+
+/* Where that has nothing to sync there are no bounce buffers either. */
+static void mapping_of_a_coherent_device_is_kept(struct kunit *test)
+{
+	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_COHERENT, true);
+
+	map_once(test, &imp);
+	map_once(test, &imp);
+	KUNIT_EXPECT_EQ(test, 1, imp.dma->mapped);
+	KUNIT_EXPECT_EQ(test, 1, mock_dma_count(imp.dma, MOCK_DMA_MAP));
+	heap_mock_detach(&imp.imp);
+}
+
+/* It reaches all memory by now, yet may have a bounce buffer somewhere. */
+static void mapping_of_a_device_that_has_bounced_is_not_kept(struct kunit *test)
+{
+	struct heap_mock_import imp = heap_mock_attach(test, HEAP_MOCK(test, 1, 0, 2));
+	struct heap_mock_dma plain = { .imp = imp };
+
+#ifdef CONFIG_DMA_NEED_SYNC
+	/* As swiotlb does it when it gives the first. */
+	imp.dev->dma_skip_sync = false;
+	map_once(test, &plain);
+	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(imp.attach));
+#endif
+	heap_mock_detach(&plain.imp);
+}
+
 static struct kunit_case heap_pages_dma_cases[] = {
 	KUNIT_CASE_PARAM(sync_of_a_trimmed_table, heap_mock_kinds_gen_params),
 	KUNIT_CASE_PARAM(unmap_of_a_trimmed_table, heap_mock_kinds_gen_params),
@@ -197,6 +247,9 @@ static struct kunit_case heap_pages_dma_cases[] = {
 	KUNIT_CASE_PARAM(contiguous_memory_is_a_piece, heap_mock_kinds_gen_params),
 	KUNIT_CASE(pieces_that_are_apart_are_a_list),
 	KUNIT_CASE_PARAM(map_fails_and_leaves_nothing, heap_mock_kinds_gen_params),
+	KUNIT_CASE_PARAM(mapping_of_an_unknown_dma_api_is_not_kept, heap_mock_kinds_gen_params),
+	KUNIT_CASE(mapping_of_a_coherent_device_is_kept),
+	KUNIT_CASE(mapping_of_a_device_that_has_bounced_is_not_kept),
 	{}
 };
 
