@@ -6,6 +6,7 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 
+#include <kunit/visibility.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
@@ -39,10 +40,12 @@
  * away what the CPU wrote in the meantime. Where there is nothing to hand over,
  * as the device is coherent, it is busy for as long as it is there.
  *
- * *Locking.* Mappings are made and ended under the reservation lock. CPU access
- * does not take that: &heap_pages.lock protects the list of them and whether they
- * are busy. The memory changes hands in one section with either, so that what the
- * CPU does is before or after it.
+ * *Locking.* Mappings are made and ended under the reservation lock, if drivers heed
+ * that; nothing here depends on it. CPU access does not take it: &heap_pages.lock
+ * protects the list of mappings and whether they are busy. The memory changes hands in
+ * one section with either, so that what the CPU does is before or after it. Not so
+ * when a mapping is made, which may allocate memory: if the CPU has ended an access by
+ * the time that the mapping is in the list, the memory is handed over once more.
  */
 
 /* What takes memory to be had. Not under a lock that reclaim takes. */
@@ -81,16 +84,20 @@ static int heap_mapping_map_piece(struct heap_mapping *map, unsigned long attrs)
 }
 
 /*
- * Several devices may have the buffer at a time, and agree by fences on who uses
- * it. The debugging of the DMA API has no notion of that: a mapping which hands
- * over the memory is taken to own it.
+ * To map hands over the memory, once: afterwards a sync would fill bounce buffers
+ * for the second time. But several devices may have the buffer at a time, and agree
+ * by fences on who uses it. The checks of the DMA API have no notion of that: a
+ * mapping which hands over the memory is taken to own it. With them it is two steps.
  */
+VISIBLE_IF_KUNIT unsigned long heap_pages_map_attrs =
+	IS_ENABLED(CONFIG_DMA_API_DEBUG) ? DMA_ATTR_SKIP_CPU_SYNC : 0;
+
 static int heap_mapping_dma_map(struct heap_mapping *map)
 {
 	if (heap_mapping_is_piece(map))
-		return heap_mapping_map_piece(map, DMA_ATTR_SKIP_CPU_SYNC);
+		return heap_mapping_map_piece(map, heap_pages_map_attrs);
 	return dma_map_sgtable(map->attach->dev, &map->mapped, map->dir,
-			       DMA_ATTR_SKIP_CPU_SYNC);
+			       heap_pages_map_attrs);
 }
 
 static void heap_mapping_dma_unmap(struct heap_mapping *map)
@@ -112,6 +119,7 @@ static void heap_mapping_dma_unmap(struct heap_mapping *map)
  */
 static int heap_mapping_map(struct heap_mapping *map)
 {
+	struct heap_pages *buf = map->attach->dmabuf->priv;
 	struct device *dev = map->attach->dev;
 	int ret;
 
@@ -120,6 +128,8 @@ static int heap_mapping_map(struct heap_mapping *map)
 			ret = heap_mapping_prepare_sync(map);
 			if (ret)
 				return ret;
+			scoped_guard(mutex, &buf->lock)
+				map->ends = buf->ends;
 		}
 		ret = heap_mapping_dma_map(map);
 		if (ret || map->sgt.sgl || !dma_dev_need_sync(dev))
@@ -128,7 +138,7 @@ static int heap_mapping_map(struct heap_mapping *map)
 	}
 }
 
-/* Made, but not handed over yet. */
+/* Made, and handed over, but CPU access does not find it yet. */
 static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attach,
 						enum dma_data_direction dir)
 {
@@ -233,7 +243,10 @@ struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 	if (IS_ERR(map))
 		return ERR_CAST(map);
 	guard(mutex)(&buf->lock);
-	heap_mapping_begin(map);
+	/* What the CPU has written since it was mapped is missing. */
+	if (map->ends != buf->ends || heap_pages_map_attrs)
+		heap_mapping_begin(map);
+	map->busy = true;
 	list_add(&map->node, &buf->mappings);
 	return &map->sgt;
 }

@@ -211,6 +211,7 @@ int heap_pages_end_cpu_partial(struct dma_buf *dmabuf,
 	guard(mutex)(&buf->lock);
 	if (buf->ops->strict_end && !buf->begun)
 		return -EINVAL;
+	buf->ends++;
 	heap_pages_sync(buf, &sync);
 	return 0;
 }

@@ -85,6 +85,8 @@ struct heap_pages {
 	struct list_head mappings;
 	/** @vaddr: where the kernel has it mapped, or NULL. */
 	void *vaddr;
+	/** @ends: how often CPU access has ended. */
+	unsigned int ends;
 	/** @begun: there was a begin of CPU access. */
 	bool begun;
 };
@@ -99,6 +101,7 @@ struct heap_pages {
  *	immutable
  * @segment: of a list of @mapped that has just one, and is mapped as a piece
  * @dir: &enum dma_data_direction, never DMA_FROM_DEVICE if it is synced; immutable
+ * @ends: &heap_pages.ends from before it was mapped, if it is synced; immutable
  * @busy: the memory is the device's; protected as @node
  */
 struct heap_mapping {
@@ -107,6 +110,7 @@ struct heap_mapping {
 	struct sg_table sgt;
 	struct sg_table mapped;
 	struct scatterlist segment;
+	unsigned int ends;
 	u8 dir;
 	bool busy;
 };
@@ -207,6 +211,7 @@ void heap_pages_vunmap(struct dma_buf *dmabuf, struct iosys_map *map);
 #if IS_ENABLED(CONFIG_KUNIT)
 extern const struct dma_heap_ops system_heap_ops;
 extern const struct dma_heap_ops cma_heap_ops;
+extern unsigned long heap_pages_map_attrs;
 #endif
 
 #endif /* _HEAP_PAGES_H */

@@ -161,6 +161,93 @@ static void coherent_device_is_mapped_as_asked(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
+/* Bounce buffers: how often bytes are copied */
+
+static void map_in_two_steps(void *unused)
+{
+	heap_pages_map_attrs = DMA_ATTR_SKIP_CPU_SYNC;
+}
+
+/* The DMA API's checks have the heaps do it in two steps; as it is without them. */
+static void map_in_one_step(struct kunit *test)
+{
+	if (heap_pages_map_attrs)
+		KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, map_in_two_steps, NULL));
+	heap_pages_map_attrs = 0;
+}
+
+static void describe_dir(const enum dma_data_direction *dir, char *desc)
+{
+	strscpy(desc, dir_names[*dir], KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(dirs, dirs, describe_dir);
+
+static void bounced_bytes_are_copied_once(struct kunit *test)
+{
+	enum dma_data_direction dir = *(const enum dma_data_direction *)test->param_value;
+	size_t out = dir == DMA_TO_DEVICE ? 0 : SZ_64K + SZ_128K;
+	struct heap_mock *mock = HEAP_MOCK(test, 4, 5);
+	struct mock_dma *dma = mock_dma_create(test, MOCK_DMA_BOUNCE);
+	struct heap_mock_import imp = heap_mock_attach_dev(test, mock, dma->dev);
+	struct sg_table *sgt;
+
+	map_in_one_step(test);
+	sgt = heap_mock_map(imp.attach, dir);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	KUNIT_EXPECT_EQ(test, mock->dmabuf->size, dma->copied_in);
+	KUNIT_EXPECT_EQ(test, 0, dma->copied_out);
+	KUNIT_EXPECT_EQ(test, 1, dma->num_calls);
+
+	mock_dma_forget(dma);
+	heap_mock_unmap(imp.attach, sgt, dir);
+	KUNIT_EXPECT_EQ(test, 0, dma->copied_in);
+	KUNIT_EXPECT_EQ(test, out, dma->copied_out);
+	KUNIT_EXPECT_EQ(test, 1, mock_dma_count(dma, MOCK_DMA_UNMAP));
+	heap_mock_detach(&imp);
+}
+
+/* With caches in between, one call hands over as well. */
+static void cached_memory_is_cleaned_once(struct kunit *test)
+{
+	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_CACHED, false);
+	struct sg_table *sgt;
+
+	map_in_one_step(test);
+	heap_mock_dma_fill(&imp, 0, 16, 0x33);
+	sgt = heap_mock_dma_map(test, &imp, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, imp.dmabuf->size, imp.dma->copied_in);
+	KUNIT_EXPECT_EQ(test, 0x33, mock_dma_read(imp.dma, sgt, 0));
+	heap_mock_unmap(imp.imp.attach, sgt, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, 0, imp.dma->copied_out);
+	heap_mock_detach(&imp.imp);
+}
+
+/* The CPU's access ends after the bounce buffer was filled, but before it is found. */
+static void write_by_the_cpu_while_it_is_mapped(struct mock_dma *dma, void *data)
+{
+	struct heap_mock_dma *imp = data;
+
+	heap_pages_begin_cpu(imp->dmabuf, DMA_TO_DEVICE);
+	heap_mock_dma_fill(imp, 0, 16, 0x33);
+	heap_pages_end_cpu(imp->dmabuf, DMA_TO_DEVICE);
+}
+
+static void cpu_writes_while_it_is_mapped(struct kunit *test)
+{
+	const struct heap_mock_kind *c = test->param_value;
+	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
+	struct sg_table *sgt;
+
+	map_in_one_step(test);
+	imp.dma->mapped_hook = write_by_the_cpu_while_it_is_mapped;
+	imp.dma->hook_data = &imp;
+	sgt = heap_mock_dma_map(test, &imp, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, 0x33, mock_dma_read(imp.dma, sgt, 0));
+	heap_mock_unmap(imp.imp.attach, sgt, DMA_TO_DEVICE);
+	heap_mock_detach(&imp.imp);
+}
+
 static struct kunit_case heap_pages_turns_cases[] = {
 	KUNIT_CASE_PARAM(what_both_wrote_is_there, turns_gen_params),
 	KUNIT_CASE_PARAM(end_of_a_read_leaves_alone_what_the_device_writes,
@@ -169,6 +256,9 @@ static struct kunit_case heap_pages_turns_cases[] = {
 			 heap_mock_kinds_gen_params),
 	KUNIT_CASE_PARAM(to_device_is_read_only, heap_mock_kinds_gen_params),
 	KUNIT_CASE(coherent_device_is_mapped_as_asked),
+	KUNIT_CASE_PARAM(bounced_bytes_are_copied_once, dirs_gen_params),
+	KUNIT_CASE(cached_memory_is_cleaned_once),
+	KUNIT_CASE_PARAM(cpu_writes_while_it_is_mapped, heap_mock_kinds_gen_params),
 	{}
 };
 

@@ -252,6 +252,10 @@ const struct user_case iommu_cases[] = {
  * bounce buffers.
  */
 const struct user_case bounce_cases[] = {
+	{ "bounce_map_udmabuf", run_map, MEMFD, CASE_SIZE,
+	  { MIB, 16 * MIB, NO_MORE } },
+	{ "bounce_attach_map_udmabuf", run_attach_map, MEMFD, CASE_SIZE,
+	  { MIB, 16 * MIB, NO_MORE } },
 	{ "bounce_sync", run_sync, SYNC(SYNC_MAPPED, MEMFD), CASE_SIZE,
 	  MAP_SIZES },
 	{ "bounce_sync_range_64K", run_sync, SYNC(SYNC_RANGE, MEMFD), CASE_SIZE,
