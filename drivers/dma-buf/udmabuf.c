@@ -21,6 +21,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
+#include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -41,7 +42,8 @@
  *
  * A folio, however large, is one run of the buffer, with one pin. Everything is
  * found and pinned on creation: nothing is left to be filled in by the first
- * user, and thus nothing for two of them to race for.
+ * user, and thus nothing for two of them to race for. All of it counts as
+ * written to when the buffer goes.
  *
  * The misc device does no DMA of its own; caches are taken care of for the
  * devices that have the buffer mapped.
@@ -61,10 +63,33 @@ static int size_limit_mb = 64;
 module_param(size_limit_mb, int, 0644);
 MODULE_PARM_DESC(size_limit_mb, "largest size of a buffer, in MiB");
 
+/*
+ * Processes and devices write behind the mm's back: mappings by frame number
+ * and for devices have no dirty bit that reaches the folio. So each folio is
+ * marked dirty here, when all of them are gone, and before the pin is: a clean
+ * folio of a memfd is simply dropped by reclaim, and reads as zeroes next time.
+ *
+ * While the buffer lives a clean folio is safe, because reclaim passes over
+ * folios that are pinned (shrink_folio_list()) and cannot remove one from the
+ * page cache that somebody has a reference to (__remove_mapping()).
+ *
+ * A folio that was being swapped out when it was pinned is in the swap cache.
+ * Its &folio.mapping is NULL then, so that does not tell whether the folio
+ * belongs to a file; folio_mark_dirty() finds out. The lock keeps truncation
+ * away meanwhile. A folio that is dirty already needs no lock: if that is being
+ * written out, what is written is read after this look, and so is up to date.
+ */
 static void udmabuf_free_run(void *priv, struct page *page,
 			     unsigned long nr_pages)
 {
-	unpin_folio(page_folio(page));
+	struct folio *folio = page_folio(page);
+
+	if (!folio_test_dirty(folio)) {
+		folio_lock(folio);
+		folio_mark_dirty(folio);
+		folio_unlock(folio);
+	}
+	unpin_folio(folio);
 }
 
 static const struct heap_pages_ops udmabuf_pages_ops = {

@@ -193,6 +193,52 @@ static void pins_last_as_long_as_the_buffer(struct kunit *test)
 	close_memfd(&memfd);
 }
 
+static bool is_dirty(struct kunit *test, struct memfd *memfd, pgoff_t i)
+{
+	struct folio *folio = filemap_get_folio(memfd->file->f_mapping, i);
+	bool dirty;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, folio);
+	dirty = folio_test_dirty(folio);
+	folio_put(folio);
+	return dirty;
+}
+
+/* Else reclaim drops what was written through the buffer. */
+static void release_marks_the_memory_dirty(struct kunit *test)
+{
+	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct udmabuf_create_item one = item(&memfd, 2, 4);
+	struct dma_buf *dmabuf;
+
+	KUNIT_ASSERT_EQ(test, vfs_fallocate(memfd.file, FALLOC_FL_PUNCH_HOLE |
+					    FALLOC_FL_KEEP_SIZE, 2 * PAGE_SIZE,
+					    4 * PAGE_SIZE), 0);
+	dmabuf = create(test, &one, 1);
+	KUNIT_EXPECT_FALSE(test, is_dirty(test, &memfd, 2));
+	KUNIT_EXPECT_FALSE(test, is_dirty(test, &memfd, 5));
+	put(dmabuf);
+	KUNIT_EXPECT_TRUE(test, is_dirty(test, &memfd, 2));
+	KUNIT_EXPECT_TRUE(test, is_dirty(test, &memfd, 5));
+	close_memfd(&memfd);
+}
+
+/* Memory that the memfd has lost meanwhile, and all of it. */
+static void release_after_the_memory_left_the_memfd(struct kunit *test)
+{
+	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct udmabuf_create_item items[] = {
+		item(&memfd, 0, 4), item(&memfd, 2, PAGES - 2),
+	};
+	struct dma_buf *dmabuf = create(test, items, ARRAY_SIZE(items));
+
+	KUNIT_ASSERT_EQ(test, vfs_fallocate(memfd.file, FALLOC_FL_PUNCH_HOLE |
+					    FALLOC_FL_KEEP_SIZE, 2 * PAGE_SIZE,
+					    4 * PAGE_SIZE), 0);
+	close_memfd(&memfd);
+	put(dmabuf);
+}
+
 static void failure_half_way_unpins(struct kunit *test)
 {
 	struct memfd good = make_memfd(test, F_SEAL_SHRINK, 0);
@@ -382,6 +428,8 @@ static struct kunit_case udmabuf_cases[] = {
 	KUNIT_CASE(list_is_in_its_order),
 	KUNIT_CASE(hole_in_the_memfd_is_filled),
 	KUNIT_CASE(pins_last_as_long_as_the_buffer),
+	KUNIT_CASE(release_marks_the_memory_dirty),
+	KUNIT_CASE(release_after_the_memory_left_the_memfd),
 	KUNIT_CASE(failure_half_way_unpins),
 	KUNIT_CASE(without_a_free_fd_nothing_is_pinned),
 	KUNIT_CASE_PARAM(seals_decide, seals_gen_params),

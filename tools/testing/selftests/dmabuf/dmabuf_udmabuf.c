@@ -6,6 +6,8 @@
  *
  * Copyright (C) the dma-buf project authors
  */
+#include <sys/wait.h>
+
 #include "dmabuf_util.h"
 
 #define PAGES 8
@@ -124,6 +126,63 @@ TEST_F(udmabuf, hole_in_the_memfd_leaves_the_buffer_its_pages)
 			       self->page, self->page));
 	EXPECT_STREQ("", self->mem + self->page);
 	EXPECT_STREQ("pinned", self->map + self->page);
+}
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
+
+/* The pages of the memfd, as reclaim leaves them, that do not hold @value. */
+static int pages_lost(char *mem, size_t page, char value)
+{
+	int i, lost = 0;
+
+	for (i = 0; i < PAGES; i++)
+		(void)__atomic_load_n(mem + i * page, __ATOMIC_RELAXED);
+	if (madvise(mem, PAGES * page, MADV_PAGEOUT))
+		return -errno;
+	for (i = 0; i < PAGES; i++)
+		lost += mem[i * page] != value;
+	return lost;
+}
+
+/* No swap is needed: pages that nobody has marked dirty are dropped. */
+TEST_F(udmabuf, written_data_survives_reclaim)
+{
+	memset(self->map, 'a', self->size);
+	EXPECT_EQ(0, pages_lost(self->mem, self->page, 'a'));
+	munmap(self->map, self->size);
+	EXPECT_EQ(0, pages_lost(self->mem, self->page, 'a'));
+	close(self->fd);
+	EXPECT_EQ(0, pages_lost(self->mem, self->page, 'a'));
+	self->fd = -1;
+	self->map = NULL;
+}
+
+/* The last to hold the buffer is a mapping of another process. */
+TEST_F(udmabuf, data_of_a_child_survives_reclaim)
+{
+	unsigned long ino = db_ino(self->fd);
+	int status;
+	pid_t pid;
+
+	if (missing(BUFINFO_PATH))
+		SKIP(return, NEEDS_BUFINFO);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		close(self->fd);
+		memset(self->map, 'c', self->size);
+		_exit(0);
+	}
+	munmap(self->map, self->size);
+	close(self->fd);
+	self->fd = -1;
+	self->map = NULL;
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_TRUE(buffer_gone(ino));
+	EXPECT_EQ(0, pages_lost(self->mem, self->page, 'c'));
 }
 
 TEST_F(udmabuf, mapping_must_be_shared)
