@@ -14,6 +14,7 @@
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/hugetlb.h>
 #include <linux/init.h>
 #include <linux/memfd.h>
 #include <linux/minmax.h>
@@ -22,7 +23,9 @@
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/pagemap.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/udmabuf.h>
@@ -37,8 +40,19 @@
  * creation until release. It stays part of the memfd because that cannot
  * shrink any more (F_SEAL_SHRINK, which cannot be taken back), and because the
  * inode's lock keeps everybody from punching a hole between the look at the
- * seals and the pin. It may be written because the memfd is not sealed against
- * that; the pins make sure that it cannot be sealed as long as the buffer lives.
+ * seals and the pin. Memory that is sealed against writing is not taken; the pins
+ * make sure that F_SEAL_WRITE cannot be added as long as the buffer lives.
+ *
+ * *Access.* Nobody gets more rights by a buffer than he has by the memfds: the
+ * buffer's file can be read and written if all descriptors that it was made of
+ * can. F_SEAL_FUTURE_WRITE may be added at any time and forbids new mappings that
+ * can be written, here too. The memory tells how its memfd is sealed; the buffer
+ * has no reference to the memfd, which would keep the rest of that alive. A folio
+ * that is not the memfd's any more is nobody's but the buffer's.
+ *
+ * Importers map nearly everything for both directions, even if the device only
+ * reads. So a read-only buffer is denied to those that say that they only write,
+ * and given to all others: what a device writes is up to whoever may open it.
  *
  * A folio, however large, is one run of the buffer, with one pin. Everything is
  * found and pinned on creation: nothing is left to be filled in by the first
@@ -52,12 +66,19 @@
  * has no state but the module's parameters.
  */
 
+/* With one of these nobody may begin to write. */
+#define UDMABUF_WRITE_SEALS	(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
+
 /* How many folios are pinned by one call. */
 #define UDMABUF_BATCH	(PAGE_SIZE / sizeof(struct folio *))
 
 static int list_limit = 1024;
 module_param(list_limit, int, 0644);
 MODULE_PARM_DESC(list_limit, "most ranges that one buffer may have");
+
+static bool follow_memfd = true;
+module_param(follow_memfd, bool, 0644);
+MODULE_PARM_DESC(follow_memfd, "a buffer of read-only or write-sealed memfds cannot be written to");
 
 static int size_limit_mb = 64;
 module_param(size_limit_mb, int, 0644);
@@ -92,8 +113,90 @@ static void udmabuf_free_run(void *priv, struct page *page,
 	unpin_folio(folio);
 }
 
+/*
+ * The seals of the memfd that a pinned folio belongs to; none if it does not any
+ * more. The inode does not go within the read-side critical section that has
+ * seen it in &folio.mapping, which truncation clears first.
+ */
+static unsigned int udmabuf_folio_seals(struct folio *folio)
+{
+	struct address_space *mapping;
+
+	guard(rcu)();
+	mapping = READ_ONCE(folio->mapping);
+	if (!mapping)
+		return 0;
+#ifdef CONFIG_HUGETLBFS
+	if (folio_test_hugetlb(folio))
+		return READ_ONCE(HUGETLBFS_I(mapping->host)->seals);
+#endif
+	if (shmem_mapping(mapping))
+		return READ_ONCE(SHMEM_I(mapping->host)->seals);
+	return 0;
+}
+
+/* Is any of the memory that is to be mapped sealed against new writers? */
+static bool udmabuf_vma_is_sealed(const struct heap_pages *buf,
+				  struct vm_area_struct *vma)
+{
+	pgoff_t pgoff = vma->vm_pgoff;
+	struct heap_extent ext;
+	unsigned long pfn;
+	struct folio *folio;
+
+	heap_extent_start(&ext, buf, pgoff, pgoff + vma_pages(vma), ULONG_MAX);
+	while (heap_extent_next(&ext)) {
+		for (pfn = ext.pfn; pfn < ext.pfn + ext.nr;
+		     pfn = folio_pfn(folio) + folio_nr_pages(folio)) {
+			folio = pfn_folio(pfn);
+			if (udmabuf_folio_seals(folio) & UDMABUF_WRITE_SEALS)
+				return true;
+		}
+		cond_resched();
+	}
+	return false;
+}
+
+/*
+ * The same answers as mmap() of the memfd gives. What the file's mode forbids has
+ * been looked at by mmap() already, unless a driver maps the buffer in place of an
+ * object of its own.
+ */
+static int udmabuf_check_mmap(struct dma_buf *dmabuf,
+			      struct vm_area_struct *vma)
+{
+	if (!READ_ONCE(follow_memfd))
+		return 0;
+	if (!(dmabuf->file->f_mode & FMODE_READ))
+		return -EACCES;
+	if (!(vma->vm_flags & (VM_WRITE | VM_MAYWRITE)))
+		return 0;
+	if (!(dmabuf->file->f_mode & FMODE_WRITE)) {
+		if (vma->vm_flags & VM_WRITE)
+			return -EACCES;
+	} else if (udmabuf_vma_is_sealed(dmabuf->priv, vma)) {
+		if (vma->vm_flags & VM_WRITE)
+			return -EPERM;
+	} else {
+		return 0;
+	}
+	vm_flags_clear(vma, VM_MAYWRITE);
+	return 0;
+}
+
+static int udmabuf_check_map(struct dma_buf *dmabuf,
+			     enum dma_data_direction dir)
+{
+	if (dir == DMA_FROM_DEVICE && READ_ONCE(follow_memfd) &&
+	    !(dmabuf->file->f_mode & FMODE_WRITE))
+		return -EACCES;
+	return 0;
+}
+
 static const struct heap_pages_ops udmabuf_pages_ops = {
 	.free_run = udmabuf_free_run,
+	.check_mmap = udmabuf_check_mmap,
+	.check_map = udmabuf_check_map,
 	.strict_end = true,
 };
 
@@ -165,14 +268,15 @@ static int udmabuf_check_seals(struct file *memfd)
 
 	if (seals < 0)
 		return -EBADFD;
-	if (!(seals & F_SEAL_SHRINK) ||
-	    seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+	if (!(seals & F_SEAL_SHRINK) || seals & UDMABUF_WRITE_SEALS)
 		return -EINVAL;
 	return 0;
 }
 
+/* Add one range, and leave in @mode what its memfd's mode allows as well. */
 static int udmabuf_add_item(struct heap_pages *buf,
-			    const struct udmabuf_create_item *item)
+			    const struct udmabuf_create_item *item,
+			    fmode_t *mode)
 {
 	struct file *memfd __free(fput) = fget(item->memfd);
 	struct inode *inode;
@@ -180,6 +284,7 @@ static int udmabuf_add_item(struct heap_pages *buf,
 
 	if (!memfd)
 		return -EBADFD;
+	*mode &= memfd->f_mode;
 	inode = file_inode(memfd);
 	/* There is no guard for the inode lock. */
 	ret = inode_lock_shared_killable(inode);
@@ -214,11 +319,29 @@ static int udmabuf_check_items(const struct udmabuf_create_item *items,
 	return total ? 0 : -EINVAL;
 }
 
+/* The access mode of a buffer whose memfds all have @mode. */
+static int udmabuf_access(fmode_t mode)
+{
+	if (!READ_ONCE(follow_memfd))
+		return O_RDWR;
+	switch (mode & (FMODE_READ | FMODE_WRITE)) {
+	case FMODE_READ | FMODE_WRITE:
+		return O_RDWR;
+	case FMODE_READ:
+		return O_RDONLY;
+	case FMODE_WRITE:
+		return O_WRONLY;
+	default:
+		return -EACCES;
+	}
+}
+
 static struct dma_buf *udmabuf_export(const struct udmabuf_create_item *items,
 				      unsigned int count)
 {
 	struct heap_pages *buf __free(heap_pages_free) =
 		heap_pages_alloc(&udmabuf_pages_ops, NULL);
+	fmode_t mode = FMODE_READ | FMODE_WRITE;
 	struct dma_buf *dmabuf;
 	unsigned int i;
 	int ret;
@@ -226,11 +349,14 @@ static struct dma_buf *udmabuf_export(const struct udmabuf_create_item *items,
 	if (!buf)
 		return ERR_PTR(-ENOMEM);
 	for (i = 0; i < count; i++) {
-		ret = udmabuf_add_item(buf, &items[i]);
+		ret = udmabuf_add_item(buf, &items[i], &mode);
 		if (ret)
 			return ERR_PTR(ret);
 	}
-	dmabuf = heap_pages_export(buf, "udmabuf", O_RDWR);
+	ret = udmabuf_access(mode);
+	if (ret < 0)
+		return ERR_PTR(ret);
+	dmabuf = heap_pages_export(buf, "udmabuf", ret);
 	if (!IS_ERR(dmabuf))
 		retain_and_null_ptr(buf);
 	return dmabuf;

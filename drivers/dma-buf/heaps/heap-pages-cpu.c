@@ -140,7 +140,7 @@ static int heap_pages_mmap_extent(struct vm_area_struct *vma,
  * asked about each page frame.
  *
  * Context: Process, may sleep, mmap lock held for writing.
- * Return: 0; -EINVAL for a private mapping; -ENOMEM.
+ * Return: 0; -EINVAL for a private mapping; -ENOMEM; what the maker says.
  */
 int heap_pages_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
@@ -153,6 +153,11 @@ int heap_pages_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 
 	if (!(vma->vm_flags & (VM_SHARED | VM_MAYSHARE)))
 		return -EINVAL;
+	if (buf->ops->check_mmap) {
+		ret = buf->ops->check_mmap(dmabuf, vma);
+		if (ret)
+			return ret;
+	}
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 	vma->vm_ops = &heap_pages_vm_ops;
 	vma->vm_private_data = buf;

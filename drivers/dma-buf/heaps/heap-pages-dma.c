@@ -236,9 +236,15 @@ struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 {
 	struct heap_pages *buf = attach->dmabuf->priv;
 	struct heap_mapping *map;
+	int ret;
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
+	if (buf->ops->check_map) {
+		ret = buf->ops->check_map(attach->dmabuf, dir);
+		if (ret)
+			return ERR_PTR(ret);
+	}
 	map = heap_mapping_create(attach, dir);
 	if (IS_ERR(map))
 		return ERR_CAST(map);

@@ -34,6 +34,22 @@ struct heap_pages_ops {
 	void (*free_run)(void *priv, struct page *page, unsigned long nr_pages);
 
 	/**
+	 * @check_mmap: May the buffer be mapped so? It may take VM_MAYWRITE
+	 * away. Optional; anything goes without it.
+	 *
+	 * Context: Process, mmap lock held for writing.
+	 */
+	int (*check_mmap)(struct dma_buf *dmabuf, struct vm_area_struct *vma);
+
+	/**
+	 * @check_map: May a device map the buffer for this direction? Optional;
+	 * anything goes without it.
+	 *
+	 * Context: Process, reservation lock held.
+	 */
+	int (*check_map)(struct dma_buf *dmabuf, enum dma_data_direction dir);
+
+	/**
 	 * @contiguous: users choose this memory for being in one piece, so
 	 * devices that state no limit of their own get it in one segment.
 	 */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * udmabuf: what it accepts, whose memory the buffers show, and the pins that
- * keep it. The memfds are made here, as memfd_create() makes them.
+ * keep it. Who may write to a buffer: udmabuf_access_kunit.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -15,99 +15,13 @@
 #include <linux/fs.h>
 #include <linux/iosys-map.h>
 #include <linux/mm.h>
-#include <linux/pagemap.h>
-#include <linux/shmem_fs.h>
 #include <linux/sizes.h>
 #include <uapi/linux/udmabuf.h>
 
 #include "../udmabuf.h"
 #include "heap_mock.h"
 #include "mock.h"
-
-#define PAGES 16
-
-/**
- * struct memfd - a memfd whose pages are numbered
- * @file: the file
- * @fd: a descriptor of it
- */
-struct memfd {
-	struct file *file;
-	int fd;
-};
-
-static void close_memfd(struct memfd *memfd)
-{
-	close_fd(memfd->fd);
-	fput(memfd->file);
-	mock_flush_files();
-}
-
-static struct memfd make_memfd(struct kunit *test, unsigned int seals,
-			       unsigned int first_mark)
-{
-	struct memfd memfd;
-	unsigned long i;
-	loff_t pos;
-	u64 mark;
-
-	memfd.file = shmem_file_setup("udmabuf-kunit", PAGES * PAGE_SIZE, 0);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, memfd.file);
-	for (i = 0; i < PAGES; i++) {
-		pos = i * PAGE_SIZE;
-		mark = heap_mock_mark(first_mark + i);
-		KUNIT_ASSERT_EQ(test, kernel_write(memfd.file, &mark,
-						   sizeof(mark), &pos),
-				sizeof(mark));
-	}
-	SHMEM_I(file_inode(memfd.file))->seals = seals;
-	memfd.fd = get_unused_fd_flags(O_CLOEXEC);
-	KUNIT_ASSERT_GE(test, memfd.fd, 0);
-	fd_install(memfd.fd, get_file(memfd.file));
-	return memfd;
-}
-
-static struct udmabuf_create_item item(const struct memfd *memfd,
-				       unsigned long first, unsigned long nr)
-{
-	return (struct udmabuf_create_item){
-		.memfd = memfd->fd,
-		.offset = first * PAGE_SIZE,
-		.size = nr * PAGE_SIZE,
-	};
-}
-
-/* The buffer behind the new descriptor, which is closed. */
-static struct dma_buf *create(struct kunit *test,
-			      const struct udmabuf_create_item *items,
-			      unsigned int count)
-{
-	long fd = udmabuf_create(items, count, UDMABUF_FLAGS_CLOEXEC);
-	struct dma_buf *dmabuf;
-
-	KUNIT_ASSERT_GE(test, fd, 0);
-	dmabuf = dma_buf_get(fd);
-	KUNIT_ASSERT_EQ(test, close_fd(fd), 0);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
-	return dmabuf;
-}
-
-static void put(struct dma_buf *dmabuf)
-{
-	dma_buf_put(dmabuf);
-	mock_flush_files();
-}
-
-static bool is_pinned(struct kunit *test, struct memfd *memfd, pgoff_t i)
-{
-	struct folio *folio = filemap_get_folio(memfd->file->f_mapping, i);
-	bool pinned;
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, folio);
-	pinned = folio_maybe_dma_pinned(folio);
-	folio_put(folio);
-	return pinned;
-}
+#include "udmabuf_mock.h"
 
 static void expect_marks(struct kunit *test, struct dma_buf *dmabuf,
 			 const unsigned int *marks, unsigned int nr)
@@ -129,14 +43,14 @@ static void create_shows_the_range(struct kunit *test)
 {
 	static const unsigned int marks[] = { 3, 4, 5, 6 };
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
-	struct udmabuf_create_item one = item(&memfd, 3, 4);
-	struct dma_buf *dmabuf = create(test, &one, 1);
+	struct udmabuf_create_item one = memfd_item(&memfd, 3, 4);
+	struct dma_buf *dmabuf = make_udmabuf(test, &one, 1);
 
 	KUNIT_EXPECT_STREQ(test, dmabuf->exp_name, "udmabuf");
 	KUNIT_EXPECT_TRUE(test, dmabuf->file->f_mode & FMODE_READ);
 	KUNIT_EXPECT_TRUE(test, dmabuf->file->f_mode & FMODE_WRITE);
 	expect_marks(test, dmabuf, marks, ARRAY_SIZE(marks));
-	put(dmabuf);
+	put_udmabuf(dmabuf);
 	close_memfd(&memfd);
 }
 
@@ -146,12 +60,13 @@ static void list_is_in_its_order(struct kunit *test)
 	struct memfd a = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct memfd b = make_memfd(test, F_SEAL_SHRINK, 100);
 	struct udmabuf_create_item items[] = {
-		item(&b, 15, 1), item(&a, 0, 3), item(&b, 2, 1), item(&a, 0, 1),
+		memfd_item(&b, 15, 1), memfd_item(&a, 0, 3),
+		memfd_item(&b, 2, 1), memfd_item(&a, 0, 1),
 	};
-	struct dma_buf *dmabuf = create(test, items, ARRAY_SIZE(items));
+	struct dma_buf *dmabuf = make_udmabuf(test, items, ARRAY_SIZE(items));
 
 	expect_marks(test, dmabuf, marks, ARRAY_SIZE(marks));
-	put(dmabuf);
+	put_udmabuf(dmabuf);
 	close_memfd(&a);
 	close_memfd(&b);
 }
@@ -159,67 +74,56 @@ static void list_is_in_its_order(struct kunit *test)
 static void hole_in_the_memfd_is_filled(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
-	struct udmabuf_create_item one = item(&memfd, 0, PAGES);
+	struct udmabuf_create_item one = memfd_item(&memfd, 0, PAGES);
 	struct dma_buf *dmabuf;
 	struct iosys_map map;
 
 	KUNIT_ASSERT_EQ(test, vfs_fallocate(memfd.file, FALLOC_FL_PUNCH_HOLE |
 					    FALLOC_FL_KEEP_SIZE, 2 * PAGE_SIZE,
 					    3 * PAGE_SIZE), 0);
-	dmabuf = create(test, &one, 1);
+	dmabuf = make_udmabuf(test, &one, 1);
 	KUNIT_ASSERT_EQ(test, dma_buf_vmap_unlocked(dmabuf, &map), 0);
 	KUNIT_EXPECT_NULL(test, memchr_inv(map.vaddr + 2 * PAGE_SIZE, 0,
 					   3 * PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, *(u64 *)(map.vaddr + 5 * PAGE_SIZE),
 			heap_mock_mark(5));
 	dma_buf_vunmap_unlocked(dmabuf, &map);
-	put(dmabuf);
+	put_udmabuf(dmabuf);
 	close_memfd(&memfd);
 }
 
 static void pins_last_as_long_as_the_buffer(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
-	struct udmabuf_create_item one = item(&memfd, 2, 4);
-	struct dma_buf *dmabuf = create(test, &one, 1);
+	struct udmabuf_create_item one = memfd_item(&memfd, 2, 4);
+	struct dma_buf *dmabuf = make_udmabuf(test, &one, 1);
 
-	KUNIT_EXPECT_FALSE(test, is_pinned(test, &memfd, 1));
-	KUNIT_EXPECT_TRUE(test, is_pinned(test, &memfd, 2));
-	KUNIT_EXPECT_TRUE(test, is_pinned(test, &memfd, 5));
-	KUNIT_EXPECT_FALSE(test, is_pinned(test, &memfd, 6));
-	put(dmabuf);
-	KUNIT_EXPECT_FALSE(test, is_pinned(test, &memfd, 2));
-	KUNIT_EXPECT_FALSE(test, is_pinned(test, &memfd, 5));
+	KUNIT_EXPECT_FALSE(test, memfd_is_pinned(test, &memfd, 1));
+	KUNIT_EXPECT_TRUE(test, memfd_is_pinned(test, &memfd, 2));
+	KUNIT_EXPECT_TRUE(test, memfd_is_pinned(test, &memfd, 5));
+	KUNIT_EXPECT_FALSE(test, memfd_is_pinned(test, &memfd, 6));
+	put_udmabuf(dmabuf);
+	KUNIT_EXPECT_FALSE(test, memfd_is_pinned(test, &memfd, 2));
+	KUNIT_EXPECT_FALSE(test, memfd_is_pinned(test, &memfd, 5));
 	close_memfd(&memfd);
-}
-
-static bool is_dirty(struct kunit *test, struct memfd *memfd, pgoff_t i)
-{
-	struct folio *folio = filemap_get_folio(memfd->file->f_mapping, i);
-	bool dirty;
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, folio);
-	dirty = folio_test_dirty(folio);
-	folio_put(folio);
-	return dirty;
 }
 
 /* Else reclaim drops what was written through the buffer. */
 static void release_marks_the_memory_dirty(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
-	struct udmabuf_create_item one = item(&memfd, 2, 4);
+	struct udmabuf_create_item one = memfd_item(&memfd, 2, 4);
 	struct dma_buf *dmabuf;
 
 	KUNIT_ASSERT_EQ(test, vfs_fallocate(memfd.file, FALLOC_FL_PUNCH_HOLE |
 					    FALLOC_FL_KEEP_SIZE, 2 * PAGE_SIZE,
 					    4 * PAGE_SIZE), 0);
-	dmabuf = create(test, &one, 1);
-	KUNIT_EXPECT_FALSE(test, is_dirty(test, &memfd, 2));
-	KUNIT_EXPECT_FALSE(test, is_dirty(test, &memfd, 5));
-	put(dmabuf);
-	KUNIT_EXPECT_TRUE(test, is_dirty(test, &memfd, 2));
-	KUNIT_EXPECT_TRUE(test, is_dirty(test, &memfd, 5));
+	dmabuf = make_udmabuf(test, &one, 1);
+	KUNIT_EXPECT_FALSE(test, memfd_is_dirty(test, &memfd, 2));
+	KUNIT_EXPECT_FALSE(test, memfd_is_dirty(test, &memfd, 5));
+	put_udmabuf(dmabuf);
+	KUNIT_EXPECT_TRUE(test, memfd_is_dirty(test, &memfd, 2));
+	KUNIT_EXPECT_TRUE(test, memfd_is_dirty(test, &memfd, 5));
 	close_memfd(&memfd);
 }
 
@@ -228,15 +132,15 @@ static void release_after_the_memory_left_the_memfd(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct udmabuf_create_item items[] = {
-		item(&memfd, 0, 4), item(&memfd, 2, PAGES - 2),
+		memfd_item(&memfd, 0, 4), memfd_item(&memfd, 2, PAGES - 2),
 	};
-	struct dma_buf *dmabuf = create(test, items, ARRAY_SIZE(items));
+	struct dma_buf *dmabuf = make_udmabuf(test, items, ARRAY_SIZE(items));
 
 	KUNIT_ASSERT_EQ(test, vfs_fallocate(memfd.file, FALLOC_FL_PUNCH_HOLE |
 					    FALLOC_FL_KEEP_SIZE, 2 * PAGE_SIZE,
 					    4 * PAGE_SIZE), 0);
 	close_memfd(&memfd);
-	put(dmabuf);
+	put_udmabuf(dmabuf);
 }
 
 static void failure_half_way_unpins(struct kunit *test)
@@ -244,19 +148,19 @@ static void failure_half_way_unpins(struct kunit *test)
 	struct memfd good = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct memfd bad = make_memfd(test, 0, 0);
 	struct udmabuf_create_item items[] = {
-		item(&good, 0, PAGES), item(&bad, 0, 1),
+		memfd_item(&good, 0, PAGES), memfd_item(&bad, 0, 1),
 	};
 	unsigned int fds = mock_count_fds();
 
 	KUNIT_EXPECT_EQ(test, udmabuf_create(items, 2, 0), -EINVAL);
 	KUNIT_EXPECT_EQ(test, mock_count_fds(), fds);
-	KUNIT_EXPECT_FALSE(test, is_pinned(test, &good, 0));
-	KUNIT_EXPECT_FALSE(test, is_pinned(test, &good, PAGES - 1));
+	KUNIT_EXPECT_FALSE(test, memfd_is_pinned(test, &good, 0));
+	KUNIT_EXPECT_FALSE(test, memfd_is_pinned(test, &good, PAGES - 1));
 
 	/* Nothing is pinned for a range that runs off the end. */
-	items[0] = item(&good, 1, PAGES);
+	items[0] = memfd_item(&good, 1, PAGES);
 	KUNIT_EXPECT_EQ(test, udmabuf_create(items, 1, 0), -EINVAL);
-	KUNIT_EXPECT_FALSE(test, is_pinned(test, &good, 1));
+	KUNIT_EXPECT_FALSE(test, memfd_is_pinned(test, &good, 1));
 	close_memfd(&good);
 	close_memfd(&bad);
 }
@@ -264,12 +168,12 @@ static void failure_half_way_unpins(struct kunit *test)
 static void without_a_free_fd_nothing_is_pinned(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
-	struct udmabuf_create_item one = item(&memfd, 0, PAGES);
+	struct udmabuf_create_item one = memfd_item(&memfd, 0, PAGES);
 
 	mock_forbid_fds(true);
 	KUNIT_EXPECT_EQ(test, udmabuf_create(&one, 1, 0), -EMFILE);
 	mock_forbid_fds(false);
-	KUNIT_EXPECT_FALSE(test, is_pinned(test, &memfd, 0));
+	KUNIT_EXPECT_FALSE(test, memfd_is_pinned(test, &memfd, 0));
 	close_memfd(&memfd);
 }
 
@@ -296,7 +200,7 @@ static void seals_decide(struct kunit *test)
 {
 	const struct seals_case *c = test->param_value;
 	struct memfd memfd = make_memfd(test, c->seals, 0);
-	struct udmabuf_create_item one = item(&memfd, 0, 1);
+	struct udmabuf_create_item one = memfd_item(&memfd, 0, 1);
 	long ret = udmabuf_create(&one, 1, UDMABUF_FLAGS_CLOEXEC);
 
 	if (ret >= 0) {
@@ -332,7 +236,7 @@ static void bad_range_is_einval(struct kunit *test)
 	const struct range_case *c = test->param_value;
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct udmabuf_create_item items[] = {
-		item(&memfd, 0, 1), {
+		memfd_item(&memfd, 0, 1), {
 			.memfd = memfd.fd,
 			.offset = c->offset,
 			.size = c->size,
@@ -349,7 +253,7 @@ static void total_that_wraps_is_einval(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct udmabuf_create_item items[] = {
-		item(&memfd, 0, 1), item(&memfd, 0, 1), item(&memfd, 0, 1),
+		memfd_item(&memfd, 0, 1), memfd_item(&memfd, 0, 1), memfd_item(&memfd, 0, 1),
 	};
 
 	items[0].size = 1ull << 63;
@@ -362,7 +266,7 @@ static void total_that_wraps_is_einval(struct kunit *test)
 static void bad_descriptor_is_ebadfd(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
-	struct udmabuf_create_item one = item(&memfd, 0, 1);
+	struct udmabuf_create_item one = memfd_item(&memfd, 0, 1);
 	struct udmabuf_create_item two;
 	long fd;
 
@@ -372,7 +276,7 @@ static void bad_descriptor_is_ebadfd(struct kunit *test)
 	one.memfd = -1;
 	KUNIT_EXPECT_EQ(test, udmabuf_create(&one, 1, 0), -EBADFD);
 
-	two = item(&memfd, 0, 1);
+	two = memfd_item(&memfd, 0, 1);
 	fd = udmabuf_create(&two, 1, 0);
 	KUNIT_ASSERT_GE(test, fd, 0);
 	two.memfd = fd;
@@ -386,8 +290,8 @@ static void bad_descriptor_is_ebadfd(struct kunit *test)
 static void sync_right_after_creation(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
-	struct udmabuf_create_item one = item(&memfd, 0, PAGES);
-	struct dma_buf *dmabuf = create(test, &one, 1);
+	struct udmabuf_create_item one = memfd_item(&memfd, 0, PAGES);
+	struct dma_buf *dmabuf = make_udmabuf(test, &one, 1);
 
 	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(dmabuf, DMA_TO_DEVICE),
 			-EINVAL);
@@ -395,15 +299,15 @@ static void sync_right_after_creation(struct kunit *test)
 			0);
 	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(dmabuf, DMA_TO_DEVICE),
 			0);
-	put(dmabuf);
+	put_udmabuf(dmabuf);
 	close_memfd(&memfd);
 }
 
 static void map_covers_the_buffer(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
-	struct udmabuf_create_item one = item(&memfd, 1, PAGES - 2);
-	struct dma_buf *dmabuf = create(test, &one, 1);
+	struct udmabuf_create_item one = memfd_item(&memfd, 1, PAGES - 2);
+	struct dma_buf *dmabuf = make_udmabuf(test, &one, 1);
 	struct device *dev = heap_mock_device(test);
 	struct dma_buf_attachment *attach = dma_buf_attach(dmabuf, dev);
 	struct scatterlist *sg;
@@ -419,7 +323,7 @@ static void map_covers_the_buffer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, size, dmabuf->size);
 	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_BIDIRECTIONAL);
 	dma_buf_detach(dmabuf, attach);
-	put(dmabuf);
+	put_udmabuf(dmabuf);
 	close_memfd(&memfd);
 }
 

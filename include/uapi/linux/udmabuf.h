@@ -9,8 +9,12 @@
  * Errors: EBADFD for a descriptor that is no memfd with seals; EINVAL for a
  * memfd without F_SEAL_SHRINK or with F_SEAL_WRITE or F_SEAL_FUTURE_WRITE,
  * for an offset or size that is not a multiple of the page size, for no
- * memory at all or more than the module's limits allow; ENOMEM; EMFILE;
- * EFAULT; ENOTTY for another command.
+ * memory at all or more than the module's limits allow; EACCES for memfds of
+ * which some can only be read and some only be written; ENOMEM; EMFILE; EFAULT;
+ * ENOTTY for another command.
+ *
+ * The access mode of the buffer is that of the memfds' descriptors: O_RDONLY if
+ * one of them is.
  */
 #ifndef _UAPI_LINUX_UDMABUF_H
 #define _UAPI_LINUX_UDMABUF_H
