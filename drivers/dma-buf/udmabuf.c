@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/udmabuf makes dma-bufs of memfds: checks what the user asks for, pins
- * the memory and adds it to a page-backed buffer, which does all the rest
- * (heaps/heap-pages.c).
+ * /dev/udmabuf makes dma-bufs of memfds: checks what the user asks for, has the
+ * memory pinned (udmabuf-memory.c) in a page-backed buffer, which does all the
+ * rest (heaps/heap-pages.c), and sees to it that nobody gets more rights by it.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -16,15 +16,12 @@
 #include <linux/fs.h>
 #include <linux/hugetlb.h>
 #include <linux/init.h>
-#include <linux/memfd.h>
 #include <linux/minmax.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
-#include <linux/pagemap.h>
 #include <linux/rcupdate.h>
-#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -62,15 +59,10 @@
  * The misc device does no DMA of its own; caches are taken care of for the
  * devices that have the buffer mapped.
  *
- * *Locking.* The inode lock of each memfd, shared, as said above; the device
- * has no state but the module's parameters.
+ * *Locking.* The inode lock of each memfd, shared, as said above; its file system
+ * takes the same lock exclusively to allocate huge pages, one call after the
+ * other. The device has no state but the module's parameters.
  */
-
-/* With one of these nobody may begin to write. */
-#define UDMABUF_WRITE_SEALS	(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
-
-/* How many folios are pinned by one call. */
-#define UDMABUF_BATCH	(PAGE_SIZE / sizeof(struct folio *))
 
 static int list_limit = 1024;
 module_param(list_limit, int, 0644);
@@ -83,35 +75,6 @@ MODULE_PARM_DESC(follow_memfd, "a buffer of read-only or write-sealed memfds can
 static int size_limit_mb = 64;
 module_param(size_limit_mb, int, 0644);
 MODULE_PARM_DESC(size_limit_mb, "largest size of a buffer, in MiB");
-
-/*
- * Processes and devices write behind the mm's back: mappings by frame number
- * and for devices have no dirty bit that reaches the folio. So each folio is
- * marked dirty here, when all of them are gone, and before the pin is: a clean
- * folio of a memfd is simply dropped by reclaim, and reads as zeroes next time.
- *
- * While the buffer lives a clean folio is safe, because reclaim passes over
- * folios that are pinned (shrink_folio_list()) and cannot remove one from the
- * page cache that somebody has a reference to (__remove_mapping()).
- *
- * A folio that was being swapped out when it was pinned is in the swap cache.
- * Its &folio.mapping is NULL then, so that does not tell whether the folio
- * belongs to a file; folio_mark_dirty() finds out. The lock keeps truncation
- * away meanwhile. A folio that is dirty already needs no lock: if that is being
- * written out, what is written is read after this look, and so is up to date.
- */
-static void udmabuf_free_run(void *priv, struct page *page,
-			     unsigned long nr_pages)
-{
-	struct folio *folio = page_folio(page);
-
-	if (!folio_test_dirty(folio)) {
-		folio_lock(folio);
-		folio_mark_dirty(folio);
-		folio_unlock(folio);
-	}
-	unpin_folio(folio);
-}
 
 /*
  * The seals of the memfd that a pinned folio belongs to; none if it does not any
@@ -199,103 +162,6 @@ static const struct heap_pages_ops udmabuf_pages_ops = {
 	.check_map = udmabuf_check_map,
 	.strict_end = true,
 };
-
-/*
- * Add pinned folios to the buffer. The range may start within the first and end
- * within the last. Returns how many bytes they cover, at most @size.
- */
-static ssize_t udmabuf_add_folios(struct heap_pages *buf,
-				  struct folio **folios, long nr, size_t offset,
-				  size_t size)
-{
-	size_t done = 0, len;
-	long i;
-	int ret;
-
-	for (i = 0; i < nr; i++) {
-		len = min(folio_size(folios[i]) - offset, size - done);
-		ret = heap_pages_add(buf, folio_page(folios[i],
-						     offset >> PAGE_SHIFT),
-				     len >> PAGE_SHIFT);
-		if (ret) {
-			unpin_folios(folios + i, nr - i);
-			return ret;
-		}
-		done += len;
-		offset = 0;
-	}
-	return done;
-}
-
-/*
- * Pin one range, batch by batch. Memory that the memfd does not have yet is
- * allocated, which takes long enough for somebody to want to kill us.
- */
-static int udmabuf_pin_range(struct heap_pages *buf, struct file *memfd,
-			     loff_t pos, size_t size)
-{
-	struct folio **folios __free(kfree) = kmalloc_array(UDMABUF_BATCH,
-							    sizeof(*folios),
-							    GFP_KERNEL);
-	pgoff_t offset;
-	ssize_t done;
-	long nr;
-
-	if (!folios)
-		return -ENOMEM;
-	while (size) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		nr = memfd_pin_folios(memfd, pos, pos + size - 1, folios,
-				      min(UDMABUF_BATCH, size >> PAGE_SHIFT),
-				      &offset);
-		if (nr < 0)
-			return nr;
-		done = udmabuf_add_folios(buf, folios, nr, offset, size);
-		if (done < 0)
-			return done;
-		pos += done;
-		size -= done;
-		cond_resched();
-	}
-	return 0;
-}
-
-/* Is it a memfd, and is it sealed as it has to be? */
-static int udmabuf_check_seals(struct file *memfd)
-{
-	int seals = memfd_fcntl(memfd, F_GET_SEALS, 0);
-
-	if (seals < 0)
-		return -EBADFD;
-	if (!(seals & F_SEAL_SHRINK) || seals & UDMABUF_WRITE_SEALS)
-		return -EINVAL;
-	return 0;
-}
-
-/* Add one range, and leave in @mode what its memfd's mode allows as well. */
-static int udmabuf_add_item(struct heap_pages *buf,
-			    const struct udmabuf_create_item *item,
-			    fmode_t *mode)
-{
-	struct file *memfd __free(fput) = fget(item->memfd);
-	struct inode *inode;
-	int ret;
-
-	if (!memfd)
-		return -EBADFD;
-	*mode &= memfd->f_mode;
-	inode = file_inode(memfd);
-	/* There is no guard for the inode lock. */
-	ret = inode_lock_shared_killable(inode);
-	if (ret)
-		return ret;
-	ret = udmabuf_check_seals(memfd);
-	if (!ret)
-		ret = udmabuf_pin_range(buf, memfd, item->offset, item->size);
-	inode_unlock_shared(inode);
-	return ret;
-}
 
 /* Sizes are checked before anything is done, the sum of them too. */
 static int udmabuf_check_items(const struct udmabuf_create_item *items,

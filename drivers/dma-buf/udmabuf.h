@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What udmabuf shows to its tests; it has no other users in the kernel.
+ * What the parts of udmabuf share, and what it shows to its tests; it has no other
+ * users in the kernel.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -8,8 +9,18 @@
 #define _UDMABUF_H
 
 #include <linux/types.h>
+#include <uapi/linux/fcntl.h>
 
+struct heap_pages;
+struct page;
 struct udmabuf_create_item;
+
+/* With one of these nobody may begin to write. */
+#define UDMABUF_WRITE_SEALS	(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
+
+int udmabuf_add_item(struct heap_pages *buf,
+		     const struct udmabuf_create_item *item, fmode_t *mode);
+void udmabuf_free_run(void *priv, struct page *page, unsigned long nr_pages);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 long udmabuf_create(const struct udmabuf_create_item *items,

@@ -10,7 +10,8 @@
  * memfd without F_SEAL_SHRINK or with F_SEAL_WRITE or F_SEAL_FUTURE_WRITE,
  * for an offset or size that is not a multiple of the page size, for no
  * memory at all or more than the module's limits allow; EACCES for memfds of
- * which some can only be read and some only be written; ENOMEM; EMFILE; EFAULT;
+ * which some can only be read and some only be written; EBUSY for huge pages that
+ * somebody takes away again and again; ENOMEM, of huge pages too; EMFILE; EFAULT;
  * ENOTTY for another command.
  *
  * The access mode of the buffer is that of the memfds' descriptors: O_RDONLY if

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What a udmabuf is: the memory of one or more memfds, in the order of the list,
- * shared with them both ways, kept while the buffer lives, with huge pages too, and
- * usable by two threads at once from its first use. Arguments: dmabuf_udmabuf_args.c.
+ * shared with them both ways, kept while the buffer lives and after it, and usable by
+ * two threads at once from its first use. Arguments: dmabuf_udmabuf_args.c; who may
+ * write: dmabuf_udmabuf_access.c; huge pages: dmabuf_udmabuf_huge.c.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -354,80 +355,6 @@ TEST_F_TIMEOUT(udmabuf, first_sync_of_two_threads, 120)
 		close(fd);
 	}
 	pthread_barrier_destroy(&start);
-}
-
-#define HUGE_SIZE (2u << 20)
-
-FIXTURE(huge)
-{
-	int dev;
-	int memfd;
-	char *mem;
-	char old[32];
-};
-
-FIXTURE_SETUP(huge)
-{
-	if (missing("/dev/udmabuf"))
-		SKIP(return, "no /dev/udmabuf: CONFIG_UDMABUF");
-	if (read_file("/proc/sys/vm/nr_hugepages", self->old, sizeof(self->old)) <= 0)
-		SKIP(return, "no huge pages: CONFIG_HUGETLBFS");
-	ASSERT_EQ(0, write_file("/proc/sys/vm/nr_hugepages", "8"));
-	self->dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self->dev);
-	self->memfd = memfd_create("huge", MFD_ALLOW_SEALING | MFD_HUGETLB);
-	ASSERT_LE(0, self->memfd);
-	ASSERT_EQ(0, ftruncate(self->memfd, 2 * HUGE_SIZE));
-	ASSERT_EQ(0, fcntl(self->memfd, F_ADD_SEALS, F_SEAL_SHRINK));
-	self->mem = map_shared(self->memfd, 2 * HUGE_SIZE);
-	ASSERT_NE(MAP_FAILED, self->mem);
-}
-
-FIXTURE_TEARDOWN(huge)
-{
-	munmap(self->mem, 2 * HUGE_SIZE);
-	close(self->memfd);
-	close(self->dev);
-	write_file("/proc/sys/vm/nr_hugepages", self->old);
-}
-
-TEST_F(huge, whole_pages_are_shared)
-{
-	int fd = udmabuf_create(self->dev, self->memfd, 0, 2 * HUGE_SIZE);
-	char *map;
-	size_t off;
-
-	ASSERT_LE(0, fd);
-	map = map_shared(fd, 2 * HUGE_SIZE);
-	ASSERT_NE(MAP_FAILED, map);
-	for (off = 0; off < 2 * HUGE_SIZE; off += 65536) {
-		memcpy(self->mem + off, &off, sizeof(off));
-		EXPECT_EQ(0, memcmp(map + off, &off, sizeof(off)));
-	}
-	EXPECT_EQ(0, db_sync(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
-	EXPECT_EQ(0, db_sync(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
-	munmap(map, 2 * HUGE_SIZE);
-	close(fd);
-}
-
-/* Small pages out of huge ones, over the border between two. */
-TEST_F(huge, parts_of_pages_are_shared)
-{
-	size_t page = page_size(), off = HUGE_SIZE - 3 * page, i;
-	int fd = udmabuf_create(self->dev, self->memfd, off, 6 * page);
-	char *map;
-
-	ASSERT_LE(0, fd);
-	for (i = 0; i < 6; i++)
-		self->mem[off + i * page] = 'a' + i;
-	map = map_shared(fd, 6 * page);
-	ASSERT_NE(MAP_FAILED, map);
-	for (i = 0; i < 6; i++)
-		EXPECT_EQ('a' + i, map[i * page]);
-	map[5 * page] = 'z';
-	EXPECT_EQ('z', self->mem[off + 5 * page]);
-	munmap(map, 6 * page);
-	close(fd);
 }
 
 TEST_HARNESS_MAIN
