@@ -56,6 +56,12 @@
  * user, and thus nothing for two of them to race for. All of it counts as
  * written to when the buffer goes.
  *
+ * *Limits.* Those of a buffer's size and ranges bound the work and the memory that
+ * one call may take. They are no quota: whoever may open the device can make as
+ * many buffers as he has descriptors, as with 6.12, and RLIMIT_MEMLOCK does not
+ * count, because its usual value would refuse what 6.12 accepts. The memory
+ * itself is charged to the cgroup of whoever has it allocated.
+ *
  * The misc device does no DMA of its own; caches are taken care of for the
  * devices that have the buffer mapped.
  *
@@ -64,17 +70,24 @@
  * other. The device has no state but the module's parameters.
  */
 
-static int list_limit = 1024;
+/* What 6.12 allows is allowed on any machine, by default. */
+#define UDMABUF_MIN_RANGES	1024
+#define UDMABUF_MIN_SIZE_MB	64
+
+/* By page, this is enough for a screen of 8K with 64 bits a pixel. */
+#define UDMABUF_MAX_RANGES	65536
+
+static int list_limit = -1;
 module_param(list_limit, int, 0644);
-MODULE_PARM_DESC(list_limit, "most ranges that one buffer may have");
+MODULE_PARM_DESC(list_limit, "most ranges that one buffer may have; by default one for each page of size_limit_mb, from 1024 to 65536");
 
 static bool follow_memfd = true;
 module_param(follow_memfd, bool, 0644);
 MODULE_PARM_DESC(follow_memfd, "a buffer of read-only or write-sealed memfds cannot be written to");
 
-static int size_limit_mb = 64;
+static int size_limit_mb = -1;
 module_param(size_limit_mb, int, 0644);
-MODULE_PARM_DESC(size_limit_mb, "largest size of a buffer, in MiB");
+MODULE_PARM_DESC(size_limit_mb, "largest size of a buffer, in MiB; by default a quarter of the memory, at least 64");
 
 /*
  * The seals of the memfd that a pinned folio belongs to; none if it does not any
@@ -304,4 +317,27 @@ static struct miscdevice udmabuf_misc = {
 	.fops = &udmabuf_fops,
 };
 
-builtin_misc_device(udmabuf_misc);
+/* The default of size_limit_mb for a machine with @bytes of memory. */
+VISIBLE_IF_KUNIT int udmabuf_default_size_mb(u64 bytes)
+{
+	return clamp_t(u64, bytes >> 22, UDMABUF_MIN_SIZE_MB, INT_MAX);
+}
+
+/* The default of list_limit; no range is smaller than a page. */
+VISIBLE_IF_KUNIT int udmabuf_default_ranges(int size_mb)
+{
+	return clamp_t(u64, (u64)max(size_mb, 0) << (20 - PAGE_SHIFT),
+		       UDMABUF_MIN_RANGES, UDMABUF_MAX_RANGES);
+}
+
+/* The parameters tell what holds, also to those who read them in sysfs. */
+static int __init udmabuf_init(void)
+{
+	if (size_limit_mb < 0)
+		size_limit_mb = udmabuf_default_size_mb((u64)totalram_pages() <<
+							PAGE_SHIFT);
+	if (list_limit < 0)
+		list_limit = udmabuf_default_ranges(size_limit_mb);
+	return misc_register(&udmabuf_misc);
+}
+device_initcall(udmabuf_init);

@@ -25,6 +25,8 @@ void udmabuf_free_run(void *priv, struct page *page, unsigned long nr_pages);
 #if IS_ENABLED(CONFIG_KUNIT)
 long udmabuf_create(const struct udmabuf_create_item *items,
 		    unsigned int count, u32 flags);
+int udmabuf_default_size_mb(u64 bytes);
+int udmabuf_default_ranges(int size_mb);
 #endif
 
 #endif /* _UDMABUF_H */

@@ -327,6 +327,41 @@ static void map_covers_the_buffer(struct kunit *test)
 	close_memfd(&memfd);
 }
 
+struct limits_case {
+	const char *name;
+	u64 bytes;
+	int size_mb;
+	u64 range_bytes;
+};
+
+static const struct limits_case limits_cases[] = {
+	{ "no memory", 0, 64, SZ_64M },
+	{ "256 MiB", SZ_256M, 64, SZ_64M },
+	{ "512 MiB", SZ_512M, 128, SZ_128M },
+	{ "2 GiB", SZ_2G, 512, SZ_512M },
+	{ "64 GiB", 64ull * SZ_1G, 16384, 16ull * SZ_1G },
+	{ "all", U64_MAX, INT_MAX, 1ull << 51 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(limits, limits_cases, name);
+
+static void limits_follow_the_memory(struct kunit *test)
+{
+	const struct limits_case *c = test->param_value;
+	int ranges = udmabuf_default_ranges(c->size_mb);
+
+	KUNIT_EXPECT_EQ(test, udmabuf_default_size_mb(c->bytes), c->size_mb);
+	KUNIT_EXPECT_EQ(test, ranges, clamp(c->range_bytes >> PAGE_SHIFT,
+					    1024ull, 65536ull));
+}
+
+/* What is set explicitly may be anything, and is not in the way. */
+static void ranges_have_a_least_number(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, udmabuf_default_ranges(0), 1024);
+	KUNIT_EXPECT_EQ(test, udmabuf_default_ranges(-7), 1024);
+}
+
 static struct kunit_case udmabuf_cases[] = {
 	KUNIT_CASE(create_shows_the_range),
 	KUNIT_CASE(list_is_in_its_order),
@@ -342,6 +377,8 @@ static struct kunit_case udmabuf_cases[] = {
 	KUNIT_CASE(bad_descriptor_is_ebadfd),
 	KUNIT_CASE(sync_right_after_creation),
 	KUNIT_CASE(map_covers_the_buffer),
+	KUNIT_CASE_PARAM(limits_follow_the_memory, limits_gen_params),
+	KUNIT_CASE(ranges_have_a_least_number),
 	{}
 };
 

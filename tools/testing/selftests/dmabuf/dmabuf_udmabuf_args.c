@@ -288,14 +288,69 @@ static int set_param(const char *path, long value, long *old)
 	return write_file(path, text);
 }
 
-TEST_F(args, limits_have_their_defaults)
+static long get_param(const char *path)
 {
 	char text[32];
 
-	ASSERT_LT(0, read_file(PARAM "list_limit", text, sizeof(text)));
-	EXPECT_STREQ("1024\n", text);
-	ASSERT_LT(0, read_file(PARAM "size_limit_mb", text, sizeof(text)));
-	EXPECT_STREQ("64\n", text);
+	return read_file(path, text, sizeof(text)) > 0 ? strtol(text, NULL, 10) : -1;
+}
+
+/* The kernel counts its memory once, at boot, when some of it is not free yet. */
+TEST_F(args, limits_follow_the_memory)
+{
+	long mb = sysconf(_SC_PHYS_PAGES) / ((1 << 20) / self->page) / 4;
+	long size = get_param(PARAM "size_limit_mb"), ranges = get_param(PARAM "list_limit");
+	long pages = size * ((1 << 20) / self->page);
+
+	EXPECT_LE(64, size);
+	EXPECT_GE(mb < 64 ? 64 : mb, size);
+	EXPECT_LE(mb - 16, size);
+	EXPECT_EQ(pages < 1024 ? 1024 : pages > 65536 ? 65536 : pages, ranges);
+}
+
+/* A frame of 8K in P010, as a decoder makes it, is 94 MiB. */
+TEST_F(args, frame_of_8k_is_accepted)
+{
+	size_t size = 7680ul * 4320 * 3;
+	int big, fd;
+
+	if (get_param(PARAM "size_limit_mb") < 96)
+		SKIP(return, "less than 384 MiB of memory");
+	size = (size + self->page - 1) & ~(self->page - 1);
+	big = sealed_memfd(size);
+	ASSERT_LE(0, big);
+	fd = udmabuf_create(self->dev, big, 0, size);
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(size, lseek(fd, 0, SEEK_END));
+	close(fd);
+	close(big);
+}
+
+/* The screen of a guest is as scattered as its memory. */
+TEST_F(args, scattered_screen_of_4k_is_accepted)
+{
+	size_t size = 3840ul * 2160 * 4, n = size / self->page, i;
+	struct udmabuf_create_list *list;
+	int big, fd;
+
+	if (get_param(PARAM "list_limit") < n)
+		SKIP(return, "less than 128 MiB of memory");
+	list = calloc(1, sizeof(*list) + n * sizeof(list->list[0]));
+	ASSERT_NE(NULL, list);
+	big = sealed_memfd(2 * size);
+	ASSERT_LE(0, big);
+	list->flags = UDMABUF_FLAGS_CLOEXEC;
+	list->count = n;
+	for (i = 0; i < n; i++)
+		list->list[i] = (struct udmabuf_create_item){
+			.memfd = big, .offset = 2 * i * self->page, .size = self->page,
+		};
+	fd = do_ioctl(self->dev, UDMABUF_CREATE_LIST, list);
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(n * self->page, lseek(fd, 0, SEEK_END));
+	close(fd);
+	close(big);
+	free(list);
 }
 
 TEST_F(args, size_limit_is_enforced)
