@@ -327,6 +327,28 @@ static void map_covers_the_buffer(struct kunit *test)
 	close_memfd(&memfd);
 }
 
+/* Unknown flags and the padding have no effect, as in 6.12. */
+static void unknown_bits_are_ignored(struct kunit *test)
+{
+	static const unsigned int marks[] = { 7, 8 };
+	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct udmabuf_create_item one = memfd_item(&memfd, 7, 2);
+	struct dma_buf *dmabuf;
+	long fd;
+
+	one.__pad = ~0u;
+	fd = udmabuf_create(&one, 1, ~UDMABUF_FLAGS_CLOEXEC);
+	KUNIT_ASSERT_GE(test, fd, 0);
+	KUNIT_EXPECT_FALSE(test, get_close_on_exec(fd));
+	dmabuf = dma_buf_get(fd);
+	KUNIT_ASSERT_EQ(test, close_fd(fd), 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+	expect_marks(test, dmabuf, marks, ARRAY_SIZE(marks));
+	KUNIT_EXPECT_EQ(test, dmabuf->file->f_flags & ~O_LARGEFILE, O_RDWR);
+	put_udmabuf(dmabuf);
+	close_memfd(&memfd);
+}
+
 struct limits_case {
 	const char *name;
 	u64 bytes;
@@ -377,6 +399,7 @@ static struct kunit_case udmabuf_cases[] = {
 	KUNIT_CASE(bad_descriptor_is_ebadfd),
 	KUNIT_CASE(sync_right_after_creation),
 	KUNIT_CASE(map_covers_the_buffer),
+	KUNIT_CASE(unknown_bits_are_ignored),
 	KUNIT_CASE_PARAM(limits_follow_the_memory, limits_gen_params),
 	KUNIT_CASE(ranges_have_a_least_number),
 	{}

@@ -23,13 +23,16 @@
 #include <linux/types.h>
 #include <linux/ioctl.h>
 
-/* Make the new descriptor close-on-exec. */
+/*
+ * Make the new descriptor close-on-exec. The other bits of flags are ignored,
+ * whatever they are; pass zeroes, as they may get a meaning.
+ */
 #define UDMABUF_FLAGS_CLOEXEC	0x01
 
 /**
  * struct udmabuf_create - argument of UDMABUF_CREATE
  * @memfd: where the memory comes from
- * @flags: UDMABUF_FLAGS_CLOEXEC or zero
+ * @flags: UDMABUF_FLAGS_CLOEXEC or zero; other bits are ignored
  * @offset: first byte in the memfd, a multiple of the page size
  * @size: bytes, a multiple of the page size
  */
@@ -43,7 +46,7 @@ struct udmabuf_create {
 /**
  * struct udmabuf_create_item - one range of UDMABUF_CREATE_LIST
  * @memfd: where the memory comes from
- * @__pad: not looked at
+ * @__pad: ignored; pass zero
  * @offset: first byte in the memfd, a multiple of the page size
  * @size: bytes, a multiple of the page size
  */
@@ -56,7 +59,7 @@ struct udmabuf_create_item {
 
 /**
  * struct udmabuf_create_list - argument of UDMABUF_CREATE_LIST
- * @flags: UDMABUF_FLAGS_CLOEXEC or zero
+ * @flags: UDMABUF_FLAGS_CLOEXEC or zero; other bits are ignored
  * @count: how many ranges
  * @list: the ranges, in the order in which the buffer shows them
  */

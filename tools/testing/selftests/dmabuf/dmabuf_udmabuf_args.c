@@ -278,6 +278,30 @@ TEST_F(args, flags_decide_close_on_exec_and_no_more)
 	close(fd);
 }
 
+TEST_F(args, unknown_flags_and_padding_of_a_list_are_ignored)
+{
+	struct {
+		struct udmabuf_create_list head;
+		struct udmabuf_create_item item;
+	} arg = {
+		.head = { .count = 1 },
+		.item = { .memfd = self->memfd, .size = self->page },
+	};
+	int bit, fd;
+
+	for (bit = 0; bit < 32; bit++) {
+		arg.head.flags = 1u << bit;
+		arg.item.__pad = 1u << bit;
+		fd = do_ioctl(self->dev, UDMABUF_CREATE_LIST, &arg);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(arg.head.flags == UDMABUF_FLAGS_CLOEXEC ? FD_CLOEXEC : 0,
+			  fcntl(fd, F_GETFD));
+		EXPECT_EQ(O_RDWR, fcntl(fd, F_GETFL));
+		EXPECT_EQ(self->page, lseek(fd, 0, SEEK_END));
+		close(fd);
+	}
+}
+
 static int set_param(const char *path, long value, long *old)
 {
 	char text[32];
