@@ -22,13 +22,14 @@
  * DOC: mappings for the CPU
  *
  * mmap() enters all pages at once, one call per contiguous part: to take a
- * fault for every page costs thirty times as much. Where address and memory are
- * aligned to a PMD and huge pages are on, the part is left out, and the first
- * touch enters a single PMD for it. The file's get_unmapped_area() sees to the
+ * fault for every page costs thirty times as much, and programs that must not
+ * be interrupted count on there being none; MAP_POPULATE and mlock() pass over
+ * such mappings. Where address and memory are aligned to a PMD and huge pages
+ * are on, a single PMD is entered. The file's get_unmapped_area() sees to the
  * address, the heap to the memory.
  *
  * A PMD that has to be taken apart, because a process changes or moves a part
- * of it, is just dropped by the mm, so the fault handler knows single pages too.
+ * of it, is just dropped by the mm. Faults enter it again, by pages or as a whole.
  *
  * Pages are mapped by frame number: nobody can take references to them, and
  * they go when the mapping's file goes. Such a mapping has to be shared; there
@@ -82,6 +83,39 @@ static vm_fault_t heap_pages_huge_fault(struct vm_fault *vmf,
 	return vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(ext.pfn, PFN_DEV), write);
 }
 
+/* The page table that has the entry for a PMD, made if need be. */
+static pmd_t *heap_pages_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	p4d_t *p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
+	pud_t *pud = p4d ? pud_alloc(mm, p4d, addr) : NULL;
+
+	return pud ? pmd_alloc(mm, pud, addr) : NULL;
+}
+
+/*
+ * Enter aligned memory by PMDs, as the first touch would. The mapping is new:
+ * nobody faults in it yet, and the lock that keeps page tables is ours.
+ */
+static int heap_pages_insert_pmds(struct vm_area_struct *vma,
+				  unsigned long addr, unsigned long end,
+				  unsigned long pfn)
+{
+	for (; addr < end; addr += PMD_SIZE, pfn += PMD_SIZE >> PAGE_SHIFT) {
+		struct vm_fault vmf = {
+			.vma = vma,
+			.address = addr,
+			.pmd = heap_pages_pmd(vma->vm_mm, addr),
+		};
+
+		if (!vmf.pmd)
+			return -ENOMEM;
+		if (vmf_insert_pfn_pmd(&vmf, __pfn_to_pfn_t(pfn, PFN_DEV),
+				       false) != VM_FAULT_NOPAGE)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static bool heap_vma_takes_huge(struct vm_area_struct *vma)
 {
 	return thp_vma_allowable_order(vma, vma->vm_flags,
@@ -89,6 +123,13 @@ static bool heap_vma_takes_huge(struct vm_area_struct *vma)
 				       PMD_ORDER);
 }
 #else
+static int heap_pages_insert_pmds(struct vm_area_struct *vma,
+				  unsigned long addr, unsigned long end,
+				  unsigned long pfn)
+{
+	return -EINVAL;
+}
+
 static bool heap_vma_takes_huge(struct vm_area_struct *vma)
 {
 	return false;
@@ -103,8 +144,8 @@ static const struct vm_operations_struct heap_pages_vm_ops = {
 };
 
 /*
- * Enter one contiguous part. What is left to huge faults has to satisfy the
- * same conditions as there.
+ * Enter one contiguous part: pages up to the first PMD, PMDs, and pages again.
+ * The conditions for a PMD are those of a huge fault.
  */
 static int heap_pages_mmap_extent(struct vm_area_struct *vma,
 				  unsigned long addr, unsigned long pfn,
@@ -125,8 +166,10 @@ static int heap_pages_mmap_extent(struct vm_area_struct *vma,
 		if (ret)
 			return ret;
 	}
-	if (to == end)
-		return 0;
+	ret = heap_pages_insert_pmds(vma, from, to,
+				     pfn + ((from - addr) >> PAGE_SHIFT));
+	if (ret || to == end)
+		return ret;
 	return remap_pfn_range_notrack(vma, to, pfn + ((to - addr) >> PAGE_SHIFT),
 				       end - to, vma->vm_page_prot);
 }
@@ -167,8 +210,16 @@ int heap_pages_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	heap_extent_start(&ext, buf, pgoff, pgoff + vma_pages(vma), ULONG_MAX);
 	while (heap_extent_next(&ext)) {
 		ret = heap_pages_mmap_extent(vma, addr, ext.pfn, ext.nr, huge);
-		if (ret)
+		if (ret) {
+			/*
+			 * The mm takes the file away before it unmaps what is
+			 * left, and then takes a PMD for one of a folio whose
+			 * mappings are counted.
+			 */
+			zap_vma_ptes(vma, vma->vm_start,
+				     vma->vm_end - vma->vm_start);
 			return ret;
+		}
 		addr += ext.nr << PAGE_SHIFT;
 		cond_resched();
 	}

@@ -273,6 +273,7 @@ static void __user *map_huge(struct kunit *test, struct heap_mock *mock,
 	return user;
 }
 
+/* At once: whoever must not fault touches all of it later. */
 static void mmap_enters_aligned_memory_by_pmd(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, PMD_ORDER, PMD_ORDER, 2);
@@ -280,10 +281,11 @@ static void mmap_enters_aligned_memory_by_pmd(struct kunit *test)
 
 	heap_mock_export(mock);
 	user = map_huge(test, mock, 0);
-	check_mapping(test, user, 0, mock->added);
 	KUNIT_EXPECT_TRUE(test, is_huge((unsigned long)user));
 	KUNIT_EXPECT_TRUE(test, is_huge((unsigned long)user + PMD_SIZE));
 	KUNIT_EXPECT_FALSE(test, is_huge((unsigned long)user + 2 * PMD_SIZE));
+	check_mapping(test, user, 0, mock->added);
+	KUNIT_EXPECT_TRUE(test, is_huge((unsigned long)user));
 	KUNIT_EXPECT_EQ(test, put_user(1, (u64 __user *)(user + PMD_SIZE)), 0);
 	KUNIT_EXPECT_EQ(test, read_word(test, user + PMD_SIZE), 1);
 	unmap(test, user, mock->added);
@@ -341,11 +343,33 @@ static void mmap_enters_misaligned_memory_by_pages(struct kunit *test)
 	heap_mock_export(mock);
 	/* Only the second PMD of memory is aligned there. */
 	user = map_huge(test, mock, PMD_SIZE - PAGE_SIZE);
-	check_mapping(test, user, 0, mock->added);
 	KUNIT_EXPECT_FALSE(test, is_huge((unsigned long)user));
 	KUNIT_EXPECT_FALSE(test, is_huge((unsigned long)user + PAGE_SIZE));
 	KUNIT_EXPECT_TRUE(test, is_huge((unsigned long)user + PAGE_SIZE +
 					PMD_SIZE));
+	check_mapping(test, user, 0, mock->added);
+	unmap(test, user, mock->added);
+	heap_mock_put(mock);
+}
+
+/* A PMD that is gone comes back as one. */
+static void dropped_pmd_is_entered_by_a_fault(struct kunit *test)
+{
+	struct heap_mock *mock = HEAP_MOCK(test, PMD_ORDER);
+	struct vm_area_struct *vma;
+	void __user *user;
+
+	heap_mock_export(mock);
+	user = map_huge(test, mock, 0);
+	scoped_guard(rwsem_read, &current->mm->mmap_lock) {
+		vma = vma_lookup(current->mm, (unsigned long)user);
+		KUNIT_EXPECT_NOT_NULL(test, vma);
+		if (vma)
+			zap_vma_ptes(vma, vma->vm_start, PMD_SIZE);
+	}
+	KUNIT_EXPECT_FALSE(test, is_huge((unsigned long)user));
+	check_mapping(test, user, 0, mock->added);
+	KUNIT_EXPECT_TRUE(test, is_huge((unsigned long)user));
 	unmap(test, user, mock->added);
 	heap_mock_put(mock);
 }
@@ -387,6 +411,7 @@ static struct kunit_case heap_pages_cpu_cases[] = {
 	KUNIT_CASE(write_to_a_protected_pmd),
 	KUNIT_CASE(hole_in_a_pmd_leaves_the_rest),
 	KUNIT_CASE(mmap_enters_misaligned_memory_by_pages),
+	KUNIT_CASE(dropped_pmd_is_entered_by_a_fault),
 #endif
 	KUNIT_CASE(end_cpu_access_without_begin),
 	{}

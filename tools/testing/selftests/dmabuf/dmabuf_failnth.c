@@ -19,7 +19,7 @@ struct ctx {
 	int fd; /* a buffer */
 	int memfd;
 	int tl[2], fence[2], merged; /* pending fences */
-	int fresh, fresh_tl; /* a fence of a timeline of its own */
+	int fresh, fresh_tl; /* a fence of a timeline of its own; or a large buffer */
 	struct dumb dumb;
 	__u32 handle;
 	char text[1 << 14];
@@ -238,6 +238,27 @@ static int call_map(struct ctx *c)
 FIXTURE_VARIANT_ADD(nth, mmap)
 {
 	.call = call_map,
+};
+
+/* The last page needs a page table after the huge entries are in. */
+#define LARGE ((4u << 20) + 4096)
+
+static int prepare_large(struct ctx *c)
+{
+	c->fresh = heap_alloc_from(c->system, LARGE, O_RDWR | O_CLOEXEC);
+	return c->fresh < 0 ? c->fresh : 0;
+}
+
+static int call_map_large(struct ctx *c)
+{
+	void *map = mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_SHARED, c->fresh, 0);
+
+	return map == MAP_FAILED ? -errno : munmap(map, LARGE);
+}
+
+FIXTURE_VARIANT_ADD(nth, mmap_large)
+{
+	.prepare = prepare_large, .call = call_map_large,
 };
 
 static int call_gem_export(struct ctx *c)

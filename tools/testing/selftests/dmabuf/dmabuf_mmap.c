@@ -2,7 +2,7 @@
 /*
  * Mapping a dma-buf into a process: whole, in parts, at an offset, past the end,
  * after fork and after the descriptor is closed, for every kind of buffer that
- * user space can make here (system heap, CMA heap, udmabuf).
+ * user space can make here (system heap, CMA heap, udmabuf). Faults: dmabuf_faults.c.
  *
  * Copyright (C) the dma-buf project authors
  */

@@ -204,7 +204,7 @@ TEST_F(access, huge_pages_follow_their_seal)
 	size_t size = 2 << 20;
 	char old[32];
 	int memfd, fd;
-	void *map;
+	char *map;
 
 	if (read_file("/proc/sys/vm/nr_hugepages", old, sizeof(old)) <= 0)
 		SKIP(return, "no huge pages: CONFIG_HUGETLBFS");
@@ -215,7 +215,7 @@ TEST_F(access, huge_pages_follow_their_seal)
 	ASSERT_EQ(0, fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK));
 	map = mmap(NULL, size, RW, MAP_SHARED, memfd, 0);
 	ASSERT_NE(MAP_FAILED, map);
-	memset(map, 1, 1);
+	map[0] = 1;
 	munmap(map, size);
 	fd = udmabuf_create(self->dev, memfd, 0, size);
 	EXPECT_LE(0, fd);
