@@ -191,9 +191,10 @@ __poll_t dma_buf_poll(struct file *file, poll_table *table)
 	struct dma_buf *dmabuf = file->private_data;
 	__poll_t events = poll_requested_events(table) & (EPOLLIN | EPOLLOUT);
 
-	if (!events)
-		return 0;
-
+	/*
+	 * Whatever is asked for now: epoll joins the queue once, and another
+	 * EPOLL_CTL_MOD may ask for more later.
+	 */
 	poll_wait(file, &dmabuf->poll, table);
 	if ((events & EPOLLIN) && is_pending(&dmabuf->poll_in))
 		events &= ~EPOLLIN;

@@ -9,10 +9,8 @@
 #include <kunit/test.h>
 #include <linux/atomic.h>
 #include <linux/cleanup.h>
-#include <linux/completion.h>
 #include <linux/fs.h>
 #include <linux/irq_work.h>
-#include <linux/kthread.h>
 #include <linux/poll.h>
 #include <linux/rcupdate.h>
 
@@ -23,7 +21,6 @@
 #define IN ((__force u32)EPOLLIN)
 #define OUT ((__force u32)EPOLLOUT)
 #define BOTH (IN | OUT)
-#define RACES 100
 #define POLL_FENCES 200
 
 struct ctx {
@@ -145,6 +142,49 @@ static void poll_other_events(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, references(ctx), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fence)->enabled), 0);
 	signal_and_put(test, fence);
+	finish(test);
+}
+
+struct modify_param {
+	const char *desc;
+	u32 first;
+	u32 second;
+};
+
+static const struct modify_param modify_params[] = {
+	{ "nothing to in", 0, IN },
+	{ "nothing to out", 0, OUT },
+	{ "other events to both", (__force u32)(EPOLLPRI | EPOLLRDHUP), BOTH },
+	{ "in to out", IN, OUT },
+	{ "out to in", OUT, IN },
+	{ "in to both", IN, BOTH },
+	{ "both to out", BOTH, OUT },
+	{ "in to nothing", IN, 0 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(modify, modify_params, desc);
+
+/* A poller goes onto the queue when it comes, whatever it asks for by then. */
+static void poll_modified(struct kunit *test)
+{
+	const struct modify_param *param = test->param_value;
+	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
+	struct ctx *ctx = test->priv;
+	struct dma_buf *dmabuf = ctx->exp->dmabuf;
+
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, param->first), 0);
+	KUNIT_EXPECT_PTR_EQ(test, ctx->poller.head, &dmabuf->poll);
+	KUNIT_EXPECT_EQ(test, mock_poller_modify(&ctx->poller, dmabuf->file,
+						 param->second), 0);
+	/* Both directions that were ever asked for are waited for. */
+	KUNIT_EXPECT_EQ(test, references(ctx), 1 +
+			hweight32((param->first | param->second) & BOTH));
+	signal_and_put(test, fence);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken),
+			hweight32((param->first | param->second) & BOTH));
+	KUNIT_EXPECT_EQ(test, mock_poller_modify(&ctx->poller, dmabuf->file,
+						 param->second),
+			param->second & BOTH);
 	finish(test);
 }
 
@@ -396,64 +436,11 @@ static void poll_does_not_lock(struct kunit *test)
 	finish(test);
 }
 
-/* The signaller's half of poll_races_signal(). */
-struct race {
-	struct dma_fence *fence;
-	struct completion go;
-	struct completion done;
-};
-
-static int race_signal(void *data)
-{
-	struct race *race = data;
-
-	for (int i = 0; i < RACES; i++) {
-		wait_for_completion(&race->go);
-		dma_fence_signal(race->fence);
-		complete(&race->done);
-	}
-	return 0;
-}
-
-/*
- * The window: between the look at the fences and the wait on the one hand,
- * signalling on the other. Whoever is not told at once has to be woken.
- */
-static void poll_races_signal(struct kunit *test)
-{
-	struct ctx *ctx = test->priv;
-	struct dma_buf *dmabuf = ctx->exp->dmabuf;
-	struct task_struct *task;
-	struct race race;
-	int lost = 0;
-
-	init_completion(&race.go);
-	init_completion(&race.done);
-	task = kthread_run(race_signal, &race, "mock-signaller");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-
-	for (int i = 0; i < RACES; i++) {
-		u32 ready;
-
-		race.fence = add(test, DMA_RESV_USAGE_WRITE);
-		mock_poller_begin(&ctx->poller);
-		complete(&race.go);
-		ready = ask(ctx->exp, &ctx->poller, IN);
-		wait_for_completion(&race.done);
-		irq_work_sync(&dmabuf->poll_in.work);
-		lost += !ready && !atomic_read(&ctx->poller.woken);
-		mock_poller_end(&ctx->poller);
-		dma_fence_put(race.fence);
-	}
-	KUNIT_EXPECT_EQ(test, lost, 0);
-	KUNIT_EXPECT_EQ(test, references(ctx), 1);
-	finish(test);
-}
-
 static struct kunit_case dma_buf_poll_cases[] = {
 	KUNIT_CASE_PARAM(poll_usage, usage_gen_params),
 	KUNIT_CASE(poll_idle),
 	KUNIT_CASE(poll_other_events),
+	KUNIT_CASE_PARAM(poll_modified, modify_gen_params),
 	KUNIT_CASE(poll_asks_for_one),
 	KUNIT_CASE(poll_finds_what_came_in_behind),
 	KUNIT_CASE(poll_looks_at_each_a_few_times),
@@ -467,7 +454,6 @@ static struct kunit_case dma_buf_poll_cases[] = {
 	KUNIT_CASE_PARAM(poll_signaled_when_asked, fence_gen_params),
 	KUNIT_CASE(poll_fence_error),
 	KUNIT_CASE(poll_does_not_lock),
-	KUNIT_CASE_SLOW(poll_races_signal),
 	{}
 };
 

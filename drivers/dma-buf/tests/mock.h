@@ -332,6 +332,9 @@ void mock_poller_begin(struct mock_poller *poller);
 void mock_poller_end(struct mock_poller *poller);
 /* Returns those of @events that are true. */
 u32 mock_poller_ask(struct mock_poller *poller, struct file *file, u32 events);
+/* Likewise, but stays off the queue unless it is on it, as EPOLL_CTL_MOD does. */
+u32 mock_poller_modify(struct mock_poller *poller, struct file *file,
+		       u32 events);
 
 /* A file of debugfs, to be closed by __fput_sync(). */
 struct file *mock_debugfs_open(struct kunit *test, const char *path,

@@ -269,6 +269,14 @@ u32 mock_poller_ask(struct mock_poller *poller, struct file *file, u32 events)
 	return (__force u32)vfs_poll(file, &poller->table);
 }
 
+u32 mock_poller_modify(struct mock_poller *poller, struct file *file,
+		       u32 events)
+{
+	poll_table table = { ._key = (__force __poll_t)events };
+
+	return (__force u32)vfs_poll(file, &table);
+}
+
 static void nothing(struct irq_work *work)
 {
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * poll() on a buffer: readable when its writers are done, writable when everybody
- * is; one poller and many, poll and epoll, closing while a poller is armed. Each
- * waiter reports, when it wakes, the status of the fence it was promised.
+ * is; one poller and many, closing while a poller is armed. Each waiter reports,
+ * when it wakes, the status of the fence it was promised.
  *
  * Copyright (C) the dma-buf project authors
  */
-#include <sys/epoll.h>
 #include <sys/wait.h>
 
 #include "dmabuf_util.h"
@@ -355,101 +354,6 @@ TEST_F(poll, several_buffers_in_one_call)
 	EXPECT_EQ(0, pfd[0].revents);
 	EXPECT_EQ(POLLIN, pfd[1].revents);
 	close(other);
-}
-
-static int epoll_add(int ep, int fd, unsigned int events)
-{
-	struct epoll_event ev = { .events = events, .data.fd = fd };
-
-	return sys_ret(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev));
-}
-
-static int epoll_get(int ep, int ms)
-{
-	struct epoll_event ev = { 0 };
-	int ret = sys_ret(epoll_wait(ep, &ev, 1, ms));
-
-	return ret <= 0 ? ret : (int)ev.events;
-}
-
-FIXTURE(epoll)
-{
-	int fd;
-	int timeline[2];
-	int fence[2];
-	int ep;
-};
-
-FIXTURE_VARIANT(epoll)
-{
-	unsigned int flags;
-};
-
-FIXTURE_VARIANT_ADD(epoll, level)
-{
-	.flags = 0,
-};
-
-FIXTURE_VARIANT_ADD(epoll, edge)
-{
-	.flags = EPOLLET,
-};
-
-FIXTURE_SETUP(epoll)
-{
-	if (missing(SYSTEM_HEAP))
-		SKIP(return, NEEDS_HEAP);
-	if (missing(SW_SYNC_PATH))
-		SKIP(return, NEEDS_SW_SYNC);
-
-	self->fd = heap_alloc(page_size());
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, open_fences(self->timeline, self->fence));
-	self->ep = epoll_create1(EPOLL_CLOEXEC);
-	ASSERT_LE(0, self->ep);
-}
-
-FIXTURE_TEARDOWN(epoll)
-{
-	close_fences(self->timeline, self->fence);
-	close(self->ep);
-	close(self->fd);
-}
-
-TEST_F(epoll, wakes_on_the_fence)
-{
-	ASSERT_EQ(0, db_import(self->fd, DMA_BUF_SYNC_WRITE, self->fence[0]));
-	ASSERT_EQ(0, epoll_add(self->ep, self->fd, EPOLLIN | variant->flags));
-	EXPECT_EQ(0, epoll_get(self->ep, 0));
-	ASSERT_EQ(0, sw_inc(self->timeline[0], 1));
-	EXPECT_EQ(EPOLLIN, epoll_get(self->ep, WAIT_MS));
-	/* Edge may repeat itself, level must. */
-	if (!variant->flags)
-		EXPECT_EQ(EPOLLIN, epoll_get(self->ep, 0));
-}
-
-TEST_F(epoll, sees_a_fence_added_after_it_was_ready)
-{
-	ASSERT_EQ(0, epoll_add(self->ep, self->fd, EPOLLOUT | variant->flags));
-	EXPECT_EQ(EPOLLOUT, epoll_get(self->ep, 0));
-	ASSERT_EQ(0, db_import(self->fd, DMA_BUF_SYNC_READ, self->fence[0]));
-	EXPECT_EQ(0, epoll_get(self->ep, 0));
-}
-
-TEST_F(epoll, buffer_closed_while_watched)
-{
-	unsigned long ino = db_ino(self->fd);
-
-	if (missing(BUFINFO_PATH))
-		SKIP(return, NEEDS_BUFINFO);
-	ASSERT_EQ(0, db_import(self->fd, DMA_BUF_SYNC_WRITE, self->fence[0]));
-	ASSERT_EQ(0, epoll_add(self->ep, self->fd, BOTH | variant->flags));
-	EXPECT_EQ(0, epoll_get(self->ep, 0));
-	ASSERT_EQ(0, close(self->fd));
-	ASSERT_EQ(0, sw_inc(self->timeline[0], 1));
-	EXPECT_TRUE(buffer_gone(ino));
-	EXPECT_EQ(0, epoll_get(self->ep, 0));
-	self->fd = -1;
 }
 
 TEST_HARNESS_MAIN
