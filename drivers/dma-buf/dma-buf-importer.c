@@ -175,6 +175,15 @@ int importer_respond(struct importer_cmd *cmd)
 	return copy_to_user(cmd->user, cmd->arg, cmd->size) ? -EFAULT : 0;
 }
 
+/*
+ * What a signal interrupts, the wait for a lock or a slow map, leaves nothing
+ * behind: the call may be made anew.
+ */
+static long restartable(int ret)
+{
+	return ret == -EINTR ? -ERESTARTSYS : ret;
+}
+
 static long importer_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg)
 {
@@ -197,11 +206,11 @@ static long importer_ioctl(struct file *file, unsigned int cmd,
 	if (copy_from_user(&buf, icmd.user, icmd.size))
 		return -EFAULT;
 	if (ioctl->unlocked)
-		return ioctl->fn(&icmd);
+		return restartable(ioctl->fn(&icmd));
 
-	scoped_cond_guard(mutex_intr, return -EINTR, &icmd.importer->lock)
-		return ioctl->fn(&icmd);
-	return -EINTR;
+	scoped_cond_guard(mutex_intr, return -ERESTARTSYS, &icmd.importer->lock)
+		return restartable(ioctl->fn(&icmd));
+	return -ERESTARTSYS;
 }
 
 static int importer_open(struct inode *inode, struct file *file)

@@ -139,10 +139,12 @@ static long add_fences(struct dma_buf *dmabuf, struct dma_fence *fence,
 
 	if (!num)
 		return 0;
-	/* On behalf of user space, who may have to be killed meanwhile. */
-	ret = dma_resv_lock_interruptible(dmabuf->resv, NULL);
-	if (ret)
-		return ret;
+	/*
+	 * A signal ends the wait before anything has changed, so the call may
+	 * be made anew: whether it is, the flags of the signal's handler say.
+	 */
+	if (dma_resv_lock_interruptible(dmabuf->resv, NULL))
+		return -ERESTARTSYS;
 	ret = dma_resv_reserve_fences(dmabuf->resv, num);
 	if (!ret) {
 		/* Chains may have lost links since they were counted. */

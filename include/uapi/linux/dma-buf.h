@@ -92,7 +92,8 @@ struct dma_buf_export_sync_file {
  * synchronise implicitly, and poll(), wait for that work.
  *
  * Errors: EINVAL for unknown flags, none, or an @fd that is no sync_file;
- * ENOMEM; EINTR; EFAULT. ENOTTY on kernels without sync_file.
+ * ENOMEM; EINTR or a restart when a signal ends the wait for the buffer's lock;
+ * EFAULT. ENOTTY on kernels without sync_file.
  */
 struct dma_buf_import_sync_file {
 	__u32 flags;

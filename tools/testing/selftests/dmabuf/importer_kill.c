@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Processes that die, fork or exec with work in flight: whatever they had begun, their
- * fences signal, their buffers go away, and those who share a buffer carry on.
+ * Processes that die, fork, exec or get a signal with work in flight: whatever they had
+ * begun, their fences signal, their buffers go away, and those who share a buffer carry on.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -183,6 +183,139 @@ TEST_F(kill, process_dies)
 	EXPECT_EQ(0, imp_control(self->imp, self->fd, DMABUF_IMPORTER_SLOW_MAP, 0));
 	/* Not on the timeout of the job: its fences have been cancelled. */
 	EXPECT_EQ(POLLOUT, poll_ms(self->fd, POLLOUT, 5000));
+}
+
+static atomic_int caught;
+
+static void on_usr1(int sig)
+{
+	atomic_fetch_add(&caught, 1);
+}
+
+static void catch_usr1(int flags)
+{
+	struct sigaction sa = { .sa_handler = on_usr1, .sa_flags = flags };
+
+	atomic_store(&caught, 0);
+	sigaction(SIGUSR1, &sa, NULL);
+}
+
+/* One process sleeps in a map, with the buffer's lock; a thread waits for that. */
+FIXTURE(lock_wait)
+{
+	int imp, fd, dev, att, timeline, fence;
+	pid_t holder;
+	struct task t;
+};
+
+FIXTURE_VARIANT(lock_wait)
+{
+	int (*call)(void *fixture);
+};
+
+static int call_import(void *arg)
+{
+	FIXTURE_DATA(lock_wait) *self = arg;
+
+	return db_import(self->fd, DMA_BUF_SYNC_WRITE, self->fence);
+}
+
+static int call_pin(void *arg)
+{
+	FIXTURE_DATA(lock_wait) *self = arg;
+
+	return imp_id(self->imp, DMABUF_IMPORTER_PIN, self->att);
+}
+
+static int call_move(void *arg)
+{
+	FIXTURE_DATA(lock_wait) *self = arg;
+
+	return imp_move(self->imp, self->fd);
+}
+
+FIXTURE_VARIANT_ADD(lock_wait, import)
+{
+	.call = call_import,
+};
+
+FIXTURE_VARIANT_ADD(lock_wait, pin)
+{
+	.call = call_pin,
+};
+
+FIXTURE_VARIANT_ADD(lock_wait, move)
+{
+	.call = call_move,
+};
+
+FIXTURE_SETUP(lock_wait)
+{
+	if (missing(IMPORTER_PATH))
+		SKIP(return, NEEDS_IMPORTER);
+	if (missing(SW_SYNC_PATH))
+		SKIP(return, NEEDS_SW_SYNC);
+	self->imp = imp_open();
+	ASSERT_LE(0, self->imp);
+	self->dev = imp_dev(self->imp, any_engine(), DYNAMIC);
+	self->fd = imp_buffer(self->imp, PAGE, DMABUF_IMPORTER_BUFFER_DYNAMIC);
+	self->att = imp_attach(self->imp, self->dev, self->fd);
+	ASSERT_LT(0, self->att);
+	self->timeline = sw_open();
+	self->fence = sw_fence(self->timeline, 1);
+	ASSERT_LE(0, self->fence);
+	ASSERT_EQ(0, imp_control(self->imp, self->fd, DMABUF_IMPORTER_SLOW_MAP, WAIT_MS));
+	self->holder = fork();
+	ASSERT_LE(0, self->holder);
+	if (!self->holder) {
+		int imp = imp_open();
+		int att = imp_attach(imp, imp_dev(imp, any_engine(), DYNAMIC), self->fd);
+
+		imp_map(imp, att, DMABUF_IMPORTER_READ, NULL, 0);
+		_exit(0);
+	}
+	/* Whoever sleeps there holds the lock: it is in the map that takes so long. */
+	ASSERT_TRUE(wait_until(task_state(self->holder) == 'S'));
+}
+
+FIXTURE_TEARDOWN(lock_wait)
+{
+	close(self->fence);
+	close(self->timeline);
+	close(self->fd);
+	close(self->imp);
+}
+
+static bool end_holder(FIXTURE_DATA(lock_wait) *self)
+{
+	int status;
+
+	return !kill(self->holder, SIGKILL) &&
+	       waitpid(self->holder, &status, 0) == self->holder;
+}
+
+TEST_F(lock_wait, signal_ends_it)
+{
+	catch_usr1(0);
+	ASSERT_EQ(0, task_start(&self->t, variant->call, self));
+	ASSERT_TRUE(task_asleep(&self->t));
+	ASSERT_EQ(0, pthread_kill(self->t.thread, SIGUSR1));
+	EXPECT_EQ(-EINTR, task_join(&self->t));
+	EXPECT_EQ(1, atomic_load(&caught));
+	ASSERT_TRUE(end_holder(self));
+}
+
+/* As all calls that wait: a program that asks for it never sees EINTR. */
+TEST_F(lock_wait, restarting_signal_continues_it)
+{
+	catch_usr1(SA_RESTART);
+	ASSERT_EQ(0, task_start(&self->t, variant->call, self));
+	ASSERT_TRUE(task_asleep(&self->t));
+	ASSERT_EQ(0, pthread_kill(self->t.thread, SIGUSR1));
+	ASSERT_TRUE(wait_until(atomic_load(&caught) == 1));
+	EXPECT_TRUE(task_asleep(&self->t));
+	ASSERT_TRUE(end_holder(self));
+	EXPECT_EQ(0, task_join(&self->t));
 }
 
 FIXTURE(inherit)
