@@ -159,6 +159,14 @@ static int file_mmap(struct file *file, struct vm_area_struct *vma)
 	return ret ?: dmabuf->ops->mmap(dmabuf, vma);
 }
 
+/* One line for each key, whatever another process put into the value. */
+static void show_key(struct seq_file *seq, const char *key, const char *value)
+{
+	seq_printf(seq, "%s:\t", key);
+	dma_buf_print_text(seq, value);
+	seq_putc(seq, '\n');
+}
+
 static void file_show_fdinfo(struct seq_file *seq, struct file *file)
 {
 	struct dma_buf *dmabuf = file->private_data;
@@ -166,9 +174,9 @@ static void file_show_fdinfo(struct seq_file *seq, struct file *file)
 
 	seq_printf(seq, "size:\t%zu\n", dmabuf->size);
 	seq_printf(seq, "count:\t%ld\n", dma_buf_count_users(dmabuf) - 1);
-	seq_printf(seq, "exp_name:\t%s\n", dmabuf->exp_name);
+	show_key(seq, "exp_name", dmabuf->exp_name);
 	if (dma_buf_copy_name(dmabuf, name, ""))
-		seq_printf(seq, "name:\t%s\n", name);
+		show_key(seq, "name", name);
 }
 
 static const struct file_operations file_ops = {

@@ -9,20 +9,50 @@
 #define _DMA_BUF_INTERNAL_H
 
 #include <linux/cleanup.h>
+#include <linux/ctype.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
+#include <linux/seq_file.h>
 #include <linux/types.h>
 
 struct bus_type;
 struct dma_fence;
 struct dma_resv;
 struct poll_table_struct;
-struct seq_file;
 struct shrink_control;
 struct shrinker;
 
 DEFINE_FREE(put_fence, struct dma_fence *, dma_fence_put(_T))
+
+/*
+ * Print text that user space chose into a file that is made of lines: what would
+ * forge lines and columns, control characters, becomes \ooo as in /proc/mounts,
+ * and so does the backslash. All else is printed as it is.
+ */
+static inline void dma_buf_print_text(struct seq_file *seq, const char *text)
+{
+	size_t len;
+
+	for (;;) {
+		len = 0;
+		while (text[len] && !iscntrl(text[len]) && text[len] != '\\')
+			len++;
+		seq_write(seq, text, len);
+		text += len;
+		if (!*text)
+			return;
+		seq_printf(seq, "\\%03o", *text++);
+	}
+}
+
+/* The same for a record of a trace, where there is no room for more characters. */
+static inline void dma_buf_blank_text(char *text)
+{
+	for (; *text; text++)
+		if (iscntrl(*text))
+			*text = '?';
+}
 
 /* dma-buf.c */
 void dma_buf_release_object(struct dma_buf *dmabuf);

@@ -139,8 +139,11 @@ static void show_attachments(struct seq_file *seq, struct dma_buf *dmabuf)
 
 	seq_puts(seq, "\tAttached Devices:\n");
 	guard(spinlock)(&dmabuf->lock);
-	list_for_each_entry(attach, &dmabuf->attachments, node)
-		seq_printf(seq, "\t%s\n", dev_name(attach->dev));
+	list_for_each_entry(attach, &dmabuf->attachments, node) {
+		seq_putc(seq, '\t');
+		dma_buf_print_text(seq, dev_name(attach->dev));
+		seq_putc(seq, '\n');
+	}
 	seq_put_decimal_ull(seq, "Total ", dmabuf->num_attachments);
 	seq_puts(seq, " devices attached\n\n");
 }
@@ -152,10 +155,13 @@ static void show_buffer(struct seq_file *seq, struct dma_buf *dmabuf)
 
 	dma_buf_copy_name(dmabuf, name, "<none>");
 	/* The walk's own reference does not count. */
-	seq_printf(seq, "%08zu\t%08x\t%08x\t%08ld\t%s\t%08lu\t%s\n",
+	seq_printf(seq, "%08zu\t%08x\t%08x\t%08ld\t",
 		   dmabuf->size, file->f_flags, (__force u32)file->f_mode,
-		   dma_buf_count_users(dmabuf) - 1, dmabuf->exp_name,
-		   file_inode(file)->i_ino, name);
+		   dma_buf_count_users(dmabuf) - 1);
+	dma_buf_print_text(seq, dmabuf->exp_name);
+	seq_printf(seq, "\t%08lu\t", file_inode(file)->i_ino);
+	dma_buf_print_text(seq, name);
+	seq_putc(seq, '\n');
 	dma_resv_describe_unlocked(dmabuf->resv, seq);
 	show_attachments(seq, dmabuf);
 }

@@ -16,6 +16,7 @@
 
 #include <kunit/visibility.h>
 
+#include "dma-buf-internal.h"
 #include "sync_debug.h"
 #include "sync_timeline.h"
 
@@ -56,8 +57,9 @@ static void sync_timeline_show(struct seq_file *seq,
 	struct dma_fence *fence;
 	u64 from = 0;
 
-	seq_printf(seq, "%s: %d\n", timeline->name,
-		   (s32)sync_timeline_value(timeline));
+	/* The name of a program, which may have a newline in it. */
+	dma_buf_print_text(seq, timeline->name);
+	seq_printf(seq, ": %d\n", (s32)sync_timeline_value(timeline));
 	while ((fence = sync_timeline_next_fence(timeline, &from))) {
 		sync_fence_show(seq, fence);
 		dma_fence_put(fence);

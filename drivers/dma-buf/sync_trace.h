@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Trace event of the software timeline. Tools read the fields and the printed
- * form: they stay as they are.
+ * form: they stay as they are. The name is that of a program; control characters
+ * in it are recorded as question marks.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -13,6 +14,7 @@
 
 #include <linux/tracepoint.h>
 
+#include "dma-buf-internal.h"
 #include "sync_timeline.h"
 
 /* The value is the one before the step; &sync_timeline.lock is held. */
@@ -25,6 +27,7 @@ TRACE_EVENT(sync_timeline,
 	),
 	TP_fast_assign(
 		__assign_str(name);
+		dma_buf_blank_text(__get_str(name));
 		__entry->value = lower_32_bits(timeline->now);
 	),
 	TP_printk("name=%s value=%d", __get_str(name), __entry->value)

@@ -186,6 +186,59 @@ static void show_fdinfo_text(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
+struct text_param {
+	const char *desc;
+	const char *text;
+	const char *shown;
+};
+
+static const struct text_param text_params[] = {
+	{ "ordinary", "frame 3: a,b=\"c\" 'd' #%s", "frame 3: a,b=\"c\" 'd' #%s" },
+	{ "UTF-8", "bild-\xc3\xa4\xe2\x82\xac", "bild-\xc3\xa4\xe2\x82\xac" },
+	{ "newline", "x\nexp_name:\tudmabuf", "x\\012exp_name:\\011udmabuf" },
+	{ "backslash", "a\\012b", "a\\134012b" },
+	{ "return and escape", "a\r\033[2Jb", "a\\015\\033[2Jb" },
+	{ "first and last", "\001\177", "\\001\\177" },
+	{ "nothing else", "\n\n", "\\012\\012" },
+};
+
+KUNIT_ARRAY_PARAM_DESC(text, text_params, desc);
+
+/* Whatever the names are, there is one line for each key. */
+static void show_fdinfo_escapes(struct kunit *test)
+{
+	const struct text_param *param = test->param_value;
+	struct mock_exporter *exp = mock_exporter_create(test, PAGE_SIZE, 0);
+	struct seq_file *seq = mock_seq_create(test, 512);
+	char text[256];
+
+	exp->info.exp_name = param->text;
+	mock_export(exp);
+	set_name(test, exp->dmabuf, param->text);
+	exp->dmabuf->file->f_op->show_fdinfo(seq, exp->dmabuf->file);
+	snprintf(text, sizeof(text),
+		 "size:\t%lu\ncount:\t0\nexp_name:\t%s\nname:\t%s\n",
+		 PAGE_SIZE, param->shown, param->shown);
+	KUNIT_EXPECT_STREQ(test, seq->buf, text);
+	mock_exporter_put_last(exp);
+}
+
+/* readlink() has to return what was set; maps escapes by itself. */
+static void dname_is_not_escaped(struct kunit *test)
+{
+	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
+	struct path *path = &exp->dmabuf->file->f_path;
+	struct seq_file *seq = mock_seq_create(test, 64);
+	char buf[64];
+
+	set_name(test, exp->dmabuf, "a\nb\\c");
+	KUNIT_EXPECT_STREQ(test, d_path(path, buf, sizeof(buf)),
+			   "/dmabuf:a\nb\\c");
+	seq_path(seq, path, "\n");
+	KUNIT_EXPECT_STREQ(test, seq->buf, "/dmabuf:a\\012b\\c");
+	mock_exporter_put_last(exp);
+}
+
 struct mmap_param {
 	const char *desc;
 	unsigned long pgoff;
@@ -306,6 +359,8 @@ static struct kunit_case dma_buf_file_cases[] = {
 	KUNIT_CASE(dname_follows_name),
 	KUNIT_CASE(dname_outlives_buffer),
 	KUNIT_CASE(show_fdinfo_text),
+	KUNIT_CASE_PARAM(show_fdinfo_escapes, text_gen_params),
+	KUNIT_CASE(dname_is_not_escaped),
 	KUNIT_CASE_PARAM(check_mmap_range, mmap_gen_params),
 	KUNIT_CASE(file_mmap_shows_memory),
 	KUNIT_CASE(file_mmap_refused),

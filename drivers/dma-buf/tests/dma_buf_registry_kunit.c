@@ -337,6 +337,27 @@ static void bufinfo_text(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
+/* A name can neither add a line nor a column. */
+static void bufinfo_escapes(struct kunit *test)
+{
+	struct mock_exporter *exp = mock_exporter_create(test, PAGE_SIZE, 0);
+	struct file *file;
+	char *text, *line, want[128];
+
+	exp->info.exp_name = "mock\t\\1";
+	mock_export(exp);
+	file = exp->dmabuf->file;
+	set_name(test, exp->dmabuf, "a\n\nTotal 0 objects, 0 bytes\n");
+	text = read_bufinfo(test, SZ_64K);
+	KUNIT_EXPECT_NULL(test, strstr(text, "\nTotal 0 objects"));
+	snprintf(want, sizeof(want), "\tmock\\011\\1341\t%08lu\t%s",
+		 file_inode(file)->i_ino,
+		 "a\\012\\012Total 0 objects, 0 bytes\\012\n");
+	line = strstr(text, want);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, line, "%s", text);
+	mock_exporter_put_last(exp);
+}
+
 #define MANY 60
 
 /* More than the file expects in its first go. */
@@ -419,6 +440,7 @@ static struct kunit_case dma_buf_registry_cases[] = {
 	KUNIT_CASE(registry_next_holds_reference),
 	KUNIT_CASE_SLOW(registry_next_races_churn),
 	KUNIT_CASE(bufinfo_text),
+	KUNIT_CASE(bufinfo_escapes),
 	KUNIT_CASE_SLOW(bufinfo_many),
 	KUNIT_CASE(bufinfo_does_not_lock),
 	KUNIT_CASE(bufinfo_maker_gone),

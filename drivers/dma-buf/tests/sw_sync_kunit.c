@@ -327,6 +327,20 @@ static void info_lists_timelines_and_fences(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, strstr(text, "a program"));
 }
 
+/* prctl() lets a program have any name. */
+static void info_escapes_names(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	const char *text;
+
+	strscpy(ctx->timeline->name, "x\nother: 7\\");
+	text = print_info(test, PAGE_SIZE);
+	KUNIT_EXPECT_NULL(test, strstr(text, "\nother: 7"));
+	KUNIT_EXPECT_NOT_NULL_MSG(test,
+				  strstr(text, "x\\012other: 7\\134: 0\n\n"),
+				  "%s", text);
+}
+
 /* seq_file prints all of it again into a larger buffer; nothing is kept. */
 static void info_of_a_full_buffer(struct kunit *test)
 {
@@ -356,6 +370,7 @@ static struct kunit_case sw_sync_cases[] = {
 	KUNIT_CASE(get_deadline_bad_argument),
 	KUNIT_CASE(close_fails_pending),
 	KUNIT_CASE(info_lists_timelines_and_fences),
+	KUNIT_CASE(info_escapes_names),
 	KUNIT_CASE(info_of_a_full_buffer),
 	{}
 };

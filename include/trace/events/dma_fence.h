@@ -4,7 +4,9 @@
  *
  * Copyright (C) 2026 the dma-buf project authors
  *
- * Tools read the fields and the printed form: they stay as they are.
+ * Tools read the fields and the printed form: they stay as they are. Makers put
+ * names of programs into theirs: control characters are recorded as question
+ * marks, by a function of drivers/dma-buf/, where the events are defined.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM dma_fence
@@ -29,6 +31,8 @@ DECLARE_EVENT_CLASS(dma_fence,
 	TP_fast_assign(
 		__assign_str(driver);
 		__assign_str(timeline);
+		dma_buf_blank_text(__get_str(driver));
+		dma_buf_blank_text(__get_str(timeline));
 		__entry->context = fence->context;
 		__entry->seqno = fence->seqno;
 	),
@@ -53,6 +57,8 @@ DECLARE_EVENT_CLASS(dma_fence_by_maker,
 	TP_fast_assign(
 		__assign_str(driver);
 		__assign_str(timeline);
+		dma_buf_blank_text(__get_str(driver));
+		dma_buf_blank_text(__get_str(timeline));
 		__entry->context = fence->context;
 		__entry->seqno = fence->seqno;
 	),

@@ -321,6 +321,55 @@ TEST_F(name, maps_show_name_and_inode)
 	munmap(map, page_size());
 }
 
+/* Compositors read the exporter of a client's buffer in there: it cannot be forged. */
+TEST_F(name, newline_forges_no_line)
+{
+	static const char name[] = "x\nexp_name:\tudmabuf\\";
+	static const char shown[] = "x\\012exp_name:\\011udmabuf\\134";
+	static char text[1 << 16];
+	char path[64], link[128], *line;
+	ssize_t n;
+
+	ASSERT_EQ(0, db_set_name(self->fd, name));
+	ASSERT_EQ(1, fdinfo_key(self->fd, "exp_name", self->text, sizeof(self->text)));
+	EXPECT_STREQ("system", self->text);
+	ASSERT_EQ(1, fdinfo_key(self->fd, "name", self->text, sizeof(self->text)));
+	EXPECT_STREQ(shown, self->text);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->fd);
+	ASSERT_LT(0, read_file(path, self->text, sizeof(self->text)));
+	EXPECT_EQ(NULL, strstr(self->text, "\nexp_name:\tudmabuf"));
+
+	/* A path is no line: it is what was set. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->fd);
+	n = readlink(path, link, sizeof(link) - 1);
+	ASSERT_LT(0, n);
+	link[n] = '\0';
+	ASSERT_EQ(0, strncmp(link, "/dmabuf:", 8));
+	EXPECT_STREQ(name, link + 8);
+
+	if (missing(BUFINFO_PATH))
+		SKIP(return, NEEDS_BUFINFO);
+	ASSERT_EQ(0, db_set_name(self->fd, "\n\nTotal 0 objects, 0 bytes\n"));
+	ASSERT_LT(0, read_file(BUFINFO_PATH, text, sizeof(text)));
+	EXPECT_EQ(NULL, strstr(text, "\nTotal 0 objects"));
+	line = bufinfo_find(text, db_ino(self->fd));
+	ASSERT_NE(NULL, line);
+	*strchr(line, '\n') = '\0';
+	EXPECT_STREQ("\\012\\012Total 0 objects, 0 bytes\\012", strrchr(line, '\t') + 1);
+}
+
+TEST_F(name, maps_escape_a_newline)
+{
+	void *map = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, self->fd, 0);
+	char line[512];
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, db_set_name(self->fd, "a\nb"));
+	ASSERT_TRUE(maps_line(map, line, sizeof(line)));
+	EXPECT_NE(NULL, strstr(line, "/dmabuf:a\\012b\n"));
+	munmap(map, page_size());
+}
+
 TEST_F(name, bufinfo_shows_name_or_none)
 {
 	static char text[1 << 16];

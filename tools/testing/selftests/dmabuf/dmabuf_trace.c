@@ -110,6 +110,28 @@ TEST_F(trace, life_of_a_fence_shows_in_order)
 	EXPECT_NE(NULL, at);
 }
 
+/* The name of a program forges no event: control characters show as question marks. */
+TEST_F(trace, name_adds_no_line)
+{
+	static const char fence_text[] = "driver=sw_sync timeline=a?b\\ context=";
+	int tl, fence;
+
+	ASSERT_EQ(0, prctl(PR_SET_NAME, "a\nb\\"));
+	tl = sw_open();
+	ASSERT_EQ(0, prctl(PR_SET_NAME, COMM));
+	ASSERT_LE(0, tl);
+	fence = sw_fence(tl, 1);
+	ASSERT_LE(0, fence);
+	ASSERT_EQ(0, sw_inc(tl, 1));
+	ASSERT_LT(0, read_file(INSTANCE "/trace", self->text, sizeof(self->text)));
+	EXPECT_NE(NULL, event(self->text, "dma_fence_init", fence_text));
+	EXPECT_NE(NULL, event(self->text, "dma_fence_signaled", fence_text));
+	EXPECT_NE(NULL, event(self->text, "sync_timeline", "name=a?b\\ value=0"));
+	EXPECT_EQ(NULL, strstr(self->text, "timeline=a\n"));
+	close(fence);
+	close(tl);
+}
+
 static int begin_read(void *arg)
 {
 	return db_sync(*(int *)arg, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);

@@ -346,6 +346,30 @@ TEST_F(sw_sync, info_lists_timelines_and_pending_fences)
 	EXPECT_EQ(NULL, info_of("info-case", text, sizeof(text)));
 }
 
+TEST_F(sw_sync, info_escapes_the_name_of_the_program)
+{
+	static char text[1 << 16];
+	struct sync_fence_info info;
+	int tl, fence;
+
+	if (missing(SW_SYNC_INFO))
+		SKIP(return, NEEDS_SW_SYNC);
+	ASSERT_EQ(0, prctl(PR_SET_NAME, "a\nforged: 7\\"));
+	tl = sw_open();
+	ASSERT_LE(0, tl);
+	EXPECT_EQ(NULL, info_of("forged", text, sizeof(text)));
+	EXPECT_STREQ("a\\012forged: 7\\134: 0\n",
+		     info_of("a\\012forged: 7\\134", text, sizeof(text)));
+
+	/* A structure has no lines: the name is the program's. */
+	fence = sw_fence(tl, 1);
+	ASSERT_LE(0, fence);
+	ASSERT_EQ(1, sf_fences(fence, &info, 1));
+	EXPECT_STREQ("a\nforged: 7\\", info.obj_name);
+	close(fence);
+	close(tl);
+}
+
 TEST_F(sw_sync, info_has_its_headings)
 {
 	static char text[1 << 16];
