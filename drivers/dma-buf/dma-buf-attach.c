@@ -26,9 +26,9 @@
  * 4. locks of exporters that they take in their operations; memory reclaim;
  *    MMU notifiers; waiting for a fence;
  * 5. &dma_fence.lock of an array or a chain, then that of a fence in it;
- * 6. &dma_buf.lock, the lock of &dma_buf.poll, and those of the lists of all
- *    buffers and of all mappings that are kept: nothing is taken under them but
- *    what waking a task takes, and by a trylock a reservation lock.
+ * 6. &dma_buf.lock, &dma_buf.name_lock, the lock of &dma_buf.poll, and those of
+ *    the lists of all buffers and of all mappings that are kept: nothing is taken
+ *    under them but what waking a task takes, and by a trylock a reservation lock.
  *
  * Called by importers *with* the reservation lock: dma_buf_pin(),
  * dma_buf_unpin(), dma_buf_map_attachment(), dma_buf_unmap_attachment(),

@@ -234,16 +234,16 @@ int dma_buf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	if (!dmabuf->ops->vmap)
 		return -EINVAL;
 
-	if (!dmabuf->vmap_count) {
+	if (!dmabuf->vmapping_counter) {
 		ret = dmabuf->ops->vmap(dmabuf, &new);
 		if (ret)
 			return ret;
 		if (WARN_ON_ONCE(iosys_map_is_null(&new)))
 			return -EINVAL;
-		dmabuf->vmap_map = new;
+		dmabuf->vmap_ptr = new;
 	}
-	dmabuf->vmap_count++;
-	*map = dmabuf->vmap_map;
+	dmabuf->vmapping_counter++;
+	*map = dmabuf->vmap_ptr;
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_vmap, DMA_BUF);
@@ -284,15 +284,15 @@ void dma_buf_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	if (WARN_ON_ONCE(!dmabuf))
 		return;
 	dma_resv_assert_held(dmabuf->resv);
-	if (WARN_ON_ONCE(!dmabuf->vmap_count ||
-			 !iosys_map_is_equal(&dmabuf->vmap_map, map)))
+	if (WARN_ON_ONCE(!dmabuf->vmapping_counter ||
+			 !iosys_map_is_equal(&dmabuf->vmap_ptr, map)))
 		return;
 
-	if (--dmabuf->vmap_count)
+	if (--dmabuf->vmapping_counter)
 		return;
 	if (dmabuf->ops->vunmap)
 		dmabuf->ops->vunmap(dmabuf, map);
-	iosys_map_clear(&dmabuf->vmap_map);
+	iosys_map_clear(&dmabuf->vmap_ptr);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_vunmap, DMA_BUF);
 

@@ -30,6 +30,8 @@ struct dma_buf_inode {
 	struct dma_buf dmabuf;
 	/* Used if the exporter brings none. */
 	struct dma_resv resv;
+	/* Of &dma_buf.name, once there is one. */
+	char name[DMA_BUF_NAME_LEN];
 	/* Initialised once, by the constructor. */
 	struct inode vfs_inode;
 };
@@ -250,6 +252,18 @@ struct dma_buf *dma_buf_file_alloc(size_t size, struct dma_resv *resv)
 	di->dmabuf.size = size;
 	di->dmabuf.resv = resv;
 	return &di->dmabuf;
+}
+
+/**
+ * dma_buf_file_name_room - get the memory for a buffer's name
+ * @dmabuf: the buffer
+ *
+ * Context: Any.
+ * Return: DMA_BUF_NAME_LEN bytes that live as long as the inode.
+ */
+char *dma_buf_file_name_room(struct dma_buf *dmabuf)
+{
+	return container_of(dmabuf, struct dma_buf_inode, dmabuf)->name;
 }
 
 static void fini_private_resv(struct dma_buf *dmabuf)

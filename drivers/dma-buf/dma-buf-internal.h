@@ -57,6 +57,10 @@ static inline void dma_buf_blank_text(char *text)
 /* dma-buf.c */
 void dma_buf_release_object(struct dma_buf *dmabuf);
 long dma_buf_set_name(struct dma_buf *dmabuf, const char __user *user);
+#if IS_ENABLED(CONFIG_KUNIT)
+void dma_buf_store_name(struct dma_buf *dmabuf,
+			const char name[DMA_BUF_NAME_LEN]);
+#endif
 bool dma_buf_copy_name(struct dma_buf *dmabuf, char name[DMA_BUF_NAME_LEN],
 		       const char *unnamed);
 
@@ -65,6 +69,7 @@ struct dma_buf *dma_buf_file_alloc(size_t size, struct dma_resv *resv);
 int dma_buf_file_open(struct dma_buf *dmabuf, int flags);
 void dma_buf_file_discard(struct dma_buf *dmabuf);
 void dma_buf_file_release(struct dma_buf *dmabuf);
+char *dma_buf_file_name_room(struct dma_buf *dmabuf);
 bool dma_buf_file_is_ours(const struct file *file);
 int dma_buf_check_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
 		       unsigned long pgoff);

@@ -196,9 +196,9 @@ __poll_t dma_buf_poll(struct file *file, poll_table *table)
 	 * EPOLL_CTL_MOD may ask for more later.
 	 */
 	poll_wait(file, &dmabuf->poll, table);
-	if ((events & EPOLLIN) && is_pending(&dmabuf->poll_in))
+	if ((events & EPOLLIN) && is_pending(&dmabuf->cb_in))
 		events &= ~EPOLLIN;
-	if ((events & EPOLLOUT) && is_pending(&dmabuf->poll_out))
+	if ((events & EPOLLOUT) && is_pending(&dmabuf->cb_out))
 		events &= ~EPOLLOUT;
 	return events;
 }
@@ -223,8 +223,8 @@ static void init_wait_for(struct dma_buf *dmabuf,
 void dma_buf_poll_init(struct dma_buf *dmabuf)
 {
 	init_waitqueue_head(&dmabuf->poll);
-	init_wait_for(dmabuf, &dmabuf->poll_in, dma_resv_usage_rw(false),
+	init_wait_for(dmabuf, &dmabuf->cb_in, dma_resv_usage_rw(false),
 		      EPOLLIN);
-	init_wait_for(dmabuf, &dmabuf->poll_out, dma_resv_usage_rw(true),
+	init_wait_for(dmabuf, &dmabuf->cb_out, dma_resv_usage_rw(true),
 		      EPOLLOUT);
 }

@@ -44,7 +44,7 @@ void dma_buf_registry_add(struct dma_buf *dmabuf)
 
 	dmabuf->registry = reg;
 	guard(spinlock)(&reg->lock);
-	list_add_tail_rcu(&dmabuf->registry_node, &reg->list);
+	list_add_tail_rcu(&dmabuf->list_node, &reg->list);
 	reg->count++;
 }
 
@@ -59,7 +59,7 @@ void dma_buf_registry_del(struct dma_buf *dmabuf)
 	struct dma_buf_registry *reg = dmabuf->registry;
 
 	guard(spinlock)(&reg->lock);
-	list_del_rcu(&dmabuf->registry_node);
+	list_del_rcu(&dmabuf->list_node);
 	WRITE_ONCE(dmabuf->registry, NULL);
 	reg->count--;
 }
@@ -90,7 +90,7 @@ static struct dma_buf *first_live(struct dma_buf_registry *reg,
 
 	for (pos = rcu_dereference(list_next_rcu(pos)); pos != &reg->list;
 	     pos = rcu_dereference(list_next_rcu(pos))) {
-		dmabuf = list_entry_rcu(pos, struct dma_buf, registry_node);
+		dmabuf = list_entry_rcu(pos, struct dma_buf, list_node);
 		if (get_live(dmabuf))
 			return dmabuf;
 	}
@@ -120,7 +120,7 @@ struct dma_buf *dma_buf_registry_next(struct dma_buf *prev)
 			if (from && reg != from)
 				continue;
 			/* With a reference to it, @prev stays in its list. */
-			next = first_live(reg, from ? &prev->registry_node :
+			next = first_live(reg, from ? &prev->list_node :
 						      &reg->list);
 			if (next)
 				break;

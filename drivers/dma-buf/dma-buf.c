@@ -15,6 +15,8 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include <kunit/visibility.h>
+
 #include "dma-buf-internal.h"
 
 /**
@@ -40,8 +42,8 @@
  * An export that fails leaves nothing behind, and publishes nothing before all
  * that can fail has succeeded.
  *
- * *Locking.* &dma_buf.lock, a spinlock that nothing is taken under, protects the
- * name. See dma-buf-attach.c for all other locks and their order.
+ * *Locking.* &dma_buf.name_lock, a spinlock that nothing is taken under, protects
+ * the name. See dma-buf-attach.c for all other locks and their order.
  */
 
 static bool is_exportable(const struct dma_buf_export_info *info)
@@ -91,6 +93,7 @@ struct dma_buf *dma_buf_export(const struct dma_buf_export_info *exp_info)
 	dmabuf->ops = exp_info->ops;
 	dmabuf->owner = exp_info->owner;
 	dmabuf->exp_name = exp_info->exp_name ?: "";
+	spin_lock_init(&dmabuf->name_lock);
 	spin_lock_init(&dmabuf->lock);
 	INIT_LIST_HEAD(&dmabuf->attachments);
 	dma_buf_poll_init(dmabuf);
@@ -120,7 +123,7 @@ void dma_buf_release_object(struct dma_buf *dmabuf)
 	dma_buf_registry_del(dmabuf);
 	/* Attachments hold references; a mapping nobody is left to use. */
 	WARN_ON_ONCE(!list_empty(&dmabuf->attachments));
-	WARN_ON_ONCE(dmabuf->vmap_count);
+	WARN_ON_ONCE(dmabuf->vmapping_counter);
 
 	dmabuf->ops->release(dmabuf);
 	dma_buf_file_release(dmabuf);
@@ -187,6 +190,25 @@ void dma_buf_put(struct dma_buf *dmabuf)
 EXPORT_SYMBOL_NS_GPL(dma_buf_put, DMA_BUF);
 
 /**
+ * dma_buf_store_name - replace the name of a buffer
+ * @dmabuf: the buffer
+ * @name: the name, zeroes up to its last byte
+ *
+ * Context: Any but interrupts.
+ */
+VISIBLE_IF_KUNIT void dma_buf_store_name(struct dma_buf *dmabuf,
+					 const char name[DMA_BUF_NAME_LEN])
+{
+	char *text = dma_buf_file_name_room(dmabuf);
+
+	guard(spinlock)(&dmabuf->name_lock);
+	/* Who does not lock finds an end: the last byte is zero all the time. */
+	memcpy(text, name, DMA_BUF_NAME_LEN);
+	/* And finds the text behind the pointer. */
+	smp_store_release(&dmabuf->name, text);
+}
+
+/**
  * dma_buf_set_name - name a buffer
  * @dmabuf: the buffer
  * @user: the name, in user space
@@ -204,9 +226,7 @@ long dma_buf_set_name(struct dma_buf *dmabuf, const char __user *user)
 	if (len == sizeof(name))
 		return -EINVAL;
 
-	guard(spinlock)(&dmabuf->lock);
-	memcpy(dmabuf->name, name, sizeof(name));
-	dmabuf->named = true;
+	dma_buf_store_name(dmabuf, name);
 	return 0;
 }
 
@@ -222,10 +242,9 @@ long dma_buf_set_name(struct dma_buf *dmabuf, const char __user *user)
 bool dma_buf_copy_name(struct dma_buf *dmabuf, char name[DMA_BUF_NAME_LEN],
 		       const char *unnamed)
 {
-	guard(spinlock)(&dmabuf->lock);
-	strscpy(name, dmabuf->named ? dmabuf->name : unnamed,
-		DMA_BUF_NAME_LEN);
-	return dmabuf->named;
+	guard(spinlock)(&dmabuf->name_lock);
+	strscpy(name, dmabuf->name ?: unnamed, DMA_BUF_NAME_LEN);
+	return dmabuf->name;
 }
 
 static int __init dma_buf_init(void)

@@ -265,24 +265,28 @@ struct dma_buf {
 	struct list_head attachments;
 	/** @ops: of the exporter, who may replace it right after export. */
 	const struct dma_buf_ops *ops;
-	/** @vmap_count: users of @vmap_map; protected by @resv. */
-	unsigned int vmap_count;
+	/** @vmapping_counter: users of @vmap_ptr; protected by @resv. */
+	unsigned int vmapping_counter;
 	/** @num_attachments: on @attachments; writers hold @lock. */
 	unsigned int num_attachments;
-	/** @vmap_map: the kernel's mapping; protected by @resv. */
-	struct iosys_map vmap_map;
+	/** @vmap_ptr: the kernel's mapping; protected by @resv. */
+	struct iosys_map vmap_ptr;
 	/** @exp_name: of the exporter; immutable. */
 	const char *exp_name;
-	/** @lock: protects the name, and @attachments for readers; a leaf. */
+	/**
+	 * @name: set by user space, NULL before that; the text, too, changes
+	 * under @name_lock. It ends within DMA_BUF_NAME_LEN bytes for those who
+	 * look without the lock, too, and lives as long as the buffer.
+	 */
+	const char *name;
+	/** @name_lock: protects @name; a leaf. */
+	spinlock_t name_lock;
+	/** @lock: protects @attachments for readers; a leaf. */
 	spinlock_t lock;
-	/** @named: user space has named the buffer; protected by @lock. */
-	bool named;
-	/** @name: set by user space; protected by @lock. */
-	char name[DMA_BUF_NAME_LEN];
 	/** @owner: module of the exporter, with a reference; immutable. */
 	struct module *owner;
-	/** @registry_node: in the list of live buffers of @registry. RCU. */
-	struct list_head registry_node;
+	/** @list_node: in the list of live buffers of @registry. RCU. */
+	struct list_head list_node;
 	/** @registry: which of the lists; NULL once it has left it. */
 	struct dma_buf_registry *registry;
 	/** @priv: the exporter's. */
@@ -294,10 +298,10 @@ struct dma_buf {
 	struct dma_resv *resv;
 	/** @poll: who sleeps in poll(). */
 	wait_queue_head_t poll;
-	/** @poll_in: waits until it may be read. */
-	struct dma_buf_poll_wait poll_in;
-	/** @poll_out: waits until it may be written. */
-	struct dma_buf_poll_wait poll_out;
+	/** @cb_in: waits until it may be read. */
+	struct dma_buf_poll_wait cb_in;
+	/** @cb_out: waits until it may be written. */
+	struct dma_buf_poll_wait cb_out;
 };
 
 /**

@@ -293,7 +293,7 @@ static void vmap_fails(struct kunit *test)
 			-ENOMEM);
 	mock_warn_end(test, "nowhere", 0);
 	KUNIT_EXPECT_TRUE(test, iosys_map_is_null(&map));
-	KUNIT_EXPECT_EQ(test, exp->dmabuf->vmap_count, 0);
+	KUNIT_EXPECT_EQ(test, exp->dmabuf->vmapping_counter, 0);
 	exp->fail[MOCK_VMAP] = 0;
 	KUNIT_EXPECT_EQ(test, dma_buf_vmap_unlocked(exp->dmabuf, &map), 0);
 	dma_buf_vunmap_unlocked(exp->dmabuf, &map);
@@ -318,7 +318,7 @@ static void vmap_succeeds_without_mapping(struct kunit *test)
 			-EINVAL);
 	mock_warn_end(test, "dma_buf_vmap", 1);
 	KUNIT_EXPECT_TRUE(test, iosys_map_is_null(&map));
-	KUNIT_EXPECT_EQ(test, exp->dmabuf->vmap_count, 0);
+	KUNIT_EXPECT_EQ(test, exp->dmabuf->vmapping_counter, 0);
 	mock_exporter_put_last(exp);
 }
 
@@ -332,7 +332,7 @@ static void vunmap_out_of_balance(struct kunit *test)
 	mock_warn_begin(test);
 	dma_buf_vunmap_unlocked(exp->dmabuf, &wrong);
 	mock_warn_end(test, "dma_buf_vunmap", 1);
-	KUNIT_EXPECT_EQ(test, exp->dmabuf->vmap_count, 1);
+	KUNIT_EXPECT_EQ(test, exp->dmabuf->vmapping_counter, 1);
 	dma_buf_vunmap_unlocked(exp->dmabuf, &map);
 
 	mock_warn_begin(test);
@@ -352,8 +352,8 @@ static void vunmap_no_op(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, dma_buf_vmap_unlocked(exp->dmabuf, &map), 0);
 	exp->ops.vunmap = NULL;
 	dma_buf_vunmap_unlocked(exp->dmabuf, &map);
-	KUNIT_EXPECT_EQ(test, exp->dmabuf->vmap_count, 0);
-	KUNIT_EXPECT_TRUE(test, iosys_map_is_null(&exp->dmabuf->vmap_map));
+	KUNIT_EXPECT_EQ(test, exp->dmabuf->vmapping_counter, 0);
+	KUNIT_EXPECT_TRUE(test, iosys_map_is_null(&exp->dmabuf->vmap_ptr));
 	vunmap(exp->vaddr);
 	exp->vaddr = NULL;
 	mock_exporter_put_last(exp);

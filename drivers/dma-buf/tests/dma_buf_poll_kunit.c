@@ -73,8 +73,8 @@ static void signal_and_put(struct kunit *test, struct dma_fence *fence)
 
 	dma_fence_signal(fence);
 	dma_fence_put(fence);
-	irq_work_sync(&ctx->exp->dmabuf->poll_in.work);
-	irq_work_sync(&ctx->exp->dmabuf->poll_out.work);
+	irq_work_sync(&ctx->exp->dmabuf->cb_in.work);
+	irq_work_sync(&ctx->exp->dmabuf->cb_out.work);
 }
 
 static int references(struct ctx *ctx)
@@ -238,7 +238,7 @@ static void poll_looks_at_each_a_few_times(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 0);
 		dma_fence_signal(fences[i]);
 	}
-	irq_work_sync(&ctx->exp->dmabuf->poll_out.work);
+	irq_work_sync(&ctx->exp->dmabuf->cb_out.work);
 	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
 	for (i = 0; i < POLL_FENCES; i++) {
 		looks += atomic_read(&to_mock_fence(fences[i])->polled);
@@ -321,7 +321,7 @@ static void poll_fence_added_while_armed(struct kunit *test)
 static void poll_again_after_wake(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
-	struct dma_buf_poll_wait *wait = &ctx->exp->dmabuf->poll_in;
+	struct dma_buf_poll_wait *wait = &ctx->exp->dmabuf->cb_in;
 	struct dma_fence *fence;
 
 	for (int i = 1; i <= 3; i++) {

@@ -94,7 +94,7 @@ static void poll_races_signal(struct kunit *test)
 		complete(&race.go);
 		ready = mock_poller_ask(&ctx->poller, dmabuf->file, IN);
 		wait_for_completion(&race.done);
-		irq_work_sync(&dmabuf->poll_in.work);
+		irq_work_sync(&dmabuf->cb_in.work);
 		lost += !ready && !atomic_read(&ctx->poller.woken);
 		mock_poller_end(&ctx->poller);
 		dma_fence_put(race.fence);
