@@ -12,6 +12,9 @@
 #include <linux/iosys-map.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/personality.h>
+#include <linux/pgtable.h>
+#include <linux/sched.h>
 
 #include "dma-buf-internal.h"
 
@@ -183,6 +186,26 @@ int dma_buf_end_cpu_access(struct dma_buf *dmabuf,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_end_cpu_access, DMA_BUF);
 
+/*
+ * The buffer's file system is mounted noexec, but mmap() has looked at the file
+ * of the one who redirects: do what it would have done. A program whose
+ * personality makes all that is readable executable did not ask for that.
+ */
+static int forbid_exec(struct vm_area_struct *vma)
+{
+	if (vma->vm_flags & VM_EXEC) {
+		if (!(current->personality & READ_IMPLIES_EXEC))
+			return -EPERM;
+		vm_flags_clear(vma, VM_EXEC);
+		/* Keeps how the memory is to be cached. */
+		vma->vm_page_prot =
+			pgprot_modify(vma->vm_page_prot,
+				      vm_get_page_prot(vma->vm_flags));
+	}
+	vm_flags_clear(vma, VM_MAYEXEC);
+	return 0;
+}
+
 /**
  * dma_buf_mmap - map a buffer instead of what a process asked for
  * @dmabuf: the buffer
@@ -194,7 +217,8 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_end_cpu_access, DMA_BUF);
  * Context: Process, mmap lock held for writing. Reservation lock not held.
  * Return: 0; -EINVAL, with a warning, for no buffer or mapping; -EINVAL if the
  * exporter cannot map, or for a range that does not lie in the buffer; -EOVERFLOW
- * if it has no end; what the exporter says.
+ * if it has no end; -EPERM if the process asked for an executable mapping; what
+ * the exporter says.
  */
 int dma_buf_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
 		 unsigned long pgoff)
@@ -204,6 +228,9 @@ int dma_buf_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
 	if (WARN_ON_ONCE(!dmabuf || !vma))
 		return -EINVAL;
 	ret = dma_buf_check_mmap(dmabuf, vma, pgoff);
+	if (ret)
+		return ret;
+	ret = forbid_exec(vma);
 	if (ret)
 		return ret;
 

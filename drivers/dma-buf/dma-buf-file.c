@@ -99,6 +99,11 @@ static int init_fs_context(struct fs_context *fc)
 		return -ENOMEM;
 	ctx->ops = &super_ops;
 	ctx->dops = &dentry_ops;
+	/*
+	 * What devices write is no code: mmap() refuses PROT_EXEC, and adds it
+	 * for no program whose personality has readable memory executable.
+	 */
+	fc->s_iflags |= SB_I_NOEXEC | SB_I_NODEV;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
  * Copyright (C) the dma-buf project authors
  */
 #include <setjmp.h>
+#include <sys/personality.h>
 #include <sys/wait.h>
 
 #include "dmabuf_util.h"
@@ -276,6 +277,61 @@ TEST_F(map, protection_can_be_taken_and_given_back)
 	ASSERT_EQ(0, mprotect(map, self->size, PROT_READ | PROT_WRITE));
 	EXPECT_EQ(0, touch(map + 1, true));
 	munmap(map, self->size);
+}
+
+/* Devices write there: whatever it is, it is no code. */
+TEST_F(map, is_never_executable)
+{
+	char *map;
+
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, self->size, PROT_READ | PROT_EXEC, MAP_SHARED,
+				   self->fd, 0));
+	EXPECT_EQ(EPERM, errno);
+	map = map_pages(self->fd, 0, PAGES);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(-EACCES, sys_ret(mprotect(map, self->size, PROT_READ | PROT_EXEC)));
+	EXPECT_EQ(-EACCES, sys_ret(mprotect(map, page_size(), PROT_EXEC)));
+	mark(map, PAGES, 5);
+	EXPECT_TRUE(marked(map, PAGES, 5));
+	munmap(map, self->size);
+}
+
+/* Whether the mapping at @map is executable; -1 if there is none. */
+static int maps_exec(const void *map)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	unsigned long start;
+	char line[512], perms[8];
+	int found = -1;
+
+	while (f && found < 0 && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%*x %7s", &start, perms) == 2 &&
+		    start == (unsigned long)map)
+			found = perms[2] == 'x';
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* A program whose readable memory is all executable, as some that are old, can map it. */
+TEST_F(map, maps_for_a_program_that_reads_and_executes)
+{
+	int status;
+	pid_t pid = fork();
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		void *map, *anon;
+
+		personality(READ_IMPLIES_EXEC);
+		anon = mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		map = map_pages(self->fd, 0, PAGES);
+		if (map == MAP_FAILED || maps_exec(anon) != 1)
+			_exit(1);
+		_exit(maps_exec(map) == 0 ? 0 : 2);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
 }
 
 TEST_F(map, memory_lives_as_long_as_its_mapping)
