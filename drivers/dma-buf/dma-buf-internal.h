@@ -137,6 +137,7 @@ unsigned long dma_buf_kept_scan(struct shrinker *shrinker,
 long dma_buf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* dma-buf-poll.c */
+int dma_buf_poll_setup(void);
 void dma_buf_poll_init(struct dma_buf *dmabuf);
 __poll_t dma_buf_poll(struct file *file, struct poll_table_struct *wait);
 

@@ -7,7 +7,10 @@
 
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
+#include <linux/init.h>
 #include <linux/poll.h>
+#include <linux/sched.h>
+#include <linux/workqueue.h>
 
 #include "dma-buf-internal.h"
 #include "dma-resv-list.h"
@@ -22,18 +25,43 @@
  *
  * For each of the two the buffer has one callback, which all pollers share. The
  * first poller who finds work pending arms it: it goes onto a pending fence, and
- * from there, as fences signal, on to the next, in an irq_work, as the callback
- * itself runs under the lock of a fence. When none is left it wakes all
- * pollers, once. If the buffer has one fence alone, as most do, the callback
- * does so itself. An armed callback holds a reference to the file, so the
+ * from there, as fences signal, on to the next. When none is left it wakes all
+ * pollers, once. An armed callback holds a reference to the file, so the
  * buffer stays although all descriptors may be closed. While the fence that it
  * is on has not signalled, the answer is that there is work, even if that fence
  * was replaced in the reservation object since.
+ *
+ * *Context.* The callback runs under the lock of the fence that signals, often in
+ * a hard interrupt. If the buffer has that fence alone, as most do, the callback
+ * wakes the pollers itself. Otherwise a worker goes on: any number of the other
+ * fences may have signalled by now, and each of them may ask its driver.
+ *
+ * The worker may drop the last reference to the file, and so free the buffer with
+ * the work item in it. A workqueue allows that, as it does not touch an item
+ * once the function of the item runs. An irq_work would not do: its core marks
+ * the item as idle after the function has returned. On PREEMPT_RT a thread does
+ * that, and unless the kernel has it in an RCU read-side critical section, as later
+ * releases do, the grace period that the memory stays for does not wait for it::
+ *
+ *	CPU 0, irq_work thread		CPU 1
+ *	----------------------		-----
+ *	function of the item
+ *	  last fput()
+ *	<preempted>			release of the buffer
+ *					  end of the grace period
+ *					  memory is freed
+ *	write to the flags of the item
  *
  * *Locking.* The lock of the wait queue &dma_buf.poll protects
  * &dma_buf_poll_wait.armed; who has set it owns the rest of the structure until
  * it is cleared. The reservation lock is not needed.
  */
+
+/*
+ * A worker of high priority, as pollers used to be woken by an interrupt; and not
+ * bound to a CPU, which may be busy with something more urgent still.
+ */
+static struct workqueue_struct *poll_wq __ro_after_init;
 
 /* Those who read the pointer under RCU hold no reference. */
 static void let_go(struct dma_buf_poll_wait *wait)
@@ -61,7 +89,7 @@ static void wait_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
 		container_of(cb, struct dma_buf_poll_wait, cb);
 
 	if (!dma_resv_is_only_fence(wait->dmabuf->resv, fence)) {
-		irq_work_queue(&wait->work);
+		queue_work(poll_wq, &wait->work);
 		return;
 	}
 	/* Not the last reference: who signals has to have one. */
@@ -88,6 +116,8 @@ static bool wait_on(struct dma_buf_poll_wait *wait, struct dma_fence *fence)
  * first: when they have signalled, the older ones mostly have. It goes on from
  * where the last one was, so that n fences are looked at n times, not n times
  * each; what has come in behind that place is found by beginning anew at the end.
+ *
+ * Context: Process; reschedules, since there is no limit to the fences.
  */
 static bool wait_for_next(struct dma_buf_poll_wait *wait)
 {
@@ -101,13 +131,19 @@ static bool wait_for_next(struct dma_buf_poll_wait *wait)
 						     &wait->index))) {
 			if (wait_on(wait, fence))
 				return true;
+			cond_resched();
 		}
 		wait->index = UINT_MAX;
 	} while (!whole);
 	return false;
 }
 
-static void wait_work(struct irq_work *work)
+/*
+ * Once the callback is on the next fence, or disarmed, the buffer with the item in
+ * it may be gone. Or a poller arms the callback again, and it queues the item while
+ * this runs: the workqueue runs the item once more afterwards.
+ */
+static void wait_work(struct work_struct *work)
 {
 	struct dma_buf_poll_wait *wait =
 		container_of(work, struct dma_buf_poll_wait, work);
@@ -211,7 +247,7 @@ static void init_wait_for(struct dma_buf *dmabuf,
 	wait->usage = usage;
 	wait->events = events;
 	wait->index = UINT_MAX;
-	init_irq_work(&wait->work, wait_work);
+	INIT_WORK(&wait->work, wait_work);
 }
 
 /**
@@ -227,4 +263,16 @@ void dma_buf_poll_init(struct dma_buf *dmabuf)
 		      EPOLLIN);
 	init_wait_for(dmabuf, &dmabuf->cb_out, dma_resv_usage_rw(true),
 		      EPOLLOUT);
+}
+
+/**
+ * dma_buf_poll_setup - make the workqueue
+ *
+ * Context: Boot.
+ * Return: 0 or -ENOMEM.
+ */
+int __init dma_buf_poll_setup(void)
+{
+	poll_wq = alloc_workqueue("dma_buf_poll", WQ_UNBOUND | WQ_HIGHPRI, 0);
+	return poll_wq ? 0 : -ENOMEM;
 }

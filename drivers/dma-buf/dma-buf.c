@@ -249,6 +249,7 @@ bool dma_buf_copy_name(struct dma_buf *dmabuf, char name[DMA_BUF_NAME_LEN],
 
 static int __init dma_buf_init(void)
 {
-	return dma_buf_file_init() ?: dma_buf_registry_init();
+	return dma_buf_poll_setup() ?: dma_buf_file_init() ?:
+	       dma_buf_registry_init();
 }
 subsys_initcall(dma_buf_init);

@@ -17,10 +17,10 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/iosys-map.h>
-#include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/scatterlist.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/dma-buf.h>
 
 struct device;
@@ -242,7 +242,7 @@ struct dma_buf_ops {
 struct dma_buf_poll_wait {
 	struct dma_fence_cb cb;
 	struct dma_fence __rcu *fence;
-	struct irq_work work;
+	struct work_struct work;
 	struct dma_buf *dmabuf;
 	unsigned int usage;
 	__poll_t events;

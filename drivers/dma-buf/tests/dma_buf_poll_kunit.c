@@ -10,9 +10,9 @@
 #include <linux/atomic.h>
 #include <linux/cleanup.h>
 #include <linux/fs.h>
-#include <linux/irq_work.h>
 #include <linux/poll.h>
 #include <linux/rcupdate.h>
+#include <linux/workqueue.h>
 
 #include "../dma-buf-internal.h"
 #include "mock.h"
@@ -73,8 +73,8 @@ static void signal_and_put(struct kunit *test, struct dma_fence *fence)
 
 	dma_fence_signal(fence);
 	dma_fence_put(fence);
-	irq_work_sync(&ctx->exp->dmabuf->cb_in.work);
-	irq_work_sync(&ctx->exp->dmabuf->cb_out.work);
+	flush_work(&ctx->exp->dmabuf->cb_in.work);
+	flush_work(&ctx->exp->dmabuf->cb_out.work);
 }
 
 static int references(struct ctx *ctx)
@@ -238,7 +238,7 @@ static void poll_looks_at_each_a_few_times(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 0);
 		dma_fence_signal(fences[i]);
 	}
-	irq_work_sync(&ctx->exp->dmabuf->cb_out.work);
+	flush_work(&ctx->exp->dmabuf->cb_out.work);
 	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
 	for (i = 0; i < POLL_FENCES; i++) {
 		looks += atomic_read(&to_mock_fence(fences[i])->polled);
@@ -267,7 +267,7 @@ static void poll_wakes_once_for_last(struct kunit *test)
 	finish(test);
 }
 
-/* Nothing else has to be looked for, which takes an interrupt. */
+/* Nothing else has to be looked for, which takes a worker. */
 static void poll_wakes_at_once_for_only(struct kunit *test)
 {
 	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);

@@ -10,15 +10,17 @@
 #include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/fs.h>
-#include <linux/irq_work.h>
 #include <linux/kthread.h>
 #include <linux/poll.h>
+#include <linux/preempt.h>
+#include <linux/workqueue.h>
 
 #include "../dma-buf-internal.h"
 #include "mock.h"
 
 #define IN ((__force u32)EPOLLIN)
 #define RACES 100
+#define MANY 200
 
 struct ctx {
 	struct mock_exporter *exp;
@@ -94,7 +96,7 @@ static void poll_races_signal(struct kunit *test)
 		complete(&race.go);
 		ready = mock_poller_ask(&ctx->poller, dmabuf->file, IN);
 		wait_for_completion(&race.done);
-		irq_work_sync(&dmabuf->cb_in.work);
+		flush_work(&dmabuf->cb_in.work);
 		lost += !ready && !atomic_read(&ctx->poller.woken);
 		mock_poller_end(&ctx->poller);
 		dma_fence_put(race.fence);
@@ -104,8 +106,103 @@ static void poll_races_signal(struct kunit *test)
 	mock_exporter_put_last(ctx->exp);
 }
 
+/*
+ * The window: the worker has the last reference to the buffer, and drops it in
+ * the middle of its own work item, which is a part of the buffer.
+ */
+static void poll_closed_races_signal(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct task_struct *task;
+	struct dma_fence *other;
+	struct race race;
+
+	init_completion(&race.go);
+	init_completion(&race.done);
+	task = kthread_run(race_signal, &race, "mock-signaller");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+
+	for (int i = 0; i < RACES; i++) {
+		if (i)
+			mock_export(ctx->exp);
+		/* With two of them the worker has to look for the second. */
+		other = add(test, DMA_RESV_USAGE_WRITE);
+		race.fence = add(test, DMA_RESV_USAGE_WRITE);
+		mock_poller_begin(&ctx->poller);
+		KUNIT_EXPECT_EQ(test, mock_poller_ask(&ctx->poller,
+						      ctx->exp->dmabuf->file,
+						      IN), 0);
+		mock_poller_end(&ctx->poller);
+		dma_buf_put(ctx->exp->dmabuf);
+		complete(&race.go);
+		dma_fence_signal(other);
+		wait_for_completion(&race.done);
+		KUNIT_EXPECT_TRUE(test, mock_exporter_wait_released(ctx->exp));
+		dma_fence_put(other);
+		dma_fence_put(race.fence);
+	}
+}
+
+static atomic_t asked, asked_in_interrupt;
+
+static bool where_signaled(struct dma_fence *fence)
+{
+	atomic_inc(&asked);
+	if (!in_task() || irqs_disabled())
+		atomic_inc(&asked_in_interrupt);
+	return mock_fence_signaled(fence);
+}
+
+static const struct dma_fence_ops where_ops = {
+	.get_driver_name = mock_fence_driver_name,
+	.get_timeline_name = mock_fence_timeline_name,
+	.enable_signaling = mock_fence_enable_signaling,
+	.signaled = where_signaled,
+	.release = mock_fence_release,
+};
+
+/*
+ * How many fences are to be stepped over is up to user space, and each asks its
+ * driver: no interrupt does that.
+ */
+static void poll_steps_over_fences_in_a_task(struct kunit *test)
+{
+	static struct dma_fence *fences[MANY];
+	struct ctx *ctx = test->priv;
+	struct dma_buf *dmabuf = ctx->exp->dmabuf;
+
+	for (int i = 0; i < MANY; i++) {
+		ctx->timeline->context = dma_fence_context_alloc(1);
+		fences[i] = mock_fence_create_ops(ctx->timeline, 1, 0,
+						  &where_ops);
+		mock_resv_add(test, dmabuf->resv, fences[i],
+			      DMA_RESV_USAGE_WRITE);
+	}
+	KUNIT_EXPECT_EQ(test, mock_poller_ask(&ctx->poller, dmabuf->file, IN),
+			0);
+	/* All done, and the poll waits for the last one alone. */
+	for (int i = 0; i < MANY; i++)
+		WRITE_ONCE(to_mock_fence(fences[i])->done, true);
+	atomic_set(&asked, 0);
+	atomic_set(&asked_in_interrupt, 0);
+	dma_fence_signal(fences[MANY - 1]);
+	flush_work(&dmabuf->cb_in.work);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
+	KUNIT_EXPECT_GE(test, atomic_read(&asked), MANY - 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&asked_in_interrupt), 0);
+
+	mock_poller_end(&ctx->poller);
+	for (int i = 0; i < MANY; i++) {
+		dma_fence_signal(fences[i]);
+		dma_fence_put(fences[i]);
+	}
+	mock_exporter_put_last(ctx->exp);
+}
+
 static struct kunit_case dma_buf_poll_race_cases[] = {
 	KUNIT_CASE_SLOW(poll_races_signal),
+	KUNIT_CASE_SLOW(poll_closed_races_signal),
+	KUNIT_CASE(poll_steps_over_fences_in_a_task),
 	{}
 };
 
