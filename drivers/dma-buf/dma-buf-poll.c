@@ -31,6 +31,13 @@
  * is on has not signalled, the answer is that there is work, even if that fence
  * was replaced in the reservation object since.
  *
+ * *What is waited for.* All that is pending when somebody looks, and poll() looks
+ * again after each wake-up: it cannot tell a poller that goes on sleeping from one
+ * that comes anew, so the fences of the moment of the call are not remembered.
+ * While there is always something pending, because one user submits faster than
+ * the work is done, nobody is woken. Whoever wants to wait for the work of one
+ * moment takes it with DMA_BUF_IOCTL_EXPORT_SYNC_FILE, and polls that.
+ *
  * *Context.* The callback runs under the lock of the fence that signals, often in
  * a hard interrupt. If the buffer has that fence alone, as most do, the callback
  * wakes the pollers itself. Otherwise a worker goes on: any number of the other
@@ -58,8 +65,8 @@
  */
 
 /*
- * A worker of high priority, as pollers used to be woken by an interrupt; and not
- * bound to a CPU, which may be busy with something more urgent still.
+ * Pollers are not to wait for its worker: that is of high priority, and not bound to
+ * a CPU, which may be busy with something more urgent still.
  */
 static struct workqueue_struct *poll_wq __ro_after_init;
 

@@ -318,6 +318,33 @@ static void poll_fence_added_while_armed(struct kunit *test)
 	finish(test);
 }
 
+/* The fences of one moment are what can be exported, not what is polled. */
+static void poll_while_work_keeps_coming(struct kunit *test)
+{
+	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
+	struct ctx *ctx = test->priv;
+	struct dma_buf *dmabuf = ctx->exp->dmabuf;
+	struct dma_fence *snapshot, *next;
+
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, IN), 0);
+	KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(dmabuf->resv,
+						     dma_resv_usage_rw(false),
+						     &snapshot), 0);
+	for (int i = 0; i < 5; i++) {
+		next = add(test, DMA_RESV_USAGE_WRITE);
+		signal_and_put(test, fence);
+		KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(snapshot));
+		KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 0);
+		KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, IN), 0);
+		fence = next;
+	}
+	signal_and_put(test, fence);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
+	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, IN), IN);
+	dma_fence_put(snapshot);
+	finish(test);
+}
+
 static void poll_again_after_wake(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -448,6 +475,7 @@ static struct kunit_case dma_buf_poll_cases[] = {
 	KUNIT_CASE(poll_wakes_at_once_for_only),
 	KUNIT_CASE(poll_in_ignores_reader),
 	KUNIT_CASE(poll_fence_added_while_armed),
+	KUNIT_CASE(poll_while_work_keeps_coming),
 	KUNIT_CASE(poll_again_after_wake),
 	KUNIT_CASE(poll_several_pollers),
 	KUNIT_CASE(poll_closed_while_armed),

@@ -338,6 +338,33 @@ TEST_F(poll, reader_wakes_while_writer_still_waits)
 	EXPECT_EQ(1, out.status);
 }
 
+/* As the documentation has it: to wait for what is there now, export it. */
+TEST_F(poll, busy_as_long_as_work_keeps_coming)
+{
+	struct poller p = { self->fd, POLLIN, self->fence[0], -1 };
+	int i, fence, now;
+	struct task t;
+
+	ASSERT_EQ(0, db_import(self->fd, DMA_BUF_SYNC_WRITE, self->fence[0]));
+	now = db_export(self->fd, DMA_BUF_SYNC_READ);
+	ASSERT_LE(0, now);
+	ASSERT_EQ(0, task_start(&t, poller, &p));
+	EXPECT_TRUE(task_asleep(&t));
+	for (i = 2; i < 10; i++) {
+		fence = sw_fence(self->timeline[0], i);
+		ASSERT_LE(0, fence);
+		ASSERT_EQ(0, db_import(self->fd, DMA_BUF_SYNC_WRITE, fence));
+		close(fence);
+		ASSERT_EQ(0, sw_inc(self->timeline[0], 1));
+		EXPECT_EQ(POLLIN, poll_ms(now, POLLIN, WAIT_MS));
+		EXPECT_EQ(0, poll_now(self->fd, POLLIN));
+		EXPECT_TRUE(task_asleep(&t));
+	}
+	ASSERT_EQ(0, sw_inc(self->timeline[0], 1));
+	EXPECT_EQ(POLLIN, task_join(&t));
+	close(now);
+}
+
 TEST_F(poll, several_buffers_in_one_call)
 {
 	int other = heap_alloc(page_size());
