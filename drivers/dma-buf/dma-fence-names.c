@@ -77,8 +77,10 @@ void dma_fence_describe(struct dma_fence *fence, struct seq_file *seq)
 	const char *state = dma_fence_is_signaled(fence) ? "" : "un";
 
 	guard(rcu)();
-	seq_printf(seq, "%s %s seq %llu %ssignalled\n",
-		   dma_fence_driver_name(fence), dma_fence_timeline_name(fence),
-		   fence->seqno, state);
+	dma_buf_print_text(seq, dma_fence_driver_name(fence));
+	seq_putc(seq, ' ');
+	/* Of a context that a driver has named after a program, perhaps. */
+	dma_buf_print_text(seq, dma_fence_timeline_name(fence));
+	seq_printf(seq, " seq %llu %ssignalled\n", fence->seqno, state);
 }
 EXPORT_SYMBOL(dma_fence_describe);

@@ -358,6 +358,23 @@ static void bufinfo_escapes(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
+/* Nor can the name of a program that a driver has given to its timeline. */
+static void bufinfo_escapes_fences(struct kunit *test)
+{
+	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
+	struct mock_timeline *timeline = mock_timeline_create(test, "a\n\tb\\");
+	struct dma_fence *fence = mock_fence_create_at(timeline, 7, 0);
+	const char *line = "\twrite fence:mock a\\012\\011b\\134 seq 7 unsignalled\n";
+	char *text;
+
+	mock_resv_add(test, exp->dmabuf->resv, fence, DMA_RESV_USAGE_WRITE);
+	text = read_bufinfo(test, SZ_64K);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(text, line), "%s", text);
+	dma_fence_signal(fence);
+	dma_fence_put(fence);
+	mock_exporter_put_last(exp);
+}
+
 #define MANY 60
 
 /* More than the file expects in its first go. */
@@ -441,6 +458,7 @@ static struct kunit_case dma_buf_registry_cases[] = {
 	KUNIT_CASE_SLOW(registry_next_races_churn),
 	KUNIT_CASE(bufinfo_text),
 	KUNIT_CASE(bufinfo_escapes),
+	KUNIT_CASE(bufinfo_escapes_fences),
 	KUNIT_CASE_SLOW(bufinfo_many),
 	KUNIT_CASE(bufinfo_does_not_lock),
 	KUNIT_CASE(bufinfo_maker_gone),
