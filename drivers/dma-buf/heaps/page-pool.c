@@ -8,15 +8,19 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 
+#include <linux/cleanup.h>
 #include <linux/cpuset.h>
 #include <linux/debugfs.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
+#include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/sched/prio.h>
 #include <linux/seq_file.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/topology.h>
 #include <linux/vmstat.h>
 
@@ -25,49 +29,60 @@
 /**
  * DOC: page pool
  *
- * A page comes in dirty by heap_page_pool_put(), which takes no longer than
- * freeing it. Work that runs when the machine has time, and enough has come
- * together, moves it to the clean list of its order. heap_page_pool_get() prefers
- * clean pages and zeroes a dirty one at once otherwise, so that no page leaves
- * with old contents. There is one list of each kind per order and memory node.
+ * heap_page_pool_put() takes no longer than freeing the page. A worker that runs
+ * when the machine has time zeroes the page later. heap_page_pool_get() prefers
+ * a page that is zeroed and zeroes another one at once otherwise, so that no page
+ * leaves with old contents. The page that came last goes first, as the caches are
+ * likely to hold it.
  *
- * The pool never holds up anybody's memory: it has a limit, beyond which pages
- * go to the system, and a shrinker. The latter takes dirty pages first, which
- * nobody has put work into, and small ones before large ones, which are harder
- * to replace. Until then the pages count as reclaimable.
+ * The pool never holds up anybody's memory: it has a limit, and its shrinker
+ * offers half of its pages each time that the system reclaims memory. The
+ * shrinker takes dirty pages first, which nobody has put work into, and small
+ * ones before large ones, which are harder to replace. Until then the pages count
+ * as reclaimable. At the limit a page displaces pages of other orders, so that the
+ * pool follows what is in use.
  *
- * Pages keep their one reference in the pool. If somebody else has another one
- * on a page it does not get in: its contents are not ours to change.
+ * The pool keeps only what pays. Pages below HEAP_POOL_MIN_ORDER keep others from
+ * merging, which costs more than to zero them. A page that somebody else has a
+ * reference to is not ours to change. A system that wants freed memory to be
+ * zeroed at once (``init_on_free``) gets it at once.
  *
- * *Locking.* The lists have locks of their own, which are leaves; counters are
- * atomic. All calls are safe against each other but for create and destroy.
+ * *Locking.* Each memory node has a lock for its lists, which is a leaf; counters
+ * are atomic. All calls are safe against each other but for create and destroy.
+ * One of these two sees what the other has done::
+ *
+ *	adds a page			lowers the limit
+ *
+ *	lock; add; unlock		write the limit
+ *	read the limit			lock; take; unlock
  */
 
-/* list_lru callback: take the first page there is. */
-static enum lru_status heap_pool_isolate(struct list_head *item,
-					 struct list_lru_one *list,
-					 spinlock_t *lock, void *arg)
-{
-	struct page **page = arg;
+/* An order to spare that no page has. */
+#define HEAP_POOL_SPARE_NONE	(HEAP_POOL_MAX_ORDER + 1)
 
-	list_lru_isolate(list, item);
-	*page = list_entry(item, struct page, lru);
-	return LRU_REMOVED;
+static void heap_pool_add(struct heap_page_pool *pool, struct page *page,
+			  unsigned int order, enum heap_pool_state state)
+{
+	struct heap_pool_node *node = &pool->nodes[page_to_nid(page)];
+
+	guard(spinlock)(&node->lock);
+	list_add(&page->lru, &node->lists[state][order]);
+	node->nr[state][order]++;
 }
 
-static struct page *heap_pool_take(struct list_lru *lru, int nid)
+static struct page *heap_pool_take(struct heap_page_pool *pool, int nid,
+				   unsigned int order, enum heap_pool_state state)
 {
-	struct page *page = NULL;
-	unsigned long nr = 1;
+	struct heap_pool_node *node = &pool->nodes[nid];
+	struct page *page;
 
-	list_lru_walk_one(lru, nid, NULL, heap_pool_isolate, &page, &nr);
+	guard(spinlock)(&node->lock);
+	page = list_first_entry_or_null(&node->lists[state][order], struct page, lru);
+	if (page) {
+		list_del(&page->lru);
+		node->nr[state][order]--;
+	}
 	return page;
-}
-
-static void heap_pool_add(struct list_lru *lru, struct page *page)
-{
-	INIT_LIST_HEAD(&page->lru);
-	list_lru_add(lru, &page->lru, page_to_nid(page), NULL);
 }
 
 /* The page is not the pool's any more. */
@@ -77,6 +92,51 @@ static void heap_pool_forget(struct heap_page_pool *pool, struct page *page,
 	atomic_long_sub(1L << order, &pool->nr_pages);
 	mod_node_page_state(page_pgdat(page), NR_KERNEL_MISC_RECLAIMABLE,
 			    -(1L << order));
+}
+
+static void heap_pool_free(struct heap_page_pool *pool, struct page *page,
+			   unsigned int order)
+{
+	heap_pool_forget(pool, page, order);
+	__free_pages(page, order);
+}
+
+/* Give @nr base pages of a node to the system, if there are; none of order @spare. */
+static unsigned long heap_pool_shrink(struct heap_page_pool *pool, int nid,
+				      unsigned long nr, unsigned int spare)
+{
+	enum heap_pool_state state;
+	unsigned long freed = 0;
+	unsigned int order;
+	struct page *page;
+
+	for (state = 0; state < HEAP_POOL_STATES; state++) {
+		for (order = 0; order <= HEAP_POOL_MAX_ORDER; order++) {
+			while (order != spare && freed < nr) {
+				page = heap_pool_take(pool, nid, order, state);
+				if (!page)
+					break;
+				heap_pool_free(pool, page, order);
+				freed += 1UL << order;
+			}
+		}
+	}
+	return freed;
+}
+
+/* Free what there is beyond the limit, as far as it is on the lists. */
+static void heap_pool_trim(struct heap_page_pool *pool, unsigned int spare)
+{
+	long over;
+	int nid;
+
+	for_each_node_state(nid, N_MEMORY) {
+		over = atomic_long_read(&pool->nr_pages) -
+		       (long)READ_ONCE(pool->limit);
+		if (over <= 0)
+			return;
+		heap_pool_shrink(pool, nid, over, spare);
+	}
 }
 
 static void heap_pool_zero(struct page *page, unsigned int order)
@@ -90,25 +150,48 @@ static void heap_pool_zero(struct page *page, unsigned int order)
 }
 
 /*
- * Pages are in nobody's list while they are zeroed, one at a time, so that the
- * shrinker finds all others.
+ * A page is on no list while it is zeroed, one at a time, so that the shrinker
+ * finds all others. The limit may have been lowered meanwhile.
  */
+static void heap_pool_zero_list(struct heap_page_pool *pool, int nid,
+				unsigned int order)
+{
+	struct page *page;
+
+	while ((page = heap_pool_take(pool, nid, order, HEAP_POOL_DIRTY))) {
+		heap_pool_zero(page, order);
+		heap_pool_add(pool, page, order, HEAP_POOL_CLEAN);
+		heap_pool_trim(pool, HEAP_POOL_SPARE_NONE);
+	}
+}
+
 static void heap_pool_work(struct work_struct *work)
 {
 	struct heap_page_pool *pool = container_of(work, struct heap_page_pool,
 						   work);
 	unsigned int order;
-	struct page *page;
 	int nid;
 
 	for_each_node_state(nid, N_MEMORY) {
-		for (order = 0; order <= HEAP_POOL_MAX_ORDER; order++) {
-			while ((page = heap_pool_take(&pool->dirty[order], nid))) {
-				heap_pool_zero(page, order);
-				heap_pool_add(&pool->clean[order], page);
-			}
-		}
+		for (order = 0; order <= HEAP_POOL_MAX_ORDER; order++)
+			heap_pool_zero_list(pool, nid, order);
 	}
+}
+
+/*
+ * The node whose pages the task gets: the CPU's own. A task that may not use
+ * that one, or has a memory policy of its own, is left to the system's allocator,
+ * which knows better where to look.
+ */
+static int heap_pool_task_node(void)
+{
+	int nid = numa_mem_id();
+
+#ifdef CONFIG_NUMA
+	if (current->mempolicy)
+		return NUMA_NO_NODE;
+#endif
+	return node_isset(nid, cpuset_current_mems_allowed) ? nid : NUMA_NO_NODE;
 }
 
 /**
@@ -116,8 +199,8 @@ static void heap_pool_work(struct work_struct *work)
  * @pool: the pool
  * @order: its size
  *
- * Only memory of the CPU's own node that the task may use comes from the pool;
- * the system's allocator knows better where else to look.
+ * Only memory of the CPU's own node that the task may use comes from the pool,
+ * and none for a task with a memory policy.
  *
  * Context: Process, may sleep.
  * Return: A zeroed page with one reference, compound if @order is not zero; or
@@ -125,123 +208,98 @@ static void heap_pool_work(struct work_struct *work)
  */
 struct page *heap_page_pool_get(struct heap_page_pool *pool, unsigned int order)
 {
-	int nid = numa_mem_id();
-	struct page *page = NULL;
+	enum heap_pool_state state = HEAP_POOL_CLEAN;
+	int nid = heap_pool_task_node();
+	struct page *page;
 
 	might_sleep();
 	if (WARN_ON_ONCE(order > HEAP_POOL_MAX_ORDER))
 		return NULL;
-	if (node_isset(nid, cpuset_current_mems_allowed))
-		page = heap_pool_take(&pool->clean[order], nid);
-	if (page) {
-		atomic_inc(&pool->hits);
-		heap_pool_forget(pool, page, order);
-		return page;
+	if (order < HEAP_POOL_MIN_ORDER || nid == NUMA_NO_NODE)
+		return NULL;
+	page = heap_pool_take(pool, nid, order, state);
+	if (!page) {
+		state = HEAP_POOL_DIRTY;
+		page = heap_pool_take(pool, nid, order, state);
 	}
-	if (node_isset(nid, cpuset_current_mems_allowed))
-		page = heap_pool_take(&pool->dirty[order], nid);
 	if (!page) {
 		atomic_inc(&pool->misses);
 		return NULL;
 	}
-	atomic_inc(&pool->dirty_hits);
 	heap_pool_forget(pool, page, order);
+	if (state == HEAP_POOL_CLEAN) {
+		atomic_inc(&pool->hits);
+		return page;
+	}
+	atomic_inc(&pool->dirty_hits);
 	heap_pool_zero(page, order);
 	return page;
 }
 
-/* Make room for more pages, if the limit allows. */
-static bool heap_pool_reserve(struct heap_page_pool *pool, long nr)
+/*
+ * Make room for a page, if the limit allows. What has been in use a moment ago
+ * is likelier to be wanted next than pages of other orders that lie there.
+ */
+static bool heap_pool_reserve(struct heap_page_pool *pool, unsigned int order)
 {
-	if (atomic_long_add_return(nr, &pool->nr_pages) <=
-	    READ_ONCE(pool->limit))
+	long nr = 1L << order, limit = READ_ONCE(pool->limit);
+
+	if (nr > limit)
+		return false;
+	if (atomic_long_add_return(nr, &pool->nr_pages) > limit)
+		heap_pool_trim(pool, order);
+	if (atomic_long_read(&pool->nr_pages) <= limit)
 		return true;
 	atomic_long_sub(nr, &pool->nr_pages);
 	return false;
 }
 
-/* To zero a few small pages, when they are wanted, is as quick as to wake a worker. */
-static bool heap_pool_has_work(struct heap_page_pool *pool, unsigned int order,
-			       int nid)
+static bool heap_pool_wants(struct page *page, unsigned int order)
 {
-	return list_lru_count_node(&pool->dirty[order], nid) << order >=
-	       HEAP_POOL_BATCH;
+	return order >= HEAP_POOL_MIN_ORDER && page_ref_count(page) == 1 &&
+	       !want_init_on_free() && !PageHWPoison(page);
 }
 
 /**
  * heap_page_pool_put - give a page to the pool
  * @pool: the pool
- * @page: a page with any contents, compound if its order is not zero; the
- *	caller's reference goes to the pool
+ * @page: a page, compound if its order is not zero; the caller's reference goes
+ *	to the pool
+ * @state: HEAP_POOL_CLEAN if all of it is zero still, as heap_page_pool_get()
+ *	returned it; HEAP_POOL_DIRTY if somebody may have written to it
  *
  * Context: Process.
  */
-void heap_page_pool_put(struct heap_page_pool *pool, struct page *page)
+void heap_page_pool_put(struct heap_page_pool *pool, struct page *page,
+			enum heap_pool_state state)
 {
 	unsigned int order = compound_order(page);
 
-	if (page_ref_count(page) != 1 || PageHWPoison(page) ||
-	    !heap_pool_reserve(pool, 1L << order)) {
+	if (!heap_pool_wants(page, order) || !heap_pool_reserve(pool, order)) {
 		__free_pages(page, order);
 		return;
 	}
 	mod_node_page_state(page_pgdat(page), NR_KERNEL_MISC_RECLAIMABLE,
 			    1L << order);
-	heap_pool_add(&pool->dirty[order], page);
-	if (heap_pool_has_work(pool, order, page_to_nid(page)))
+	heap_pool_add(pool, page, order, state);
+	heap_pool_trim(pool, HEAP_POOL_SPARE_NONE);
+	if (state == HEAP_POOL_DIRTY)
 		queue_work(pool->wq, &pool->work);
-}
-
-static unsigned long heap_pool_free(struct heap_page_pool *pool,
-				    struct list_lru *lru, unsigned int order,
-				    int nid, unsigned long nr)
-{
-	unsigned long freed = 0;
-	struct page *page;
-
-	while (freed < nr && (page = heap_pool_take(lru, nid))) {
-		heap_pool_forget(pool, page, order);
-		__free_pages(page, order);
-		freed += 1UL << order;
-	}
-	return freed;
-}
-
-/**
- * heap_page_pool_shrink - give pages back to the system
- * @pool: the pool
- * @nid: of this memory node
- * @nr: at least so many, in base pages, if there are
- *
- * Context: Any that may take spinlocks.
- * Return: How many base pages were freed.
- */
-unsigned long heap_page_pool_shrink(struct heap_page_pool *pool, int nid,
-				    unsigned long nr)
-{
-	unsigned long freed = 0;
-	unsigned int order;
-
-	for (order = 0; order <= HEAP_POOL_MAX_ORDER && freed < nr; order++)
-		freed += heap_pool_free(pool, &pool->dirty[order], order, nid,
-					nr - freed);
-	for (order = 0; order <= HEAP_POOL_MAX_ORDER && freed < nr; order++)
-		freed += heap_pool_free(pool, &pool->clean[order], order, nid,
-					nr - freed);
-	return freed;
 }
 
 static unsigned long heap_pool_shrinker_count(struct shrinker *shrinker,
 					      struct shrink_control *sc)
 {
 	struct heap_page_pool *pool = shrinker->private_data;
+	struct heap_pool_node *node = &pool->nodes[sc->nid];
+	enum heap_pool_state state;
 	unsigned long nr = 0;
 	unsigned int order;
 
-	for (order = 0; order <= HEAP_POOL_MAX_ORDER; order++)
-		nr += (list_lru_count_node(&pool->dirty[order], sc->nid) +
-		       list_lru_count_node(&pool->clean[order], sc->nid))
-		      << order;
+	for (state = 0; state < HEAP_POOL_STATES; state++) {
+		for (order = 0; order <= HEAP_POOL_MAX_ORDER; order++)
+			nr += READ_ONCE(node->nr[state][order]) << order;
+	}
 	return nr ?: SHRINK_EMPTY;
 }
 
@@ -250,8 +308,8 @@ static unsigned long heap_pool_shrinker_scan(struct shrinker *shrinker,
 {
 	unsigned long freed;
 
-	freed = heap_page_pool_shrink(shrinker->private_data, sc->nid,
-				      sc->nr_to_scan);
+	freed = heap_pool_shrink(shrinker->private_data, sc->nid,
+				 sc->nr_to_scan, HEAP_POOL_SPARE_NONE);
 	/* A large page is more than what was asked for. */
 	sc->nr_scanned = max(freed, sc->nr_scanned);
 	return freed ?: SHRINK_STOP;
@@ -266,16 +324,24 @@ static unsigned long heap_pool_shrinker_scan(struct shrinker *shrinker,
  */
 void heap_page_pool_set_limit(struct heap_page_pool *pool, unsigned long limit)
 {
-	long over;
+	might_sleep();
+	WRITE_ONCE(pool->limit, limit);
+	heap_pool_trim(pool, HEAP_POOL_SPARE_NONE);
+	/* The worker may have a page in hand, which it frees afterwards. */
+	if (atomic_long_read(&pool->nr_pages) > limit)
+		flush_work(&pool->work);
+}
+
+static unsigned long heap_pool_count(struct heap_page_pool *pool,
+				     enum heap_pool_state state,
+				     unsigned int order)
+{
+	unsigned long nr = 0;
 	int nid;
 
-	WRITE_ONCE(pool->limit, limit);
-	for_each_node_state(nid, N_MEMORY) {
-		over = atomic_long_read(&pool->nr_pages) - (long)limit;
-		if (over <= 0)
-			return;
-		heap_page_pool_shrink(pool, nid, over);
-	}
+	for_each_node_state(nid, N_MEMORY)
+		nr += READ_ONCE(pool->nodes[nid].nr[state][order]);
+	return nr;
 }
 
 static int heap_page_pool_show(struct seq_file *seq, void *unused)
@@ -284,15 +350,14 @@ static int heap_page_pool_show(struct seq_file *seq, void *unused)
 	unsigned long dirty, clean;
 	unsigned int order;
 
-	seq_printf(seq, "limit: %lu\npages: %ld\n", READ_ONCE(pool->limit),
-		   atomic_long_read(&pool->nr_pages));
-	seq_printf(seq, "hits: %u\ndirty_hits: %u\nmisses: %u\n",
+	seq_printf(seq, "limit: %lu\npages: %ld\nhits: %u\ndirty_hits: %u\nmisses: %u\n",
+		   READ_ONCE(pool->limit), atomic_long_read(&pool->nr_pages),
 		   (u32)atomic_read(&pool->hits),
 		   (u32)atomic_read(&pool->dirty_hits),
 		   (u32)atomic_read(&pool->misses));
 	for (order = 0; order <= HEAP_POOL_MAX_ORDER; order++) {
-		dirty = list_lru_count(&pool->dirty[order]);
-		clean = list_lru_count(&pool->clean[order]);
+		dirty = heap_pool_count(pool, HEAP_POOL_DIRTY, order);
+		clean = heap_pool_count(pool, HEAP_POOL_CLEAN, order);
 		if (dirty || clean)
 			seq_printf(seq, "order %u: %lu clean, %lu dirty\n",
 				   order, clean, dirty);
@@ -322,6 +387,26 @@ static struct workqueue_struct *heap_pool_create_wq(const char *name)
 	return wq;
 }
 
+/*
+ * Without seeks a shrinker is asked for half of what it has whenever memory is
+ * reclaimed, else for no larger a part than caches that are in use.
+ */
+static struct shrinker *heap_pool_create_shrinker(struct heap_page_pool *pool,
+						  const char *name)
+{
+	struct shrinker *shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE, "%s", name);
+
+	if (!shrinker)
+		return NULL;
+	shrinker->count_objects = heap_pool_shrinker_count;
+	shrinker->scan_objects = heap_pool_shrinker_scan;
+	shrinker->seeks = 0;
+	shrinker->batch = 1L << HEAP_POOL_MIN_ORDER;
+	shrinker->private_data = pool;
+	shrinker_register(shrinker);
+	return shrinker;
+}
+
 /**
  * heap_page_pool_create - make a pool
  * @name: of the shrinker, of the workers, and of a file in debugfs with the
@@ -334,30 +419,29 @@ static struct workqueue_struct *heap_pool_create_wq(const char *name)
 struct heap_page_pool *heap_page_pool_create(const char *name,
 					     unsigned long limit)
 {
-	struct heap_page_pool *pool = kzalloc(sizeof(*pool), GFP_KERNEL);
+	struct heap_page_pool *pool;
+	enum heap_pool_state state;
 	unsigned int order;
+	int nid;
 
+	pool = kzalloc(struct_size(pool, nodes, nr_node_ids), GFP_KERNEL);
 	if (!pool)
 		return NULL;
-	pool->limit = limit;
-	INIT_WORK(&pool->work, heap_pool_work);
-	for (order = 0; order <= HEAP_POOL_MAX_ORDER; order++) {
-		if (list_lru_init(&pool->dirty[order]) ||
-		    list_lru_init(&pool->clean[order])) {
-			heap_page_pool_destroy(pool);
-			return NULL;
+	for (nid = 0; nid < nr_node_ids; nid++) {
+		spin_lock_init(&pool->nodes[nid].lock);
+		for (state = 0; state < HEAP_POOL_STATES; state++) {
+			for (order = 0; order <= HEAP_POOL_MAX_ORDER; order++)
+				INIT_LIST_HEAD(&pool->nodes[nid].lists[state][order]);
 		}
 	}
+	pool->limit = limit;
+	INIT_WORK(&pool->work, heap_pool_work);
 	pool->wq = heap_pool_create_wq(name);
-	pool->shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE, "%s", name);
+	pool->shrinker = heap_pool_create_shrinker(pool, name);
 	if (!pool->wq || !pool->shrinker) {
 		heap_page_pool_destroy(pool);
 		return NULL;
 	}
-	pool->shrinker->count_objects = heap_pool_shrinker_count;
-	pool->shrinker->scan_objects = heap_pool_shrinker_scan;
-	pool->shrinker->private_data = pool;
-	shrinker_register(pool->shrinker);
 	pool->debugfs = debugfs_create_file(name, 0444, NULL, pool,
 					    &heap_page_pool_fops);
 	return pool;
@@ -371,19 +455,12 @@ struct heap_page_pool *heap_page_pool_create(const char *name,
  */
 void heap_page_pool_destroy(struct heap_page_pool *pool)
 {
-	unsigned int order;
-
 	debugfs_remove(pool->debugfs);
 	if (pool->shrinker)
 		shrinker_free(pool->shrinker);
 	cancel_work_sync(&pool->work);
 	if (pool->wq)
 		destroy_workqueue(pool->wq);
-	if (pool->clean[HEAP_POOL_MAX_ORDER].node)
-		heap_page_pool_set_limit(pool, 0);
-	for (order = 0; order <= HEAP_POOL_MAX_ORDER; order++) {
-		list_lru_destroy(&pool->dirty[order]);
-		list_lru_destroy(&pool->clean[order]);
-	}
+	heap_page_pool_set_limit(pool, 0);
 	kfree(pool);
 }

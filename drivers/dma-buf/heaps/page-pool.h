@@ -9,8 +9,9 @@
 #define _HEAP_PAGE_POOL_H
 
 #include <linux/atomic.h>
-#include <linux/list_lru.h>
+#include <linux/list.h>
 #include <linux/mmzone.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
@@ -18,17 +19,28 @@ struct dentry;
 struct page;
 struct shrinker;
 
-/* The largest order that a pool takes. */
+/* What a pool takes: 64 KiB at the least, and no single pages. */
+#define HEAP_POOL_MIN_ORDER	(PAGE_SHIFT < 16 ? 16 - PAGE_SHIFT : 1)
 #define HEAP_POOL_MAX_ORDER	MAX_PAGE_ORDER
 
-/* So many dirty pages of an order, in base pages, are worth a worker's while. */
-#define HEAP_POOL_BATCH		16
+/* What is known of the contents of a page. */
+enum heap_pool_state { HEAP_POOL_DIRTY, HEAP_POOL_CLEAN, HEAP_POOL_STATES };
+
+/**
+ * struct heap_pool_node - the pages of a memory node
+ * @lock: protects the members below
+ * @lists: pages by state and order; the page that was added last comes first
+ * @nr: lengths of @lists; also read without @lock, for an estimate
+ */
+struct heap_pool_node {
+	spinlock_t lock; /* protects all below */
+	struct list_head lists[HEAP_POOL_STATES][HEAP_POOL_MAX_ORDER + 1];
+	unsigned long nr[HEAP_POOL_STATES][HEAP_POOL_MAX_ORDER + 1];
+} ____cacheline_aligned_in_smp;
 
 /**
  * struct heap_page_pool - pages for reuse
- * @dirty: by order, as they came back
- * @clean: by order, zeroed since
- * @nr_pages: on these lists or in the hands of @work
+ * @nr_pages: how many there are, in base pages; those that @work is zeroing count
  * @limit: @nr_pages does not grow beyond; set by heap_page_pool_set_limit()
  * @hits: pages taken that were clean already
  * @dirty_hits: pages taken that had to be zeroed at once
@@ -36,11 +48,10 @@ struct shrinker;
  * @wq: runs @work when there is nothing better to do
  * @work: zeroes dirty pages
  * @shrinker: gives pages back to the system
- * @debugfs: directory with the counters
+ * @debugfs: file with the counters
+ * @nodes: the pages, by memory node
  */
 struct heap_page_pool {
-	struct list_lru dirty[HEAP_POOL_MAX_ORDER + 1];
-	struct list_lru clean[HEAP_POOL_MAX_ORDER + 1];
 	atomic_long_t nr_pages;
 	unsigned long limit;
 	atomic_t hits;
@@ -50,6 +61,7 @@ struct heap_page_pool {
 	struct work_struct work;
 	struct shrinker *shrinker;
 	struct dentry *debugfs;
+	struct heap_pool_node nodes[];
 };
 
 struct heap_page_pool *heap_page_pool_create(const char *name,
@@ -57,9 +69,8 @@ struct heap_page_pool *heap_page_pool_create(const char *name,
 void heap_page_pool_destroy(struct heap_page_pool *pool);
 struct page *heap_page_pool_get(struct heap_page_pool *pool,
 				unsigned int order);
-void heap_page_pool_put(struct heap_page_pool *pool, struct page *page);
+void heap_page_pool_put(struct heap_page_pool *pool, struct page *page,
+			enum heap_pool_state state);
 void heap_page_pool_set_limit(struct heap_page_pool *pool, unsigned long limit);
-unsigned long heap_page_pool_shrink(struct heap_page_pool *pool, int nid,
-				    unsigned long nr);
 
 #endif /* _HEAP_PAGE_POOL_H */

@@ -83,7 +83,7 @@ static struct page *system_heap_alloc_page(struct heap_page_pool *pool,
 static void system_heap_free_run(void *priv, struct page *page,
 				 unsigned long nr_pages)
 {
-	heap_page_pool_put(priv, page);
+	heap_page_pool_put(priv, page, HEAP_POOL_DIRTY);
 }
 
 static const struct heap_pages_ops system_heap_pages_ops = {

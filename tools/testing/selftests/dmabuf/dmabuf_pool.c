@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The memory that the system heap keeps for the next buffer: that it is of use to
+ * buffers of any size, and not in the way of anybody else.
+ *
+ * Copyright (C) the dma-buf project authors
+ */
+#include <sys/mount.h>
+
+#include "dmabuf_util.h"
+
+#define MIB 1048576ul
+
+#define POOL_MB "/sys/module/system_heap/parameters/pool_mb"
+#define POOL_STATS "/sys/kernel/debug/dma-heap-pool-system"
+
+/* A figure of the pool of the system heap. */
+static long pool_stat(const char *name)
+{
+	char text[2048], *line;
+
+	if (read_file(POOL_STATS, text, sizeof(text)) < 0)
+		return -1;
+	line = strstr(text, name);
+	return line ? atol(line + strlen(name)) : -1;
+}
+
+FIXTURE(pool)
+{
+	int heap;
+	char limit[32];
+};
+
+FIXTURE_SETUP(pool)
+{
+	if (missing(SYSTEM_HEAP) || missing(POOL_STATS))
+		SKIP(return, "no pool: CONFIG_DMABUF_HEAPS_SYSTEM, CONFIG_DEBUG_FS");
+	self->heap = open(SYSTEM_HEAP, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->heap);
+	ASSERT_LT(0, read_file(POOL_MB, self->limit, sizeof(self->limit)));
+	ASSERT_EQ(0, write_file(POOL_MB, "0"));
+	ASSERT_EQ(0, write_file(POOL_MB, "16"));
+}
+
+FIXTURE_TEARDOWN(pool)
+{
+	EXPECT_EQ(0, write_file(POOL_MB, self->limit));
+	close(self->heap);
+}
+
+static void alloc_and_free(struct __test_metadata *_metadata, int heap, size_t size)
+{
+	int fd = heap_alloc_from(heap, size, O_RDWR | O_CLOEXEC);
+
+	ASSERT_LE(0, fd);
+	close(fd);
+}
+
+/* Also what the kernel is zeroing at that moment. */
+TEST_F(pool, limit_of_zero_leaves_nothing)
+{
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		alloc_and_free(_metadata, self->heap, 8 * MIB);
+		EXPECT_LT(0, pool_stat("pages: "));
+		EXPECT_EQ(0, write_file(POOL_MB, "0"));
+		EXPECT_EQ(0, pool_stat("pages: "));
+		EXPECT_EQ(0, write_file(POOL_MB, "16"));
+	}
+}
+
+TEST_F(pool, single_pages_are_not_kept)
+{
+	int i;
+
+	for (i = 0; i < 100; i++)
+		alloc_and_free(_metadata, self->heap, page_size());
+	if (page_size() < 65536)
+		EXPECT_EQ(0, pool_stat("pages: "));
+}
+
+/* What a large buffer has left fills the pool. */
+TEST_F(pool, full_pool_makes_room_for_small_buffers)
+{
+	long hits;
+	int i;
+
+	alloc_and_free(_metadata, self->heap, 32 * MIB);
+	hits = pool_stat("\nhits: ") + pool_stat("dirty_hits: ");
+	for (i = 0; i < 100; i++)
+		alloc_and_free(_metadata, self->heap, 2 * 65536);
+	hits = pool_stat("\nhits: ") + pool_stat("dirty_hits: ") - hits;
+	/* Two for each, but for the first; a page may be in the zeroing worker's hands. */
+	EXPECT_LE(150, hits);
+}
+
+/* Reclaims little, which all other caches hardly notice. */
+TEST_F(pool, idle_pool_is_the_first_to_go)
+{
+	char dir[] = "/tmp/dmabuf-cgroup.XXXXXX", reclaim[64];
+	long pages;
+	int i;
+
+	ASSERT_NE(NULL, mkdtemp(dir));
+	snprintf(reclaim, sizeof(reclaim), "%s/memory.reclaim", dir);
+	if (mount("none", dir, "cgroup2", 0, NULL) || missing(reclaim)) {
+		umount(dir);
+		rmdir(dir);
+		SKIP(return, "no memory.reclaim: CONFIG_MEMCG");
+	}
+	alloc_and_free(_metadata, self->heap, 16 * MIB);
+	pages = pool_stat("pages: ");
+	EXPECT_LT(8 * MIB / page_size(), pages);
+	/* Whether so much could be reclaimed elsewhere is no matter. */
+	for (i = 0; i < 10; i++)
+		write_file(reclaim, "64K");
+	EXPECT_GT(pages / 8, pool_stat("pages: "));
+	EXPECT_EQ(0, umount(dir));
+	rmdir(dir);
+}
+
+TEST_HARNESS_MAIN
