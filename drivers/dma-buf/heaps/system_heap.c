@@ -8,6 +8,7 @@
  */
 
 #include <kunit/visibility.h>
+#include <linux/cleanup.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/err.h>
@@ -90,6 +91,27 @@ static const struct heap_pages_ops system_heap_pages_ops = {
 	.free_run = system_heap_free_run,
 };
 
+static void system_heap_free_unused_run(void *priv, struct page *page,
+					unsigned long nr_pages)
+{
+	heap_page_pool_put(priv, page, HEAP_POOL_CLEAN);
+}
+
+static const struct heap_pages_ops system_heap_unused_ops = {
+	.free_run = system_heap_free_unused_run,
+};
+
+/* Free a buffer that never was a dma-buf: all of it is zero still. */
+static void system_heap_free_unused(struct heap_pages *buf)
+{
+	if (buf)
+		buf->ops = &system_heap_unused_ops;
+	heap_pages_free(buf);
+}
+
+DEFINE_FREE(system_heap_free_unused, struct heap_pages *,
+	    system_heap_free_unused(_T))
+
 static int system_heap_fill(struct heap_pages *buf, unsigned long nr_pages)
 {
 	unsigned int next = 0, order;
@@ -126,7 +148,7 @@ static struct dma_buf *system_heap_allocate(struct dma_heap *heap,
 	if (nr_pages > totalram_pages())
 		return ERR_PTR(-ENOMEM);
 
-	struct heap_pages *buf __free(heap_pages_free) =
+	struct heap_pages *buf __free(system_heap_free_unused) =
 		heap_pages_alloc(&system_heap_pages_ops,
 				 dma_heap_get_drvdata(heap));
 	if (!buf)

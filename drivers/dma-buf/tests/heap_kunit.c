@@ -10,11 +10,15 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/iosys-map.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
+#include <linux/topology.h>
+#include <linux/uaccess.h>
 
 #include "../heaps/heap-pages.h"
 #include "../heaps/page-pool.h"
@@ -206,6 +210,63 @@ static void system_beyond_all_memory_is_enomem(struct kunit *test)
 			    ERR_PTR(-ENOMEM));
 }
 
+#if IS_ENABLED(CONFIG_FAILSLAB) && IS_ENABLED(CONFIG_FAULT_INJECTION_DEBUG_FS)
+/* Allocations that may sleep fail too, in threads with a fail_nth. */
+static void fail_sleeping_allocations(struct kunit *test)
+{
+	struct file *file = mock_debugfs_open(test, "failslab/ignore-gfp-wait",
+					      O_WRONLY);
+	char __user *user = mock_user_alloc(test, PAGE_SIZE);
+	loff_t pos = 0;
+	ssize_t ret;
+
+	KUNIT_ASSERT_EQ(test, copy_to_user(user, "N", 1), 0);
+	ret = vfs_write(file, user, 1, &pos);
+	__fput_sync(file);
+	KUNIT_ASSERT_EQ(test, ret, 1);
+}
+
+/* How many pages the pool has in this state, whatever their size. */
+static unsigned long pool_count(enum heap_pool_state state)
+{
+	unsigned long nr = 0;
+	unsigned int order;
+
+	for (order = HEAP_POOL_MIN_ORDER; order <= HEAP_POOL_MAX_ORDER; order++)
+		nr += system_pool->nodes[numa_mem_id()].nr[state][order];
+	return nr;
+}
+
+/* Each of its allocations fails once; nobody has seen the memory by then. */
+static void system_memory_of_a_failed_allocation_is_clean(struct kunit *test)
+{
+	struct dma_heap *heap = get_system_heap(test);
+	unsigned long kept = 0;
+	struct dma_buf *dmabuf;
+	int nth;
+
+	fail_sleeping_allocations(test);
+	disable_work_sync(&system_pool->work);
+	for (nth = 1; nth < 100; nth++) {
+		WRITE_ONCE(current->fail_nth, nth);
+		dmabuf = system_heap_ops.allocate(heap, SZ_1M + SZ_64K,
+						  O_RDWR | O_CLOEXEC, 0);
+		WRITE_ONCE(current->fail_nth, 0);
+		if (!IS_ERR(dmabuf))
+			break;
+		KUNIT_EXPECT_EQ(test, pool_count(HEAP_POOL_DIRTY), 0);
+		kept = max(kept, pool_count(HEAP_POOL_CLEAN));
+	}
+	KUNIT_EXPECT_GT(test, nth, 1);
+	KUNIT_EXPECT_EQ(test, kept, 2);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+	expect_zeroed(test, dmabuf);
+	put(dmabuf);
+	KUNIT_EXPECT_EQ(test, pool_count(HEAP_POOL_DIRTY), 2);
+	enable_work(&system_pool->work);
+}
+#endif
+
 static void system_is_ended_by_a_fatal_signal(struct kunit *test)
 {
 	struct dma_buf *dmabuf;
@@ -227,6 +288,9 @@ static struct kunit_case heap_cases[] = {
 	KUNIT_CASE(system_buffers_get_nobodys_data),
 	KUNIT_CASE(system_buffer_is_in_large_pieces),
 	KUNIT_CASE(system_beyond_all_memory_is_enomem),
+#if IS_ENABLED(CONFIG_FAILSLAB) && IS_ENABLED(CONFIG_FAULT_INJECTION_DEBUG_FS)
+	KUNIT_CASE(system_memory_of_a_failed_allocation_is_clean),
+#endif
 	KUNIT_CASE(system_is_ended_by_a_fatal_signal),
 	{}
 };
