@@ -44,8 +44,9 @@
  *
  * The pool keeps only what pays. Pages below HEAP_POOL_MIN_ORDER keep others from
  * merging, which costs more than to zero them. A page that somebody else has a
- * reference to is not ours to change. A system that wants freed memory to be
- * zeroed at once (``init_on_free``) gets it at once.
+ * reference to is not ours to change. Memory that has failed in any part is not
+ * used again. A system that wants freed memory to be zeroed at once
+ * (``init_on_free``) gets it at once.
  *
  * *Locking.* Each memory node has a lock for its lists, which is a leaf; counters
  * are atomic. All calls are safe against each other but for create and destroy.
@@ -139,6 +140,36 @@ static void heap_pool_trim(struct heap_page_pool *pool, unsigned int spare)
 	}
 }
 
+/*
+ * Whether any part of a page has failed, as the mm marks it. Such marks are rare
+ * enough to look for them only on a machine that has any.
+ */
+static bool heap_pool_is_poisoned(struct page *page, unsigned int order)
+{
+	unsigned long i;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE) ||
+	    !atomic_long_read(&num_poisoned_pages))
+		return false;
+	for (i = 0; i < 1UL << order; i++) {
+		if (PageHWPoison(nth_page(page, i)))
+			return true;
+	}
+	return false;
+}
+
+/* Take a page to use it; one that has failed meanwhile goes. */
+static struct page *heap_pool_take_sound(struct heap_page_pool *pool, int nid,
+					 unsigned int order, enum heap_pool_state state)
+{
+	struct page *page;
+
+	while ((page = heap_pool_take(pool, nid, order, state)) &&
+	       heap_pool_is_poisoned(page, order))
+		heap_pool_free(pool, page, order);
+	return page;
+}
+
 static void heap_pool_zero(struct page *page, unsigned int order)
 {
 	unsigned long i;
@@ -158,7 +189,7 @@ static void heap_pool_zero_list(struct heap_page_pool *pool, int nid,
 {
 	struct page *page;
 
-	while ((page = heap_pool_take(pool, nid, order, HEAP_POOL_DIRTY))) {
+	while ((page = heap_pool_take_sound(pool, nid, order, HEAP_POOL_DIRTY))) {
 		heap_pool_zero(page, order);
 		heap_pool_add(pool, page, order, HEAP_POOL_CLEAN);
 		heap_pool_trim(pool, HEAP_POOL_SPARE_NONE);
@@ -217,10 +248,10 @@ struct page *heap_page_pool_get(struct heap_page_pool *pool, unsigned int order)
 		return NULL;
 	if (order < HEAP_POOL_MIN_ORDER || nid == NUMA_NO_NODE)
 		return NULL;
-	page = heap_pool_take(pool, nid, order, state);
+	page = heap_pool_take_sound(pool, nid, order, state);
 	if (!page) {
 		state = HEAP_POOL_DIRTY;
-		page = heap_pool_take(pool, nid, order, state);
+		page = heap_pool_take_sound(pool, nid, order, state);
 	}
 	if (!page) {
 		atomic_inc(&pool->misses);
@@ -257,7 +288,7 @@ static bool heap_pool_reserve(struct heap_page_pool *pool, unsigned int order)
 static bool heap_pool_wants(struct page *page, unsigned int order)
 {
 	return order >= HEAP_POOL_MIN_ORDER && page_ref_count(page) == 1 &&
-	       !want_init_on_free() && !PageHWPoison(page);
+	       !want_init_on_free() && !heap_pool_is_poisoned(page, order);
 }
 
 /**

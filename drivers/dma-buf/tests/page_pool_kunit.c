@@ -183,6 +183,62 @@ static void put_of_a_shared_page_frees(struct kunit *test)
 	put_page(page);
 }
 
+#ifdef CONFIG_MEMORY_FAILURE
+static void poison(struct page *page)
+{
+	SetPageHWPoison(page);
+	num_poisoned_pages_inc(page_to_pfn(page));
+}
+
+static void unpoison(struct page *page)
+{
+	ClearPageHWPoison(page);
+	num_poisoned_pages_sub(page_to_pfn(page), 1);
+}
+
+static const unsigned int parts[] = { 0, 1, (1 << MIN_ORDER) - 1 };
+
+static void describe_part(const unsigned int *part, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "part %u", *part);
+}
+
+KUNIT_ARRAY_PARAM(parts, parts, describe_part);
+
+static void put_of_a_poisoned_page_frees(struct kunit *test)
+{
+	unsigned int part = *(const unsigned int *)test->param_value;
+	struct page *page = dirty_page(test, MIN_ORDER);
+
+	poison(page + part);
+	heap_page_pool_put(test->priv, page, HEAP_POOL_DIRTY);
+	unpoison(page + part);
+	KUNIT_EXPECT_EQ(test, pages_in(test->priv), 0);
+}
+
+/* Two of three pages fail while they are in the pool. */
+static void get_passes_over_poisoned_pages(struct kunit *test)
+{
+	unsigned int part = *(const unsigned int *)test->param_value;
+	struct heap_page_pool *pool = test->priv;
+	struct page *sound = put_zeroed(test, MIN_ORDER), *page;
+	struct page *clean = put_zeroed(test, MIN_ORDER), *dirty;
+
+	disable_work_sync(&pool->work);
+	dirty = put_dirty(test, MIN_ORDER);
+	poison(clean + part);
+	poison(dirty + part);
+	page = heap_page_pool_get(pool, MIN_ORDER);
+	KUNIT_EXPECT_PTR_EQ(test, page, sound);
+	__free_pages(page, MIN_ORDER);
+	KUNIT_EXPECT_NULL(test, heap_page_pool_get(pool, MIN_ORDER));
+	unpoison(clean + part);
+	unpoison(dirty + part);
+	enable_work(&pool->work);
+	KUNIT_EXPECT_EQ(test, pages_in(pool), 0);
+}
+#endif
+
 /* Who sets init_on_free=1 wants data to be gone as soon as it is freed. */
 static void put_keeps_nothing_with_init_on_free(struct kunit *test)
 {
@@ -235,6 +291,10 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE(put_of_a_zeroed_page),
 	KUNIT_CASE(orders_do_not_mix),
 	KUNIT_CASE(put_of_a_shared_page_frees),
+#ifdef CONFIG_MEMORY_FAILURE
+	KUNIT_CASE_PARAM(put_of_a_poisoned_page_frees, parts_gen_params),
+	KUNIT_CASE_PARAM(get_passes_over_poisoned_pages, parts_gen_params),
+#endif
 	KUNIT_CASE(put_keeps_nothing_with_init_on_free),
 #ifdef CONFIG_NUMA
 	KUNIT_CASE(get_with_a_memory_policy_is_left_to_the_system),
