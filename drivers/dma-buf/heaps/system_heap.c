@@ -15,19 +15,20 @@
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/kstrtox.h>
+#include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/pgtable.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 
 #include "heap-pages.h"
 #include "page-pool.h"
+#include "system_heap.h"
 
-/*
- * What to try, with 4 KiB pages: a PMD, which processes map in one go; 1 MiB,
- * which most IOMMUs map with fewer entries, as they do 64 KiB; and any page.
- */
-static const unsigned int system_heap_orders[] = { 9, 8, 4, 0 };
+/* What to try, from the largest down. */
+static struct heap_orders system_heap_orders __ro_after_init;
 
 static struct heap_page_pool *system_heap_pool;
 
@@ -42,6 +43,39 @@ static struct heap_page_pool *system_heap_pool;
 
 /* What the pool may hold; until it exists, and if not set, beyond the maximum. */
 static unsigned long system_heap_pool_mb = ULONG_MAX;
+
+/**
+ * system_heap_orders_init - find the orders that are worth trying
+ * @orders: the result
+ * @page_shift: of a page
+ * @pmd_shift: of what a PMD maps
+ * @max_order: the largest order that the system has
+ *
+ * A PMD is what processes map in one go. Most IOMMUs map 1 MiB with fewer entries,
+ * as they do 64 KiB. The last order is that of a single page. Depending on the size
+ * of a page some of these are the same, or too large.
+ *
+ * Context: Any.
+ */
+VISIBLE_IF_KUNIT void system_heap_orders_init(struct heap_orders *orders,
+					      unsigned int page_shift,
+					      unsigned int pmd_shift,
+					      unsigned int max_order)
+{
+	const unsigned int shifts[HEAP_ORDERS_MAX] = {
+		pmd_shift, ilog2(SZ_1M), ilog2(SZ_64K), page_shift,
+	};
+	unsigned int last = max_order + 1, order, i;
+
+	orders->nr = 0;
+	for (i = 0; i < HEAP_ORDERS_MAX; i++) {
+		order = max(shifts[i], page_shift) - page_shift;
+		if (order >= last)
+			continue;
+		orders->order[orders->nr++] = order;
+		last = order;
+	}
+}
 
 /*
  * Large pages are a gain, not a need: take what is there, without reclaim or
@@ -68,9 +102,9 @@ static struct page *system_heap_alloc_page(struct heap_page_pool *pool,
 	unsigned int order;
 	struct page *page;
 
-	for (; *next < ARRAY_SIZE(system_heap_orders); (*next)++) {
-		order = system_heap_orders[*next];
-		if (order > HEAP_POOL_MAX_ORDER || max < 1UL << order)
+	for (; *next < system_heap_orders.nr; (*next)++) {
+		order = system_heap_orders.order[*next];
+		if (max < 1UL << order)
 			continue;
 		page = heap_page_pool_get(pool, order);
 		if (!page)
@@ -199,6 +233,8 @@ static int __init system_heap_init(void)
 	};
 	struct dma_heap *heap;
 
+	system_heap_orders_init(&system_heap_orders, PAGE_SHIFT, PMD_SHIFT,
+				MAX_PAGE_ORDER);
 	if (system_heap_pool_mb > SYSTEM_HEAP_POOL_MB_MAX)
 		system_heap_pool_mb = min(totalram_pages() / MB_TO_PAGES(8UL),
 					  SYSTEM_HEAP_POOL_MB);

@@ -14,6 +14,7 @@
 #include <linux/fs.h>
 #include <linux/iosys-map.h>
 #include <linux/mm.h>
+#include <linux/pgtable.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
@@ -22,6 +23,7 @@
 
 #include "../heaps/heap-pages.h"
 #include "../heaps/page-pool.h"
+#include "../heaps/system_heap.h"
 #include "mock.h"
 
 #define POOL_PAGES	(SZ_16M >> PAGE_SHIFT)
@@ -200,6 +202,50 @@ static void system_buffer_is_in_large_pieces(struct kunit *test)
 	put(dmabuf);
 }
 
+struct orders_case {
+	const char *name;
+	unsigned int page_shift;
+	unsigned int pmd_shift;
+	unsigned int max_order;
+	struct heap_orders want;
+};
+
+static const struct orders_case orders_cases[] = {
+	{ "4 KiB", 12, 21, 10, { 4, { 9, 8, 4, 0 } } },
+	{ "4 KiB, small orders", 12, 21, 8, { 3, { 8, 4, 0 } } },
+	{ "16 KiB", 14, 25, 11, { 4, { 11, 6, 2, 0 } } },
+	{ "16 KiB, PMD too large", 14, 25, 10, { 3, { 6, 2, 0 } } },
+	{ "64 KiB", 16, 29, 13, { 3, { 13, 4, 0 } } },
+	{ "64 KiB, PMD too large", 16, 29, 10, { 2, { 4, 0 } } },
+	{ "256 KiB", 18, 22, 10, { 3, { 4, 2, 0 } } },
+	{ "1 MiB PMD", 12, 20, 10, { 3, { 8, 4, 0 } } },
+};
+
+KUNIT_ARRAY_PARAM_DESC(orders, orders_cases, name);
+
+static void system_orders_by_page_size(struct kunit *test)
+{
+	const struct orders_case *c = test->param_value;
+	struct heap_orders orders = { };
+
+	system_heap_orders_init(&orders, c->page_shift, c->pmd_shift,
+				c->max_order);
+	KUNIT_EXPECT_MEMEQ(test, &orders, &c->want, sizeof(orders));
+}
+
+static void system_orders_of_this_machine(struct kunit *test)
+{
+	struct heap_orders orders = { };
+	unsigned int i;
+
+	system_heap_orders_init(&orders, PAGE_SHIFT, PMD_SHIFT, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_GE(test, orders.nr, 1);
+	KUNIT_EXPECT_LE(test, orders.order[0], MAX_PAGE_ORDER);
+	for (i = 1; i < orders.nr; i++)
+		KUNIT_EXPECT_LT(test, orders.order[i], orders.order[i - 1]);
+	KUNIT_EXPECT_EQ(test, orders.order[orders.nr - 1], 0);
+}
+
 static void system_beyond_all_memory_is_enomem(struct kunit *test)
 {
 	unsigned long pages = totalram_pages() + 1;
@@ -287,6 +333,8 @@ static struct kunit_case heap_cases[] = {
 	KUNIT_CASE_PARAM(system_buffer_is_zeroed_and_whole, sizes_gen_params),
 	KUNIT_CASE(system_buffers_get_nobodys_data),
 	KUNIT_CASE(system_buffer_is_in_large_pieces),
+	KUNIT_CASE_PARAM(system_orders_by_page_size, orders_gen_params),
+	KUNIT_CASE(system_orders_of_this_machine),
 	KUNIT_CASE(system_beyond_all_memory_is_enomem),
 #if IS_ENABLED(CONFIG_FAILSLAB) && IS_ENABLED(CONFIG_FAULT_INJECTION_DEBUG_FS)
 	KUNIT_CASE(system_memory_of_a_failed_allocation_is_clean),
