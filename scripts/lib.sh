@@ -2,7 +2,10 @@
 # Copyright the dma-buf project authors
 #
 # lib.sh - what the scripts share: the directories, the list of mainline files that ours take the
-# place of, and running a long step with a progress line. Sourced by bash, never run by itself.
+# place of, and running a long step with a progress line. Sourced by bash, never run by itself. Arguments
+# and variables that every script knows are looked at here, before anything starts.
+
+. "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 OUT=$(realpath -m "${O:-$TOP/build}")
@@ -28,20 +31,32 @@ REPLACED=(
 	'Documentation/driver-api/dma-buf*'
 	'Documentation/driver-api/sync_file*'
 	'Documentation/userspace-api/dma-buf*'
+	Documentation/ABI/testing/sysfs-kernel-dmabuf-buffers
 )
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+case ${ACCEL:-tcg} in tcg | kvm) ;; *) die "ACCEL=$ACCEL: there are tcg, which is the default, and kvm" ;; esac
 
 # ours_dirs, ours_files: what the project lays into a tree, as paths relative to the root.
 ours_dirs() { local d; for d in drivers/dma-buf samples/dma-buf tools/testing/selftests/dmabuf; do
 	[ -d "$TOP/$d" ] && printf '%s\n' "$d"; done; return 0; }
 ours_files() { (cd "$TOP" && find include Documentation -type f ! -name '.*' ! -name '*~' 2>/dev/null | sort) || true; }
 
-# ticker LABEL LOG TOTAL START: while the shell that called lives, say how far LOG has come.
+# need_space DIR MB: refuse to begin what cannot be finished. DIR need not be there yet.
+need_space() {
+	local dir=$1 free
+	while [ ! -d "$dir" ]; do dir=$(dirname "$dir"); done
+	free=$(($(df --output=avail -k "$dir" | tail -n 1) / 1024))
+	[ "$free" -ge "$2" ] || die "$free MB of disk are free in $dir, and $2 are needed: make room, or give O=dir"
+}
+
+# ticker LABEL LOG TOTAL START: while the shell that called lives, say how far LOG has come. The log of a
+# continuous integration run gets a line a minute.
 ticker() {
 	local label=$1 log=$2 total=$3 start=$4 pause=15 before='  ' after='\n' of='' n far
-	[ ! -t 1 ] || pause=2 before='\r  ' after=' '
+	if [ -t 1 ]; then pause=2 before='\r  ' after=' '; elif [ -n "${CI:-}" ]; then pause=60; fi
 	[ "$total" -eq 0 ] || of=" of about $total"
 	# Not the pipe: a sleep that is left behind would keep its reader waiting.
 	while sleep "$pause" >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
@@ -80,7 +95,8 @@ run_logged() {
 }
 
 # kmake TREE OUTDIR ARGS...: the kernel's make, the same way everywhere. A fixed build identity keeps
-# ccache's hits and makes two builds of one source equal.
+# ccache's hits and makes two builds of one source equal. ARGS come last, so that they may name another
+# architecture and compiler: ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC="$TOP/scripts/cc --compiler=...".
 kmake() {
 	local tree=$1 out=$2
 	shift 2
@@ -88,4 +104,18 @@ kmake() {
 		KBUILD_BUILD_VERSION=1 \
 		make -C "$tree" O="$out" -j"$JOBS" --no-print-directory ARCH=x86_64 \
 		CC="$TOP/scripts/cc" HOSTCC="$TOP/scripts/cc" ${V:+V=1} "$@"
+}
+
+# lost_options OUTDIR: the lines of OUTDIR/wanted that OUTDIR/.config does not have, as Kconfig dropped
+# them. An option that is absent counts as "is not set".
+lost_options() {
+	local line name
+	while IFS= read -r line; do
+		case $line in
+		CONFIG_*=*) grep -qxF "$line" "$1/.config" || printf '%s\n' "$line" ;;
+		'# CONFIG_'*' is not set')
+			name=${line#\# }; name=${name%% *}
+			! grep -q "^$name=" "$1/.config" || printf '%s\n' "$line" ;;
+		esac
+	done <"$1/wanted"
 }

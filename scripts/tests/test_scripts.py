@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+# Copyright the dma-buf project authors
+"""Proves what all scripts have in common: --help starts nothing, wrong variables are refused before anything
+starts, a full disk is noticed, and progress does not fill the log of a continuous integration run."""
+import os
+import subprocess
+import tempfile
+import unittest
+
+TOP = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
+SCRIPTS = sorted(f'{TOP}/scripts/{name}' for name in os.listdir(f'{TOP}/scripts')
+                 if os.path.isfile(f'{TOP}/scripts/{name}') and os.access(f'{TOP}/scripts/{name}', os.X_OK)) + \
+    [f'{TOP}/.ci/run']
+# What a script would begin with. Each leaves a mark instead.
+TOOLS = ('make', 'gcc', 'clang', 'ccache', 'apt-get', 'git', 'tar', 'rsync', 'qemu-system-x86_64', 'mkdir', 'mktemp')
+
+
+class Scripts(unittest.TestCase):
+    def setUp(self):
+        self.tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(self.tmp.cleanup)
+        self.bin = f'{self.tmp.name}/bin'
+        self.out = f'{self.tmp.name}/out'
+        os.mkdir(self.bin)
+
+    def tool(self, name, script):
+        with open(f'{self.bin}/{name}', 'w', encoding='ascii') as f:
+            f.write(f'#!/bin/sh\n{script}\n')
+        os.chmod(f'{self.bin}/{name}', 0o755)
+
+    def marks(self):
+        for name in TOOLS:
+            self.tool(name, f'echo {name} >>{self.tmp.name}/started; exit 99')
+
+    def run_script(self, *command, **variables):
+        env = {name: value for name, value in os.environ.items() if name not in ('ACCEL', 'CI', 'V', 'KERNEL', 'TREE')}
+        env |= {'PATH': f'{self.bin}:{env["PATH"]}', 'O': self.out} | variables
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60,
+                              stdin=subprocess.DEVNULL, cwd=TOP)
+        self.assertFalse(os.path.exists(f'{self.tmp.name}/started'), f'{command} started something')
+        return done
+
+    def library(self, commands, **variables):
+        return self.run_script('bash', '-c', f'set -eu; . scripts/lib.sh; {commands}', **variables)
+
+    def test_help(self):
+        self.marks()
+        self.assertGreater(len(SCRIPTS), 10)
+        for script in SCRIPTS:
+            for option in ('--help', '-h'):
+                with self.subTest(script=script, option=option):
+                    done = self.run_script(script, option)
+                    self.assertEqual((done.returncode, done.stderr), (0, ''))
+                    self.assertIn(f'usage: ', done.stdout)
+                    self.assertIn(os.path.basename(script), done.stdout)
+                    self.assertGreater(len(done.stdout.splitlines()), 2)
+                    self.assertFalse(os.path.exists(self.out))
+
+    def test_help_behind_other_arguments(self):
+        self.marks()
+        for script, *arguments in (('build-kernel', 'demo'), ('kunit', '--name', 'x'), ('run-guest', '--memory', '1')):
+            done = self.run_script(f'{TOP}/scripts/{script}', *arguments, '--help')
+            self.assertEqual((done.returncode, done.stdout[:6]), (0, 'usage:'))
+
+    def test_help_of_the_command_in_the_guest(self):
+        done = self.run_script(f'{TOP}/scripts/run-guest', '--kernel', '/nowhere', '--', 'ls', '--help')
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("no kernel at '/nowhere'", done.stderr)
+
+    def test_unknown_accel(self):
+        self.marks()
+        for script in ('run-guest', 'kunit', 'bench', 'demo', 'selftests', 'test', 'build-kernel'):
+            done = self.run_script(f'{TOP}/scripts/{script}', ACCEL='hvf')
+            self.assertEqual(done.returncode, 1)
+            self.assertIn('ACCEL=hvf', done.stderr)
+        for accel in ('', 'tcg', 'kvm'):
+            self.assertEqual(self.library('say fine', ACCEL=accel).stdout, 'fine\n')
+
+    def test_disk_is_full(self):
+        self.tool('df', 'printf "Avail\\n%s\\n" $((1000 * 1024))')
+        self.tool('tar', f'echo tar >>{self.tmp.name}/started; exit 99')
+        self.tool('rsync', f'echo rsync >>{self.tmp.name}/started; exit 99')
+        tree = f'{self.tmp.name}/tree'
+        os.mkdir(tree)
+        with open(f'{tree}/Makefile', 'w', encoding='ascii') as f:
+            f.write('VERSION = 6\nPATCHLEVEL = 12\n')
+        for kernel in (tree, f'{tree}/Makefile'):
+            done = self.run_script(f'{TOP}/scripts/prepare-tree', KERNEL=kernel)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn('1000 MB of disk are free', done.stderr)
+
+    def test_disk_has_room(self):
+        self.tool('df', 'printf "Avail\\n%s\\n" $((1000 * 1024))')
+        self.assertEqual(self.library('need_space /nowhere/yet 1000; say fine').stdout, 'fine\n')
+        self.assertEqual(self.library('need_space /nowhere/yet 1001; say fine').stdout, '')
+
+    def test_progress(self):
+        # The pause that the ticker asks for, instead of the pause.
+        self.tool('sleep', f'echo "$1" >>{self.tmp.name}/pauses; exit 1')
+        step = f'run_logged step {self.out}/log 0 sh -c "until [ -s {self.tmp.name}/pauses ]; do :; done"'
+        for variables, pause in (({}, '15'), ({'CI': 'true'}, '60')):
+            done = self.library(step, **variables)
+            self.assertEqual(done.returncode, 0)
+            with open(f'{self.tmp.name}/pauses', encoding='ascii') as f:
+                self.assertEqual(f.read().split(), [pause])
+            os.unlink(f'{self.tmp.name}/pauses')
+
+    def test_options_that_kconfig_dropped(self):
+        os.mkdir(self.out)
+        with open(f'{self.out}/wanted', 'w', encoding='ascii') as f:
+            f.write('# a comment\nCONFIG_A=y\nCONFIG_B=y\n# CONFIG_C is not set\n# CONFIG_D is not set\nCONFIG_E="x"\n')
+        with open(f'{self.out}/.config', 'w', encoding='ascii') as f:
+            f.write('CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=y\nCONFIG_E="x"\n')
+        self.assertEqual(self.library(f'lost_options {self.out}').stdout, 'CONFIG_B=y\n# CONFIG_C is not set\n')
+
+
+if __name__ == '__main__':
+    unittest.main()
