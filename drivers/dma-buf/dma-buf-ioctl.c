@@ -16,6 +16,7 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/dma-buf.h>
 
+#include "dma-buf-abi.h"
 #include "dma-buf-internal.h"
 
 /* User space is compiled against these: they never change. */
@@ -26,12 +27,13 @@ static_assert(sizeof(struct dma_buf_export_sync_file) == 8);
 static_assert(offsetof(struct dma_buf_export_sync_file, fd) == 4);
 static_assert(sizeof(struct dma_buf_import_sync_file) == 8);
 static_assert(offsetof(struct dma_buf_import_sync_file, fd) == 4);
-static_assert(DMA_BUF_IOCTL_SYNC == 0x40086200);
-static_assert(DMA_BUF_IOCTL_SYNC_PARTIAL == 0x40106202);
-static_assert(DMA_BUF_SET_NAME_A == 0x40046201);
-static_assert(DMA_BUF_SET_NAME_B == 0x40086201);
-static_assert(DMA_BUF_IOCTL_EXPORT_SYNC_FILE == 0xc0086202);
-static_assert(DMA_BUF_IOCTL_IMPORT_SYNC_FILE == 0x40086203);
+DMA_BUF_ABI_CMD(DMA_BUF_IOCTL_SYNC, _IOC_WRITE, 'b', 0, 8)
+DMA_BUF_ABI_CMD(DMA_BUF_IOCTL_SYNC_PARTIAL, _IOC_WRITE, 'b', 2, 16)
+DMA_BUF_ABI_CMD(DMA_BUF_SET_NAME, _IOC_WRITE, 'b', 1, sizeof(void *))
+DMA_BUF_ABI_CMD(DMA_BUF_SET_NAME_A, _IOC_WRITE, 'b', 1, 4)
+DMA_BUF_ABI_CMD(DMA_BUF_SET_NAME_B, _IOC_WRITE, 'b', 1, 8)
+DMA_BUF_ABI_CMD(DMA_BUF_IOCTL_EXPORT_SYNC_FILE, _IOC_READ | _IOC_WRITE, 'b', 2, 8)
+DMA_BUF_ABI_CMD(DMA_BUF_IOCTL_IMPORT_SYNC_FILE, _IOC_WRITE, 'b', 3, 8)
 
 /* Named after what the CPU does, directions after what devices do. */
 static enum dma_data_direction sync_direction(u64 flags)

@@ -7,6 +7,7 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 
+#include <linux/build_bug.h>
 #include <linux/cdev.h>
 #include <linux/cleanup.h>
 #include <linux/device.h>
@@ -24,6 +25,8 @@
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
 #include <uapi/linux/dma-heap.h>
+
+#include "dma-buf-abi.h"
 
 /**
  * DOC: heaps
@@ -122,6 +125,13 @@ static long dma_heap_ioctl_alloc(struct dma_heap *heap, unsigned int cmd,
 	fd_install(take_fd(fd), dmabuf->file);
 	return 0;
 }
+
+/* The binary interface: programs know these numbers. */
+static_assert(sizeof(struct dma_heap_allocation_data) == 24);
+static_assert(offsetof(struct dma_heap_allocation_data, fd) == 8);
+static_assert(offsetof(struct dma_heap_allocation_data, fd_flags) == 12);
+static_assert(offsetof(struct dma_heap_allocation_data, heap_flags) == 16);
+DMA_BUF_ABI_CMD(DMA_HEAP_IOCTL_ALLOC, _IOC_READ | _IOC_WRITE, 'H', 0, 24)
 
 static long dma_heap_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg)

@@ -21,6 +21,7 @@
 #include <linux/types.h>
 #include <linux/uaccess.h>
 
+#include "dma-buf-abi.h"
 #include "dma-buf-internal.h"
 #include "sync_debug.h"
 #include "sync_timeline.h"
@@ -74,9 +75,9 @@ static_assert(offsetof(struct sw_sync_create_fence_data, fence) == 36);
 static_assert(sizeof(struct sw_sync_get_deadline) == 16);
 static_assert(offsetof(struct sw_sync_get_deadline, pad) == 8);
 static_assert(offsetof(struct sw_sync_get_deadline, fence_fd) == 12);
-static_assert(SW_SYNC_IOC_CREATE_FENCE == 0xc0285700);
-static_assert(SW_SYNC_IOC_INC == 0x40045701);
-static_assert(SW_SYNC_GET_DEADLINE == 0xc0105702);
+DMA_BUF_ABI_CMD(SW_SYNC_IOC_CREATE_FENCE, _IOC_READ | _IOC_WRITE, 'W', 0, 40)
+DMA_BUF_ABI_CMD(SW_SYNC_IOC_INC, _IOC_WRITE, 'W', 1, 4)
+DMA_BUF_ABI_CMD(SW_SYNC_GET_DEADLINE, _IOC_READ | _IOC_WRITE, 'W', 2, 16)
 
 static int sw_sync_open(struct inode *inode, struct file *file)
 {

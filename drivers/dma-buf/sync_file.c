@@ -22,6 +22,7 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/sync_file.h>
 
+#include "dma-buf-abi.h"
 #include "dma-buf-internal.h"
 
 /**
@@ -371,9 +372,9 @@ static_assert(offsetof(struct sync_file_info, pad) == 44);
 static_assert(offsetof(struct sync_file_info, sync_fence_info) == 48);
 static_assert(sizeof(struct sync_set_deadline) == 16);
 static_assert(offsetof(struct sync_set_deadline, pad) == 8);
-static_assert(SYNC_IOC_MERGE == 0xc0303e03);
-static_assert(SYNC_IOC_FILE_INFO == 0xc0383e04);
-static_assert(SYNC_IOC_SET_DEADLINE == 0x40103e05);
+DMA_BUF_ABI_CMD(SYNC_IOC_MERGE, _IOC_READ | _IOC_WRITE, '>', 3, 48)
+DMA_BUF_ABI_CMD(SYNC_IOC_FILE_INFO, _IOC_READ | _IOC_WRITE, '>', 4, 56)
+DMA_BUF_ABI_CMD(SYNC_IOC_SET_DEADLINE, _IOC_WRITE, '>', 5, 16)
 
 static long sync_file_ioctl(struct file *file, unsigned int cmd,
 			    unsigned long arg)

@@ -8,6 +8,7 @@
  */
 
 #include <kunit/visibility.h>
+#include <linux/build_bug.h>
 #include <linux/cleanup.h>
 #include <linux/dma-buf.h>
 #include <linux/err.h>
@@ -27,6 +28,7 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/udmabuf.h>
 
+#include "dma-buf-abi.h"
 #include "heaps/heap-pages.h"
 #include "udmabuf.h"
 
@@ -291,6 +293,17 @@ static long udmabuf_ioctl_create_list(const struct udmabuf_create_list __user *a
 		return -EFAULT;
 	return udmabuf_create(items, head.count, head.flags);
 }
+
+/* The binary interface: programs know these numbers. */
+static_assert(sizeof(struct udmabuf_create) == 24);
+static_assert(offsetof(struct udmabuf_create, offset) == 8);
+static_assert(offsetof(struct udmabuf_create, size) == 16);
+static_assert(sizeof(struct udmabuf_create_item) == 24);
+static_assert(offsetof(struct udmabuf_create_item, offset) == 8);
+static_assert(offsetof(struct udmabuf_create_item, size) == 16);
+static_assert(sizeof(struct udmabuf_create_list) == 8);
+DMA_BUF_ABI_CMD(UDMABUF_CREATE, _IOC_WRITE, 'u', 0x42, 24)
+DMA_BUF_ABI_CMD(UDMABUF_CREATE_LIST, _IOC_WRITE, 'u', 0x43, 8)
 
 static long udmabuf_ioctl(struct file *file, unsigned int cmd,
 			  unsigned long arg)
