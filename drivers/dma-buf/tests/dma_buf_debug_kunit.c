@@ -17,6 +17,23 @@
 #define PAGES 200
 
 /* Several chunks of a scatter list, some of its segments merged for DMA. */
+/* Where both lengths have one place, that of the DMA segment counts. */
+static unsigned int length_of(int i)
+{
+	if (IS_ENABLED(CONFIG_NEED_SG_DMA_LENGTH))
+		return PAGE_SIZE - i % 2 * 16;
+	return (i % 3 + 1) * PAGE_SIZE;
+}
+
+static struct scatterlist *segment_at(struct sg_table *sgt, unsigned int n)
+{
+	struct scatterlist *sg = sgt->sgl;
+
+	while (n--)
+		sg = sg_next(sg);
+	return sg;
+}
+
 static struct sg_table *create_table(struct kunit *test)
 {
 	struct sg_table *sgt = kunit_kzalloc(test, sizeof(*sgt), GFP_KERNEL);
@@ -48,7 +65,7 @@ static void wrap_hides_pages(struct kunit *test)
 	/* Some importers walk the lengths of the pages, some need the offset. */
 	for_each_sgtable_sg(seen, sg, i) {
 		KUNIT_EXPECT_NULL(test, sg_page(sg));
-		KUNIT_EXPECT_EQ(test, sg->length, PAGE_SIZE - i % 2 * 16);
+		KUNIT_EXPECT_EQ(test, sg->length, length_of(i));
 		KUNIT_EXPECT_EQ(test, sg->offset, i % 2 * 16);
 	}
 	KUNIT_EXPECT_EQ(test, i, sgt->orig_nents);
@@ -81,7 +98,7 @@ static void wrap_may_be_changed(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), sgt);
 	for_each_sgtable_sg(sgt, sg, i) {
 		KUNIT_EXPECT_PTR_EQ(test, sg_page(sg), ZERO_PAGE(0));
-		KUNIT_EXPECT_EQ(test, sg->length, PAGE_SIZE - i % 2 * 16);
+		KUNIT_EXPECT_EQ(test, sg->length, length_of(i));
 		KUNIT_EXPECT_EQ(test, sg_dma_address(sg),
 				0x100000000ULL + i * 4 * PAGE_SIZE);
 	}
@@ -108,13 +125,13 @@ static void wrap_warns_of_a_gap(struct kunit *test)
 	struct sg_table *seen;
 
 	/* At the end it does no harm. */
-	sg_dma_len(sg_last(sgt->sgl, sgt->nents)) = 0;
+	sg_dma_len(segment_at(sgt, sgt->nents - 1)) = 0;
 	mock_warn_begin(test);
 	seen = dma_buf_debug_wrap(sgt);
 	mock_warn_end(test, "nowhere", 0);
 	KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), sgt);
 
-	sg_dma_len(sg_next(sgt->sgl)) = 0;
+	sg_dma_len(segment_at(sgt, 1)) = 0;
 	mock_warn_begin(test);
 	seen = dma_buf_debug_wrap(sgt);
 	mock_warn_end(test, "dma_buf_debug_wrap", 1);
