@@ -70,15 +70,15 @@ static bool is_exportable(const struct dma_buf_export_info *info)
  * Return: The buffer, with a reference for the caller, and the exporter's
  * &dma_buf_export_info.priv belongs to it until &dma_buf_ops.release. Or
  * ERR_PTR(), and nothing has changed: -EINVAL, with a warning, for operations
- * that are missing or do not go together; -EINVAL for a size of zero; -ENOENT
- * if the exporter's module is going; -ENOMEM; -ENFILE.
+ * that are missing or do not go together; -ENOENT if the exporter's module is
+ * going; -ENOMEM; -ENFILE.
  */
 struct dma_buf *dma_buf_export(const struct dma_buf_export_info *exp_info)
 {
 	struct dma_buf *dmabuf;
 	int ret;
 
-	if (WARN_ON_ONCE(!is_exportable(exp_info)) || !exp_info->size)
+	if (WARN_ON_ONCE(!is_exportable(exp_info)))
 		return ERR_PTR(-EINVAL);
 	if (!try_module_get(exp_info->owner))
 		return ERR_PTR(-ENOENT);

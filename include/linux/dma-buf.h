@@ -367,7 +367,7 @@ struct dma_buf_attachment {
  * @exp_name: name of the exporter; kept for as long as the buffer
  * @owner: module of the exporter, or NULL
  * @ops: what the exporter implements
- * @size: in bytes, not zero
+ * @size: in bytes
  * @flags: for the file: access mode and O_NONBLOCK
  * @resv: reservation object that outlives the buffer, or NULL for a new one
  * @priv: the exporter's

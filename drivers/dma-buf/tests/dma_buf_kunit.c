@@ -105,17 +105,16 @@ static void dma_buf_export_bad_info(struct kunit *test)
 	MOCK_EXPECT_NO_CALLS(exp);
 }
 
+/* Nothing to map, but nothing wrong either: 6.12 takes it. */
 static void dma_buf_export_size_zero(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_create(test, SIZE, 0);
 
 	exp->info.size = 0;
 	mock_warn_begin(test);
-	KUNIT_EXPECT_PTR_EQ(test, dma_buf_export(&exp->info),
-			    ERR_PTR(-EINVAL));
+	KUNIT_EXPECT_EQ(test, mock_export(exp)->size, 0);
 	mock_warn_end(test, "nowhere", 0);
-	mock_flush_files();
-	MOCK_EXPECT_NO_CALLS(exp);
+	mock_exporter_put_last(exp);
 }
 
 #ifdef CONFIG_MODULE_UNLOAD
