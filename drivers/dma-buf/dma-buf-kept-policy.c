@@ -46,6 +46,10 @@
  * for a device without a driver, or on a bus whose drivers nobody tells about.
  */
 
+/* Of mappings that are kept, whichever file knows them. */
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "dma_buf_kept."
+
 /* Values of the parameter "keep". */
 enum { KEEP_NOTHING, KEEP_IF_ISOLATED, KEEP_ALWAYS };
 

@@ -35,24 +35,75 @@ struct bench_attachment {
 	struct sg_table *sgt;
 };
 
+/*
+ * Drivers that do nothing, so that the device is one like all others: it has one,
+ * and an IOMMU's usual domain.
+ */
+static int bench_platform_probe(struct platform_device *pdev)
+{
+	return 0;
+}
+
+static struct platform_driver bench_platform_driver = {
+	.probe = bench_platform_probe,
+	.driver = {
+		.name = "dmabuf-bench",
+	},
+};
+
+static int bench_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	return 0;
+}
+
+static const struct pci_device_id bench_pci_ids[] = {
+	{ PCI_DEVICE(EDU_VENDOR, EDU_DEVICE) },
+	{}
+};
+
+static struct pci_driver bench_pci_driver = {
+	.name = "dmabuf-bench",
+	.id_table = bench_pci_ids,
+	.probe = bench_pci_probe,
+};
+
+static int init_pci(void)
+{
+	int ret = pci_register_driver(&bench_pci_driver);
+
+	if (ret) {
+		pci_dev_put(bench_pci);
+		return ret;
+	}
+	bench_dev = &bench_pci->dev;
+	return dma_set_mask_and_coherent(bench_dev, DMA_BIT_MASK(64));
+}
+
+static int init_platform(void)
+{
+	int ret = platform_driver_register(&bench_platform_driver);
+
+	if (ret)
+		return ret;
+	bench_platform = platform_device_register_simple("dmabuf-bench", -1,
+							 NULL, 0);
+	if (IS_ERR(bench_platform)) {
+		platform_driver_unregister(&bench_platform_driver);
+		return PTR_ERR(bench_platform);
+	}
+	bench_dev = &bench_platform->dev;
+	return dma_coerce_mask_and_coherent(bench_dev, DMA_BIT_MASK(64));
+}
+
 int bench_device_init(void)
 {
 	int ret;
 
 	bench_pci = pci_get_device(EDU_VENDOR, EDU_DEVICE, NULL);
-	if (bench_pci) {
-		bench_dev = &bench_pci->dev;
-		ret = dma_set_mask_and_coherent(bench_dev, DMA_BIT_MASK(64));
-	} else {
-		bench_platform = platform_device_register_simple("dmabuf-bench",
-								 -1, NULL, 0);
-		if (IS_ERR(bench_platform))
-			return PTR_ERR(bench_platform);
-		bench_dev = &bench_platform->dev;
-		ret = dma_coerce_mask_and_coherent(bench_dev, DMA_BIT_MASK(64));
-	}
+	ret = bench_pci ? init_pci() : init_platform();
 	if (ret) {
-		bench_device_exit();
+		if (bench_dev)
+			bench_device_exit();
 		return ret;
 	}
 	dma_set_max_seg_size(bench_dev, UINT_MAX);
@@ -61,10 +112,13 @@ int bench_device_init(void)
 
 void bench_device_exit(void)
 {
-	if (bench_pci)
+	if (bench_pci) {
+		pci_unregister_driver(&bench_pci_driver);
 		pci_dev_put(bench_pci);
-	else
+	} else {
 		platform_device_unregister(bench_platform);
+		platform_driver_unregister(&bench_platform_driver);
+	}
 }
 
 enum bench_path bench_device_path(void)

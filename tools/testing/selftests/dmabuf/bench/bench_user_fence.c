@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <linux/dma-buf.h>
@@ -201,6 +202,41 @@ static int run_poll_wake(struct measure *m, uint64_t n, long arg)
 	return 0;
 }
 
+/*
+ * A compositor's loop: n buffers in one epoll set, each with a fence. They are added
+ * while busy, and come back in one call when all have signalled.
+ */
+static int run_epoll(struct measure *m, uint64_t n, long arg)
+{
+	struct epoll_event *events = calloc(n, sizeof(*events));
+	int *fds = calloc(n, sizeof(*fds)), set, ready = 0;
+	uint64_t i;
+
+	if (!events || !fds)
+		return -ENOMEM;
+	set = must(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+	for (i = 0; i < n; i++) {
+		fds[i] = must(buffer_new(SCATTERED, 0), "buffer");
+		add_fences(fds[i], 1);
+	}
+	start(m);
+	for (i = 0; i < n; i++) {
+		struct epoll_event event = { .events = EPOLLOUT, .data.fd = fds[i] };
+
+		must(epoll_ctl(set, EPOLL_CTL_ADD, fds[i], &event), "epoll_ctl");
+	}
+	ready += must(epoll_wait(set, events, n, 0), "epoll_wait");
+	signal_fences();
+	ready += must(epoll_wait(set, events, n, 1000), "epoll_wait");
+	stop(m, 1);
+	close(set);
+	for (i = 0; i < n; i++)
+		close(fds[i]);
+	free(fds);
+	free(events);
+	return ready == (int)n ? 0 : -EIO;
+}
+
 #define SIZES { 1, 10, 100, 1000, 10000, NO_MORE }
 
 const struct user_case fence_cases[] = {
@@ -213,5 +249,6 @@ const struct user_case fence_cases[] = {
 	{ "poll_idle", run_poll, false, 0, SIZES },
 	{ "poll_busy", run_poll, true, 0, SIZES },
 	{ "poll_wake", run_poll_wake, 0, 0, SIZES },
+	{ "epoll", run_epoll, 0, 0, { 1, 10, 100, 1000, NO_MORE } },
 	{ }
 };
