@@ -95,13 +95,14 @@ run_logged() {
 }
 
 # kmake TREE OUTDIR ARGS...: the kernel's make, the same way everywhere. A fixed build identity keeps
-# ccache's hits and makes two builds of one source equal. ARGS come last, so that they may name another
+# ccache's hits and makes two builds of one source equal, and paths count from the project's root, so that
+# another clone has the hits too. ARGS come last, so that they may name another
 # architecture and compiler: ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC="$TOP/scripts/cc --compiler=...".
 kmake() {
 	local tree=$1 out=$2
 	shift 2
 	KBUILD_BUILD_TIMESTAMP='2024-11-17 00:00:00' KBUILD_BUILD_USER=build KBUILD_BUILD_HOST=build \
-		KBUILD_BUILD_VERSION=1 \
+		KBUILD_BUILD_VERSION=1 CCACHE_BASEDIR="$TOP" \
 		make -C "$tree" O="$out" -j"$JOBS" --no-print-directory ARCH=x86_64 \
 		CC="$TOP/scripts/cc" HOSTCC="$TOP/scripts/cc" ${V:+V=1} "$@"
 }

@@ -55,7 +55,23 @@ enum { KEEP_NOTHING, KEEP_IF_ISOLATED, KEEP_ALWAYS };
 
 VISIBLE_IF_KUNIT unsigned int dma_buf_kept_policy =
 	IS_ENABLED(CONFIG_DMABUF_DEBUG) ? KEEP_NOTHING : KEEP_IF_ISOLATED;
-module_param_named(keep, dma_buf_kept_policy, uint, 0644);
+
+/* What was kept by the policy so far ends, so that "never" means never. */
+static int set_policy(const char *val, const struct kernel_param *kp)
+{
+	int ret = param_set_uint_minmax(val, kp, KEEP_NOTHING, KEEP_ALWAYS);
+
+	if (!ret)
+		dma_buf_kept_end_device(NULL);
+	return ret;
+}
+
+static const struct kernel_param_ops policy_ops = {
+	.set = set_policy,
+	.get = param_get_uint,
+};
+
+module_param_cb(keep, &policy_ops, &dma_buf_kept_policy, 0644);
 MODULE_PARM_DESC(keep, "keep mappings from unmap to map: 0 never, 1 where the isolation of the device allows it, 2 always");
 
 VISIBLE_IF_KUNIT unsigned long dma_buf_kept_limit;
@@ -116,7 +132,7 @@ bool dma_buf_kept_is_allowed(struct device *dev)
 	if (dev->bus && (!is_watched(dev->bus) ||
 			 READ_ONCE(dev->links.status) != DL_DEV_DRIVER_BOUND))
 		return false;
-	if (policy >= KEEP_ALWAYS)
+	if (policy == KEEP_ALWAYS)
 		return true;
 	return !get_dma_ops(dev) && !is_untrusted(dev) &&
 	       !has_strict_domain(iommu_get_domain_for_dev(dev));

@@ -88,6 +88,8 @@ static void settle(struct dma_buf_attachment *attach,
 	atomic_t *kept = &attach->kept;
 
 	atomic_set_release(kept, state);
+	/* The state before the look for one who waits for it. */
+	smp_mb();
 	wake_up_var(kept);
 }
 
@@ -329,6 +331,11 @@ bool dma_buf_kept_make_room(struct dma_buf_attachment *attach)
 	return ended;
 }
 
+static bool is_of(struct dma_buf_attachment *attach, struct device *dev)
+{
+	return !dev || attach->dev == dev;
+}
+
 /* A buffer that a mapping of the device is kept of, with a reference. */
 static struct dma_buf *get_buffer_of_device(struct device *dev)
 {
@@ -336,7 +343,7 @@ static struct dma_buf *get_buffer_of_device(struct device *dev)
 
 	guard(spinlock)(&kept_lock);
 	list_for_each_entry(attach, &kept, kept_node) {
-		if (attach->dev == dev) {
+		if (is_of(attach, dev)) {
 			get_dma_buf(attach->dmabuf);
 			return attach->dmabuf;
 		}
@@ -345,8 +352,10 @@ static struct dma_buf *get_buffer_of_device(struct device *dev)
 }
 
 /**
- * dma_buf_kept_end_device - keep nothing for a device any longer
- * @dev: the device
+ * dma_buf_kept_end_device - end what is kept for a device
+ * @dev: the device, or NULL for all
+ *
+ * The policy decides what is kept from now on.
  *
  * Context: Process, may sleep. Takes reservation locks.
  */
@@ -358,7 +367,7 @@ void dma_buf_kept_end_device(struct device *dev)
 	while ((dmabuf = get_buffer_of_device(dev))) {
 		dma_resv_lock(dmabuf->resv, NULL);
 		list_for_each_entry(attach, &dmabuf->attachments, node) {
-			if (attach->dev == dev)
+			if (is_of(attach, dev))
 				dma_buf_kept_drop(attach);
 		}
 		dma_resv_unlock(dmabuf->resv);

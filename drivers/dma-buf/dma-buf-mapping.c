@@ -70,6 +70,13 @@ static struct sg_table *try_map(struct dma_buf_attachment *attach,
 	return sgt ?: ERR_PTR(-ENOMEM);
 }
 
+/* May it have failed for lack of room? A signal is no such reason. */
+static bool lacks_room(struct sg_table *sgt)
+{
+	return IS_ERR(sgt) && PTR_ERR(sgt) != -EINTR &&
+	       PTR_ERR(sgt) != -ERESTARTSYS;
+}
+
 /**
  * dma_buf_map_memory - have the exporter map the memory
  * @attach: the attachment
@@ -90,7 +97,7 @@ struct sg_table *dma_buf_map_memory(struct dma_buf_attachment *attach,
 	dma_resv_assert_held(dmabuf->resv);
 
 	sgt = try_map(attach, dir);
-	if (IS_ERR(sgt) && dma_buf_kept_make_room(attach))
+	if (lacks_room(sgt) && dma_buf_kept_make_room(attach))
 		sgt = try_map(attach, dir);
 	if (IS_ERR(sgt))
 		return sgt;
