@@ -26,6 +26,8 @@ struct wrapper {
 	struct sg_table table;
 	/* What the exporter gave. */
 	struct sg_table *real;
+	/* Entries of @table, whatever the importer has made of it. */
+	unsigned int num;
 };
 
 /* All but the page. */
@@ -77,6 +79,7 @@ struct sg_table *dma_buf_debug_wrap(struct sg_table *sgt)
 	if (!wrapper)
 		return ERR_PTR(-ENOMEM);
 	wrapper->real = sgt;
+	wrapper->num = num;
 	/* Memory that is reached in another way has an empty table. */
 	if (!num)
 		return &wrapper->table;
@@ -120,9 +123,7 @@ struct sg_table *dma_buf_debug_unwrap(struct sg_table *sgt)
 	struct wrapper *wrapper = container_of(sgt, struct wrapper, table);
 	struct sg_table *real = wrapper->real;
 
-	/* It was allocated for the larger number. */
-	wrapper->table.orig_nents = max(wrapper->table.nents,
-					wrapper->table.orig_nents);
+	wrapper->table.orig_nents = wrapper->num;
 	sg_free_table(&wrapper->table);
 	kfree(wrapper);
 	return real;

@@ -38,8 +38,9 @@
  * are their own (Xen's bounce buffers among them). DMABUF_DEBUG is there to find
  * importers that use what they have unmapped, and turns keeping off.
  *
- * *Space.* What is kept takes up addresses of the device. It gets a quarter of
- * those behind an IOMMU, and never more bytes than the parameter "limit".
+ * *Space.* What is kept takes up addresses. It gets a quarter of those that an
+ * IOMMU has for a device and all others in the same domain, and never more bytes
+ * than the parameter "limit".
  *
  * *Drivers.* An attachment may outlive the driver of its device, by way of an open
  * file. What is kept for it ends before the driver is unbound, and nothing is kept
@@ -78,10 +79,10 @@ VISIBLE_IF_KUNIT unsigned long dma_buf_kept_limit;
 module_param_named(limit, dma_buf_kept_limit, ulong, 0644);
 MODULE_PARM_DESC(limit, "most bytes of all mappings that are kept for one device; 0 for half of the memory");
 
-/* What is kept for a device, while there is something. */
+/* What is kept in an address space, while there is something. */
 struct kept_account {
 	struct list_head node;
-	struct device *dev;
+	const void *space;
 	unsigned int num;
 	u64 bytes;
 };
@@ -138,13 +139,35 @@ bool dma_buf_kept_is_allowed(struct device *dev)
 	       !has_strict_domain(iommu_get_domain_for_dev(dev));
 }
 
+/* The domain that translates the addresses of the device, or NULL. */
+static struct iommu_domain *translating_domain(struct device *dev)
+{
+	struct iommu_domain *domain = iommu_get_domain_for_dev(dev);
+
+	return domain && domain->type != IOMMU_DOMAIN_IDENTITY ? domain : NULL;
+}
+
+/**
+ * dma_buf_kept_space - tell which address space mappings for a device are in
+ * @dev: the device
+ *
+ * Context: Process.
+ * Return: Something that devices of one IOMMU domain have in common, and no others.
+ */
+const void *dma_buf_kept_space(struct device *dev)
+{
+	struct iommu_domain *domain = translating_domain(dev);
+
+	return domain ? (const void *)domain : dev;
+}
+
 /* A part of the addresses that an IOMMU has for the device. */
 static u64 aperture_share(struct device *dev)
 {
-	struct iommu_domain *domain = iommu_get_domain_for_dev(dev);
+	struct iommu_domain *domain = translating_domain(dev);
 	u64 end = dma_get_mask(dev);
 
-	if (!domain || domain->type == IOMMU_DOMAIN_IDENTITY)
+	if (!domain)
 		return U64_MAX;
 	if (dev->bus_dma_limit)
 		end = min(end, dev->bus_dma_limit);
@@ -162,13 +185,13 @@ static u64 limit_of(struct device *dev)
 	return min(limit, aperture_share(dev));
 }
 
-static struct kept_account *find_account(struct device *dev)
+static struct kept_account *find_account(const void *space)
 {
 	struct kept_account *account;
 
 	lockdep_assert_held(&accounts_lock);
 	list_for_each_entry(account, &accounts, node) {
-		if (account->dev == dev)
+		if (account->space == space)
 			return account;
 	}
 	return NULL;
@@ -191,18 +214,20 @@ bool dma_buf_kept_charge(struct dma_buf_attachment *attach)
 	if (!dma_buf_kept_is_allowed(dev))
 		return false;
 	limit = limit_of(dev);
+	/* Remembered: the device may get another one. */
+	attach->kept_space = dma_buf_kept_space(dev);
 	struct kept_account *new __free(kfree) = kzalloc(sizeof(*new),
 							 GFP_KERNEL);
 
 	guard(spinlock)(&accounts_lock);
-	account = find_account(dev);
+	account = find_account(attach->kept_space);
 	if (size > limit || (account && account->bytes > limit - size))
 		return false;
 	if (!account) {
 		if (!new)
 			return false;
 		account = no_free_ptr(new);
-		account->dev = dev;
+		account->space = attach->kept_space;
 		list_add(&account->node, &accounts);
 	}
 	account->num++;
@@ -221,7 +246,7 @@ void dma_buf_kept_uncharge(struct dma_buf_attachment *attach)
 	struct kept_account *account;
 
 	guard(spinlock)(&accounts_lock);
-	account = find_account(attach->dev);
+	account = find_account(attach->kept_space);
 	if (WARN_ON_ONCE(!account))
 		return;
 	account->bytes -= attach->dmabuf->size;

@@ -59,14 +59,20 @@
  *	maps anew, not kept		has the exporter unmap
  *					CHANGING -> NONE
  *
- * *Lack of memory.* A shrinker goes round a list of all: it leaves alone what is
- * in use, passes by once what was used since it came by the last time, and gives
- * up the rest. An attachment in the list is alive: detach takes it out first, and
- * waits for whoever is ending its mapping. A reference to the buffer, and its
- * reservation lock, which exporters are called with, are taken by a trylock.
+ * *Who ends a mapping.* Importers and exporters do it under the reservation lock.
+ * Three come from elsewhere and take no such lock: the shrinker, a map that lacks
+ * room, and the unbinding of a driver, which must not wait for a lock under which
+ * others wait for the fences of that driver. They find attachments in a list of
+ * all that is kept. An attachment stays in there until its mapping has ended, and
+ * is alive as long: detach, and moves, wait for one who is CHANGING it, who waits
+ * for nobody.
+ *
+ * *Lack of memory.* The shrinker goes round the list: it leaves alone what is in
+ * use, passes by once what was used since it came by the last time, and gives up
+ * the rest.
  *
  * *Locking.* The state protects the table and its direction. The list has a lock
- * of its own, under which nothing is waited for.
+ * of its own, a leaf.
  */
 
 static LIST_HEAD(kept);
@@ -93,20 +99,28 @@ static void settle(struct dma_buf_attachment *attach,
 	wake_up_var(kept);
 }
 
-/* The owner ends the keeping, and the mapping unless the importer has it. */
+/*
+ * The owner ends the keeping, and the mapping unless the importer has it. In the
+ * list until that is done: one who finds nothing of a device there goes on.
+ */
 static void end_kept(struct dma_buf_attachment *attach, bool unmap)
 {
-	struct sg_table *sgt = attach->sgt;
-
+	if (unmap)
+		dma_buf_unmap_memory(attach, attach->sgt, attach->dir);
+	attach->sgt = NULL;
 	scoped_guard(spinlock, &kept_lock) {
 		list_del(&attach->kept_node);
 		num_kept--;
 	}
 	dma_buf_kept_uncharge(attach);
-	attach->sgt = NULL;
-	if (unmap)
-		dma_buf_unmap_memory(attach, sgt, attach->dir);
 	settle(attach, DMA_BUF_KEPT_NONE);
+}
+
+/* Wait for one who begins or ends the keeping. */
+static void wait_until_settled(struct dma_buf_attachment *attach)
+{
+	wait_var_event(&attach->kept, atomic_read_acquire(&attach->kept) !=
+				      DMA_BUF_KEPT_CHANGING);
 }
 
 /**
@@ -160,8 +174,9 @@ void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
 	 * dma_buf_kept_end_device() sees the mapping in the list.
 	 */
 	smp_mb();
-	if (!dma_buf_kept_is_allowed(attach->dev))
-		dma_buf_kept_drop(attach);
+	if (!dma_buf_kept_is_allowed(attach->dev) &&
+	    claim(attach, DMA_BUF_KEPT_BUSY))
+		end_kept(attach, false);
 }
 
 /**
@@ -224,13 +239,15 @@ bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
  * dma_buf_kept_drop - do not keep a mapping any longer
  * @attach: the attachment
  *
- * A mapping that the importer has is left to it; it goes with its unmap.
+ * A mapping that the importer has is left to it; it goes with its unmap. Any
+ * other has ended when this returns.
  *
  * Context: Process, may sleep, reservation lock held.
  */
 void dma_buf_kept_drop(struct dma_buf_attachment *attach)
 {
 	dma_resv_assert_held(attach->dmabuf->resv);
+	wait_until_settled(attach);
 	if (claim(attach, DMA_BUF_KEPT_IDLE))
 		end_kept(attach, true);
 	else if (claim(attach, DMA_BUF_KEPT_BUSY))
@@ -248,8 +265,7 @@ bool dma_buf_kept_detach(struct dma_buf_attachment *attach)
 {
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	wait_var_event(&attach->kept, atomic_read_acquire(&attach->kept) !=
-				      DMA_BUF_KEPT_CHANGING);
+	wait_until_settled(attach);
 	if (claim(attach, DMA_BUF_KEPT_IDLE) ||
 	    claim(attach, DMA_BUF_KEPT_BUSY)) {
 		end_kept(attach, true);
@@ -264,89 +280,85 @@ bool dma_buf_kept_detach(struct dma_buf_attachment *attach)
 }
 
 /*
- * Claim an idle mapping to end it. The caller gets the reservation lock, unless
- * it is @held already, and a reference to the buffer.
+ * Claim a mapping of those in the list, to end it without the reservation lock. A
+ * reference keeps the buffer until that is done.
  */
-static bool claim_idle(struct dma_buf_attachment *attach, struct dma_resv *held)
+static bool claim_listed(struct dma_buf_attachment *attach,
+			 enum dma_buf_kept_state state)
 {
-	struct dma_resv *resv = attach->dmabuf->resv;
-
 	lockdep_assert_held(&kept_lock);
-	if (atomic_read(&attach->kept) != DMA_BUF_KEPT_IDLE)
+	if (!claim(attach, state))
 		return false;
-	if (resv != held && !dma_resv_trylock(resv))
-		return false;
-	if (!claim(attach, DMA_BUF_KEPT_IDLE)) {
-		if (resv != held)
-			dma_resv_unlock(resv);
-		return false;
-	}
 	get_dma_buf(attach->dmabuf);
 	return true;
 }
 
-static void end_claimed(struct dma_buf_attachment *attach,
-			struct dma_resv *held)
+static void end_listed(struct dma_buf_attachment *attach, bool unmap)
 {
 	struct dma_buf *dmabuf = attach->dmabuf;
 
-	end_kept(attach, true);
-	if (dmabuf->resv != held)
-		dma_resv_unlock(dmabuf->resv);
+	end_kept(attach, unmap);
 	dma_buf_put(dmabuf);
 }
 
-static struct dma_buf_attachment *claim_of_device(struct device *dev,
-						  struct dma_resv *held)
+/* An idle mapping that takes up addresses of the same space. */
+static struct dma_buf_attachment *claim_idle_in_space(const void *space)
 {
 	struct dma_buf_attachment *attach;
 
 	guard(spinlock)(&kept_lock);
 	list_for_each_entry(attach, &kept, kept_node) {
-		if (attach->dev == dev && claim_idle(attach, held))
+		if (attach->kept_space == space &&
+		    claim_listed(attach, DMA_BUF_KEPT_IDLE))
 			return attach;
 	}
 	return NULL;
 }
 
 /**
- * dma_buf_kept_make_room - give up what is kept for a device
- * @attach: an attachment of the device, which could not be mapped
+ * dma_buf_kept_make_room - give up what is kept in a device's address space
+ * @dev: the device, which a buffer could not be mapped for
  *
- * Buffers whose reservation lock somebody else holds are left out.
- *
- * Context: Process, may sleep, reservation lock of @attach held.
+ * Context: Process, may sleep.
  * Return: true if a mapping has ended, so that it may work now.
  */
-bool dma_buf_kept_make_room(struct dma_buf_attachment *attach)
+bool dma_buf_kept_make_room(struct device *dev)
 {
-	struct dma_resv *held = attach->dmabuf->resv;
-	struct dma_buf_attachment *other;
+	const void *space = dma_buf_kept_space(dev);
+	struct dma_buf_attachment *attach;
 	bool ended = false;
 
-	while ((other = claim_of_device(attach->dev, held))) {
-		end_claimed(other, held);
+	while ((attach = claim_idle_in_space(space))) {
+		end_listed(attach, true);
 		ended = true;
 	}
 	return ended;
 }
 
-static bool is_of(struct dma_buf_attachment *attach, struct device *dev)
-{
-	return !dev || attach->dev == dev;
-}
-
-/* A buffer that a mapping of the device is kept of, with a reference. */
-static struct dma_buf *get_buffer_of_device(struct device *dev)
+/* What is left of a device, or of all if it is NULL: also one that is changing. */
+static bool is_listed(struct device *dev)
 {
 	struct dma_buf_attachment *attach;
 
 	guard(spinlock)(&kept_lock);
 	list_for_each_entry(attach, &kept, kept_node) {
-		if (is_of(attach, dev)) {
-			get_dma_buf(attach->dmabuf);
-			return attach->dmabuf;
-		}
+		if (!dev || attach->dev == dev)
+			return true;
+	}
+	return false;
+}
+
+static struct dma_buf_attachment *claim_of_device(struct device *dev, bool *idle)
+{
+	struct dma_buf_attachment *attach;
+
+	guard(spinlock)(&kept_lock);
+	list_for_each_entry(attach, &kept, kept_node) {
+		if (dev && attach->dev != dev)
+			continue;
+		*idle = claim_listed(attach, DMA_BUF_KEPT_IDLE);
+		if (*idle || claim_listed(attach, DMA_BUF_KEPT_BUSY))
+			return attach;
 	}
 	return NULL;
 }
@@ -355,25 +367,24 @@ static struct dma_buf *get_buffer_of_device(struct device *dev)
  * dma_buf_kept_end_device - end what is kept for a device
  * @dev: the device, or NULL for all
  *
- * The policy decides what is kept from now on.
+ * A mapping that an importer has is left to it. Any other has ended when this
+ * returns. The policy decides what is kept from now on.
  *
- * Context: Process, may sleep. Takes reservation locks.
+ * Context: Process, may sleep. Takes no lock that a fence is waited for under.
  */
 void dma_buf_kept_end_device(struct device *dev)
 {
 	struct dma_buf_attachment *attach;
-	struct dma_buf *dmabuf;
+	bool idle;
 
-	while ((dmabuf = get_buffer_of_device(dev))) {
-		dma_resv_lock(dmabuf->resv, NULL);
-		list_for_each_entry(attach, &dmabuf->attachments, node) {
-			if (is_of(attach, dev))
-				dma_buf_kept_drop(attach);
-		}
-		dma_resv_unlock(dmabuf->resv);
-		dma_buf_put(dmabuf);
+	/* What the policy goes by before the list; see dma_buf_kept_keep(). */
+	smp_mb();
+	do {
+		while ((attach = claim_of_device(dev, &idle)))
+			end_listed(attach, idle);
+		/* Others are ending theirs, which takes no longer than an unmap. */
 		cond_resched();
-	}
+	} while (is_listed(dev));
 }
 
 /* Look at the next mapping; NULL if it stays. */
@@ -390,14 +401,14 @@ static struct dma_buf_attachment *claim_next(void)
 	list_move_tail(&attach->kept_node, &kept);
 	used = attach->used;
 	attach->used = false;
-	return !used && claim_idle(attach, NULL) ? attach : NULL;
+	return !used && claim_listed(attach, DMA_BUF_KEPT_IDLE) ? attach : NULL;
 }
 
 /**
  * dma_buf_shrink_kept - give up mappings that are kept
  * @nr: look at so many
  *
- * Context: Process, may sleep. Skips buffers whose reservation lock is held.
+ * Context: Process, may sleep.
  * Return: How many were given up.
  */
 VISIBLE_IF_KUNIT unsigned long dma_buf_shrink_kept(unsigned long nr)
@@ -409,7 +420,7 @@ VISIBLE_IF_KUNIT unsigned long dma_buf_shrink_kept(unsigned long nr)
 		attach = claim_next();
 		if (!attach)
 			continue;
-		end_claimed(attach, NULL);
+		end_listed(attach, true);
 		n++;
 	}
 	return n;

@@ -70,11 +70,11 @@ static struct sg_table *try_map(struct dma_buf_attachment *attach,
 	return sgt ?: ERR_PTR(-ENOMEM);
 }
 
-/* May it have failed for lack of room? A signal is no such reason. */
+/* What dma_map_sgtable() says of an IOMMU, or a table, that has no room. */
 static bool lacks_room(struct sg_table *sgt)
 {
-	return IS_ERR(sgt) && PTR_ERR(sgt) != -EINTR &&
-	       PTR_ERR(sgt) != -ERESTARTSYS;
+	return sgt == ERR_PTR(-ENOMEM) || sgt == ERR_PTR(-EIO) ||
+	       sgt == ERR_PTR(-ENOSPC);
 }
 
 /**
@@ -97,7 +97,7 @@ struct sg_table *dma_buf_map_memory(struct dma_buf_attachment *attach,
 	dma_resv_assert_held(dmabuf->resv);
 
 	sgt = try_map(attach, dir);
-	if (lacks_room(sgt) && dma_buf_kept_make_room(attach))
+	if (lacks_room(sgt) && dma_buf_kept_make_room(attach->dev))
 		sgt = try_map(attach, dir);
 	if (IS_ERR(sgt))
 		return sgt;
@@ -115,12 +115,12 @@ struct sg_table *dma_buf_map_memory(struct dma_buf_attachment *attach,
  * @sgt: from dma_buf_map_memory()
  * @dir: as there
  *
- * Context: Process, may sleep, reservation lock held.
+ * Context: Process, may sleep, reservation lock held; or without it, for what is
+ * kept and nobody uses.
  */
 void dma_buf_unmap_memory(struct dma_buf_attachment *attach,
 			  struct sg_table *sgt, enum dma_data_direction dir)
 {
-	dma_resv_assert_held(attach->dmabuf->resv);
 	attach->dmabuf->ops->unmap_dma_buf(attach, dma_buf_debug_unwrap(sgt),
 					   dir);
 }

@@ -108,6 +108,10 @@ unsigned int dma_fence_unwrap_count(struct dma_fence *fence)
  * * Of those that have failed, the first one in time gives the result its error.
  *   While others are pending it is a member of the resulting array; an array takes
  *   its error from the first member that failed.
+ *
+ * A chain is no set of fences but a timeline that goes on: links that have
+ * signalled are cut out of it, and what they ended with is not known afterwards,
+ * or one failed job would be an error of all that comes later.
  */
 
 /* What one look at all the fences of a merge tells. */

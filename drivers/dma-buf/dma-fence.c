@@ -51,7 +51,7 @@ EXPORT_TRACEPOINT_SYMBOL(dma_fence_signaled);
  * dma_fence_remove_callback() has returned, because these take the lock after the
  * signaller. Nothing else says so: not dma_fence_is_signaled(), nor -ENOENT from
  * dma_fence_add_callback(), nor that a callback has run. Whoever goes by those
- * holds a reference::
+ * holds a reference, as does a maker who sets the flags himself::
  *
  *	CPU 0, signaller		CPU 1, owner
  *

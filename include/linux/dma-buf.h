@@ -114,8 +114,9 @@ struct dma_buf_ops {
 	 * @unmap_dma_buf: Undo @map_dma_buf and free the table.
 	 *
 	 * Context: Process, may sleep, reservation lock held. With
-	 * @keep_mapping in memory reclaim, too: it takes no other lock then
-	 * that is held while memory is allocated.
+	 * @keep_mapping also without that lock, for a mapping that is kept and
+	 * nobody uses, and in memory reclaim: it takes no lock then that is
+	 * held while memory is allocated, or while a fence is waited for.
 	 */
 	void (*unmap_dma_buf)(struct dma_buf_attachment *attach,
 			      struct sg_table *sgt,
@@ -350,6 +351,8 @@ struct dma_buf_attachment {
 	atomic_t kept;
 	/** @kept_node: in the list of all that is kept for one at a time. */
 	struct list_head kept_node;
+	/** @kept_space: the address space that @sgt is in, if so. */
+	const void *kept_space;
 	/** @map_count: tables that the importer has. */
 	atomic_t map_count;
 	/** @pin_count: pins that the importer has; reservation lock. */

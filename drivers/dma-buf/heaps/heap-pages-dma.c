@@ -275,15 +275,14 @@ static struct heap_mapping *heap_pages_find_mapping(struct heap_pages *buf,
  *	nothing is done, with a warning
  * @dir: direction of that
  *
- * Context: Process, may sleep, reservation lock held. Takes &heap_pages.lock.
+ * Context: Process, may sleep, in memory reclaim too. Takes &heap_pages.lock, which is
+ * enough.
  */
 void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		      enum dma_data_direction dir)
 {
 	struct heap_pages *buf = attach->dmabuf->priv;
 	struct heap_mapping *map;
-
-	dma_resv_assert_held(attach->dmabuf->resv);
 
 	scoped_guard(mutex, &buf->lock) {
 		map = heap_pages_find_mapping(buf, sgt);
@@ -384,16 +383,20 @@ void heap_pages_detach(struct dma_buf *dmabuf,
 {
 	struct heap_pages *buf = dmabuf->priv;
 	struct heap_mapping *map, *next;
+	LIST_HEAD(forgotten);
 
 	/* Own ones would be seen: who detaches has made them before. */
 	if (list_empty(&buf->mappings))
 		return;
-	guard(mutex)(&buf->lock);
-	list_for_each_entry_safe(map, next, &buf->mappings, node) {
-		if (map->attach != attach)
-			continue;
-		/* The importer has forgotten it. */
-		heap_mapping_del(map);
-		heap_mapping_destroy(map);
+	scoped_guard(mutex, &buf->lock) {
+		list_for_each_entry_safe(map, next, &buf->mappings, node) {
+			if (map->attach != attach)
+				continue;
+			heap_mapping_del(map);
+			list_add(&map->node, &forgotten);
+		}
 	}
+	/* To unmap may take memory, and reclaim takes that lock. */
+	list_for_each_entry_safe(map, next, &forgotten, node)
+		heap_mapping_destroy(map);
 }

@@ -54,7 +54,9 @@
  *
  *	adds a page			lowers the limit
  *
- *	lock; add; unlock		write the limit
+ *	count the page			write the limit
+ *	full barrier			full barrier
+ *	lock; add; unlock		read the count
  *	read the limit			lock; take; unlock
  */
 
@@ -357,6 +359,8 @@ void heap_page_pool_set_limit(struct heap_page_pool *pool, unsigned long limit)
 {
 	might_sleep();
 	WRITE_ONCE(pool->limit, limit);
+	/* Pairs with the counting of a page in heap_pool_reserve(). */
+	smp_mb();
 	heap_pool_trim(pool, HEAP_POOL_SPARE_NONE);
 	/* The worker may have a page in hand, which it frees afterwards. */
 	if (atomic_long_read(&pool->nr_pages) > limit)

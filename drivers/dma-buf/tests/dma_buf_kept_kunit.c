@@ -422,24 +422,18 @@ static void shrink_spares_what_is_used(struct kunit *test)
 	end(&new);
 }
 
-/* Reclaim may come from wherever memory is allocated: it waits for nobody. */
-static void shrink_passes_a_locked_buffer_by(struct kunit *test)
+/* Reclaim may come from wherever memory is allocated: it needs no such lock. */
+static void shrink_takes_no_reservation_lock(struct kunit *test)
 {
-	struct ctx locked = begin(test, "locked", MOCK_KEPT, false,
-			       DMA_BUF_KEEP_AS_IS);
-	struct ctx idle = begin(test, "idle", MOCK_KEPT, false,
-			       DMA_BUF_KEEP_AS_IS);
+	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_AS_IS);
 
 	shrink(ALL);
-	map_once(test, &locked, DMA_TO_DEVICE);
-	map_once(test, &idle, DMA_TO_DEVICE);
-	dma_resv_lock(locked.exp->dmabuf->resv, NULL);
-	KUNIT_EXPECT_EQ(test, 1, shrink(2));
-	dma_resv_unlock(locked.exp->dmabuf->resv);
-	MOCK_EXPECT_LOG(locked.exp, MOCK_MAP, MOCK_KEEP);
-	MOCK_EXPECT_LOG(idle.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP);
-	end(&locked);
-	end(&idle);
+	map_once(test, &ctx, DMA_TO_DEVICE);
+	dma_resv_lock(ctx.exp->dmabuf->resv, NULL);
+	KUNIT_EXPECT_EQ(test, 1, shrink(ALL));
+	dma_resv_unlock(ctx.exp->dmabuf->resv);
+	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP);
+	end(&ctx);
 }
 
 static struct kunit_case dma_buf_kept_cases[] = {
@@ -459,7 +453,7 @@ static struct kunit_case dma_buf_kept_cases[] = {
 	KUNIT_CASE(shrink_ends_what_is_kept),
 	KUNIT_CASE(shrink_leaves_what_is_in_use),
 	KUNIT_CASE(shrink_spares_what_is_used),
-	KUNIT_CASE(shrink_passes_a_locked_buffer_by),
+	KUNIT_CASE(shrink_takes_no_reservation_lock),
 	{}
 };
 

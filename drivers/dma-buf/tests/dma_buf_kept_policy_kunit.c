@@ -9,9 +9,11 @@
 #include <kunit/device.h>
 #include <kunit/test.h>
 #include <linux/cleanup.h>
+#include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/device/driver.h>
 #include <linux/dma-direction.h>
+#include <linux/kthread.h>
 #include <linux/shrinker.h>
 
 #include "../dma-buf-internal.h"
@@ -144,7 +146,7 @@ static void map_fails_without_a_second_try(struct kunit *test)
 	end(&ctx);
 }
 
-/* An importer that maps without the lock comes while the shrinker is at work. */
+/* An importer comes while the shrinker is at work. */
 static void map_meanwhile(struct mock_exporter *exp, enum mock_op op)
 {
 	struct ctx *ctx = exp->hook_data;
@@ -153,7 +155,7 @@ static void map_meanwhile(struct mock_exporter *exp, enum mock_op op)
 	if (op != MOCK_UNMAP)
 		return;
 	exp->hook = NULL;
-	ctx->imp->sgt = dma_buf_map_attachment(ctx->attach, DMA_TO_DEVICE);
+	ctx->imp->sgt = map(ctx);
 	KUNIT_EXPECT_NOT_ERR_OR_NULL(exp->test, ctx->imp->sgt);
 	KUNIT_EXPECT_PTR_NE(exp->test, ctx->imp->sgt, ending);
 }
@@ -174,14 +176,11 @@ static void map_while_ending_gets_another(struct kunit *test)
 	end(&ctx);
 }
 
-/* The shrinker comes while such an importer takes one up, or puts it down. */
+/* The shrinker comes while an importer takes one up, or puts it down. */
 static void shrink_meanwhile(struct mock_exporter *exp, enum mock_op op)
 {
-	if (op != MOCK_BEGIN_DEVICE && op != MOCK_END_DEVICE)
-		return;
-	dma_resv_unlock(exp->dmabuf->resv);
-	KUNIT_EXPECT_EQ(exp->test, dma_buf_shrink_kept(ALL), 0);
-	dma_resv_lock(exp->dmabuf->resv, NULL);
+	if (op == MOCK_BEGIN_DEVICE || op == MOCK_END_DEVICE)
+		KUNIT_EXPECT_EQ(exp->test, dma_buf_shrink_kept(ALL), 0);
 }
 
 static void shrink_leaves_what_changes_hands(struct kunit *test)
@@ -212,27 +211,36 @@ static void shrinker_heeds_gfp_mask(struct kunit *test)
 	end(&ctx);
 }
 
-/* An attachment that an open file keeps outlives the driver of its device. */
-static void unbind_ends_what_is_kept(struct kunit *test)
+static struct device *bound_device(struct kunit *test)
 {
 	struct device_driver *drv = kunit_driver_create(test, "unbound");
 	struct device *dev;
-	struct ctx idle, busy;
-	struct sg_table *sgt;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, drv);
 	dev = kunit_device_register_with_driver(test, "unbound-device", drv);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
 	KUNIT_ASSERT_EQ(test, dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64)), 0);
-	idle = begin(test, dev);
-	busy = begin(test, dev);
+	return dev;
+}
+
+/* An attachment that an open file keeps outlives the driver of its device. */
+static void unbind_ends_what_is_kept(struct kunit *test)
+{
+	struct device *dev = bound_device(test);
+	struct ctx idle = begin(test, dev), busy = begin(test, dev);
+	struct task_struct *holder;
+	struct sg_table *sgt;
+
 	map_once(test, &idle);
 	sgt = map(&busy);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 	atomic_set(&idle.exp->num_logged, 0);
 	atomic_set(&busy.exp->num_logged, 0);
 
+	/* Whoever has the lock may wait for a fence of that driver. */
+	holder = mock_resv_hold(test, idle.exp->dmabuf->resv);
 	device_release_driver(dev);
+	mock_resv_let_go(holder);
 	MOCK_EXPECT_LOG(idle.exp, MOCK_UNMAP);
 	/* That goes when the importer is done with it, and nothing comes after. */
 	MOCK_EXPECT_NO_CALLS(busy.exp);
@@ -242,6 +250,108 @@ static void unbind_ends_what_is_kept(struct kunit *test)
 	MOCK_EXPECT_LOG(idle.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP);
 	end(&idle);
 	end(&busy);
+}
+
+/* An unmap that takes long, and those who may not overtake it. */
+struct slow_unmap {
+	struct completion begun;
+	struct completion go_on;
+	struct completion overtaken;
+	struct ctx *ctx;
+	struct device *dev;
+};
+
+static void unmap_slowly(struct mock_exporter *exp, enum mock_op op)
+{
+	struct slow_unmap *slow = exp->hook_data;
+
+	if (op != MOCK_UNMAP)
+		return;
+	complete(&slow->begun);
+	wait_for_completion(&slow->go_on);
+}
+
+static int shrink_slowly(void *data)
+{
+	dma_buf_shrink_kept(ALL);
+	return 0;
+}
+
+static int unbind(void *data)
+{
+	struct slow_unmap *slow = data;
+
+	device_release_driver(slow->dev);
+	complete(&slow->overtaken);
+	return 0;
+}
+
+static int detach(void *data)
+{
+	struct slow_unmap *slow = data;
+
+	dma_buf_detach(slow->ctx->exp->dmabuf, slow->ctx->attach);
+	complete(&slow->overtaken);
+	return 0;
+}
+
+static int move(void *data)
+{
+	struct slow_unmap *slow = data;
+	struct dma_buf *dmabuf = slow->ctx->exp->dmabuf;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	dma_buf_move_notify(dmabuf);
+	dma_resv_unlock(dmabuf->resv);
+	complete(&slow->overtaken);
+	return 0;
+}
+
+static const struct overtaker {
+	const char *desc;
+	int (*func)(void *data);
+} overtakers[] = {
+	{ "unbind", unbind },
+	{ "detach", detach },
+	{ "move", move },
+};
+
+KUNIT_ARRAY_PARAM_DESC(overtaker, overtakers, desc);
+
+/* The window: the shrinker has claimed the mapping and is unmapping it. */
+static void nobody_overtakes_an_unmap(struct kunit *test)
+{
+	const struct overtaker *param = test->param_value;
+	struct device *dev = bound_device(test);
+	struct ctx ctx = begin(test, dev);
+	struct slow_unmap slow = { .ctx = &ctx, .dev = dev };
+	struct task_struct *shrinker, *other;
+
+	init_completion(&slow.begun);
+	init_completion(&slow.go_on);
+	init_completion(&slow.overtaken);
+	dma_buf_shrink_kept(ALL);
+	map_once(test, &ctx);
+	ctx.exp->hook_data = &slow;
+	ctx.exp->hook = unmap_slowly;
+	shrinker = kthread_run(shrink_slowly, NULL, "shrinker");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(shrinker));
+	get_task_struct(shrinker);
+	wait_for_completion(&slow.begun);
+
+	other = kthread_run(param->func, &slow, "%s", param->desc);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(other));
+	get_task_struct(other);
+	KUNIT_EXPECT_EQ(test, wait_for_completion_timeout(&slow.overtaken, HZ / 10),
+			0);
+	complete(&slow.go_on);
+	wait_for_completion(&slow.overtaken);
+	kthread_stop_put(shrinker);
+	kthread_stop_put(other);
+	if (param->func == detach)
+		mock_exporter_put_last(ctx.exp);
+	else
+		end(&ctx);
 }
 
 /* Several attachments of one device count together. */
@@ -279,6 +389,7 @@ static struct kunit_case dma_buf_kept_policy_cases[] = {
 	KUNIT_CASE(shrink_leaves_what_changes_hands),
 	KUNIT_CASE(shrinker_heeds_gfp_mask),
 	KUNIT_CASE(unbind_ends_what_is_kept),
+	KUNIT_CASE_PARAM(nobody_overtakes_an_unmap, overtaker_gen_params),
 	KUNIT_CASE(kept_is_bounded_in_bytes),
 	{}
 };

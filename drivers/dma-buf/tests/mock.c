@@ -158,10 +158,13 @@ static void mock_op_unmap(struct dma_buf_attachment *attach,
 			  struct sg_table *sgt,
 			  enum dma_data_direction direction)
 {
+	bool kept = atomic_read(&attach->kept) == DMA_BUF_KEPT_CHANGING;
 	struct mock_exporter *exp = attach->dmabuf->priv;
 	struct mapping *mapping;
 
-	enter(exp, attach->dmabuf, MOCK_UNMAP, true);
+	/* With or without, for one that is kept and that nobody uses. */
+	enter(exp, attach->dmabuf, MOCK_UNMAP,
+	      kept ? is_held(attach->dmabuf->resv) : true);
 	mapping = take_mapping(exp, sgt);
 	KUNIT_EXPECT_NOT_NULL_MSG(exp->test, mapping,
 				  "unmap of what was not mapped");
