@@ -7,7 +7,7 @@
  */
 #include <kunit/test.h>
 #include <linux/dma-buf.h>
-#include <linux/dma-mapping.h>
+#include <linux/dma-map-ops.h>
 #include <linux/mm.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
@@ -231,12 +231,10 @@ static void mapping_of_a_device_that_has_bounced_is_not_kept(struct kunit *test)
 	struct heap_mock_import imp = heap_mock_attach(test, HEAP_MOCK(test, 1, 0, 2));
 	struct heap_mock_dma plain = { .imp = imp };
 
-#ifdef CONFIG_DMA_NEED_SYNC
 	/* As swiotlb does it when it gives the first. */
-	imp.dev->dma_skip_sync = false;
+	dma_reset_need_sync(imp.dev);
 	map_once(test, &plain);
 	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(imp.attach));
-#endif
 	heap_mock_detach(&plain.imp);
 }
 

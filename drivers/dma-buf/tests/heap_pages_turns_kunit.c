@@ -134,6 +134,26 @@ static void fresh_memory_survives_a_device_that_writes_nothing(struct kunit *tes
 	heap_mock_detach(&imp.imp);
 }
 
+/* A device is not known to bounce before it does: then all is done that that takes. */
+static void first_bounce_buffer_of_a_device(struct kunit *test)
+{
+	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_BOUNCE, false);
+	struct sg_table *sgt;
+
+	imp.dma->dev->dma_skip_sync = true;
+	sgt = heap_mock_dma_map(test, &imp, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_FALSE(test, imp.dma->dev->dma_skip_sync);
+	KUNIT_EXPECT_EQ(test, 1, imp.dma->mapped);
+	mock_dma_write(imp.dma, sgt, 0, 32, 0x22);
+	heap_pages_begin_cpu(imp.dmabuf, DMA_TO_DEVICE);
+	heap_mock_dma_fill(&imp, 0, 16, 0x33);
+	heap_pages_end_cpu(imp.dmabuf, DMA_TO_DEVICE);
+	heap_mock_unmap(imp.imp.attach, sgt, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_EQ(test, 0x33, *heap_mock_dma_byte(&imp, 0));
+	KUNIT_EXPECT_EQ(test, 0x22, *heap_mock_dma_byte(&imp, 16));
+	heap_mock_detach(&imp.imp);
+}
+
 /* What an IOMMU lets a device do: it never writes what it is to read alone. */
 static void to_device_is_read_only(struct kunit *test)
 {
@@ -254,6 +274,7 @@ static struct kunit_case heap_pages_turns_cases[] = {
 			 heap_mock_kinds_gen_params),
 	KUNIT_CASE_PARAM(fresh_memory_survives_a_device_that_writes_nothing,
 			 heap_mock_kinds_gen_params),
+	KUNIT_CASE(first_bounce_buffer_of_a_device),
 	KUNIT_CASE_PARAM(to_device_is_read_only, heap_mock_kinds_gen_params),
 	KUNIT_CASE(coherent_device_is_mapped_as_asked),
 	KUNIT_CASE_PARAM(bounced_bytes_are_copied_once, dirs_gen_params),

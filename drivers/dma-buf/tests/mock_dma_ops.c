@@ -114,6 +114,8 @@ static int do_map(struct mock_dma *mock, struct mock_dma_mapping *map,
 	}
 	if (!find_room(mock, map))
 		return -ENOMEM;
+	if (mock->kind == MOCK_DMA_BOUNCE)
+		dma_reset_need_sync(mock->dev);
 	for (piece = map->pieces; piece < map->pieces + map->num; piece++) {
 		piece->addr += map->addr;
 		if (piece->seg_len)

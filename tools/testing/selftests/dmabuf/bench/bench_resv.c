@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Benchmark cases: reservation objects with n fences. Each but the two that
- * add works on an object that was filled before.
+ * Benchmark cases: reservation objects with n fences. Each but those that add
+ * works on an object that was filled before.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
 
 #include <linux/dma-resv.h>
+#include <linux/minmax.h>
 #include <linux/slab.h>
 
 #include "bench.h"
@@ -96,6 +97,75 @@ static int run_add(struct bench *b, unsigned int n, unsigned long one_context)
 		dma_resv_unlock(&rb->resv);
 		resv_free(rb);
 	}
+	return ret;
+}
+
+/* As it goes on for long: each fence has signalled before the nth after it comes. */
+#define BENCH_SIGNALED 10000
+
+/* Per fence, with n pending: reserve and add; or per walk under the lock, then. */
+static int run_pending(struct bench *b, unsigned int n, unsigned long walk)
+{
+	struct resv_bench *rb = resv_new(BENCH_SIGNALED + n, false);
+	unsigned int i, seen = 0;
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+	int ret = 0;
+
+	if (!rb)
+		return -ENOMEM;
+	dma_resv_lock(&rb->resv, NULL);
+	for (i = 0; i < rb->n && !ret; i++) {
+		if (i >= n)
+			dma_fence_signal(rb->fences[i - n]);
+		if (!walk)
+			bench_start(b);
+		ret = dma_resv_reserve_fences(&rb->resv, 1);
+		if (!ret)
+			dma_resv_add_fence(&rb->resv, rb->fences[i],
+					   DMA_RESV_USAGE_READ);
+		if (!walk)
+			bench_stop(b, 1);
+	}
+	if (walk) {
+		bench_start(b);
+		dma_resv_for_each_fence(&cursor, &rb->resv,
+					DMA_RESV_USAGE_READ, fence)
+			seen++;
+		bench_stop(b, 1);
+	}
+	dma_resv_unlock(&rb->resv);
+	resv_free(rb);
+	return ret ?: walk && seen < n ? -EIO : 0;
+}
+
+/* All n slots are of one timeline: fences that came backwards. */
+static int run_replace(struct bench *b, unsigned int n, unsigned long arg)
+{
+	struct resv_bench *rb = resv_new(n, true);
+	struct dma_fence *fence;
+	unsigned int i;
+	int ret = 0;
+
+	if (!rb)
+		return -ENOMEM;
+	fence = bench_fence_new(dma_fence_context_alloc(1), 1);
+	if (!fence) {
+		resv_free(rb);
+		return -ENOMEM;
+	}
+	for (i = 0; i < n / 2; i++)
+		swap(rb->fences[i], rb->fences[n - 1 - i]);
+	dma_resv_lock(&rb->resv, NULL);
+	ret = resv_fill_locked(rb);
+	bench_start(b);
+	dma_resv_replace_fences(&rb->resv, rb->fences[0]->context, fence,
+				DMA_RESV_USAGE_BOOKKEEP);
+	bench_stop(b, 1);
+	dma_resv_unlock(&rb->resv);
+	resv_free(rb);
+	dma_fence_signal(fence);
+	dma_fence_put(fence);
 	return ret;
 }
 
@@ -209,6 +279,9 @@ static int run_singleton(struct bench *b, unsigned int n, unsigned long arg)
 const struct bench_case bench_resv_cases[] = {
 	{ "resv_add_contexts", run_add, false, 0, SIZES },
 	{ "resv_add_one_context", run_add, true, 0, SIZES },
+	{ "resv_add_pending", run_pending, false, 0, { 2, 8, 32 } },
+	{ "resv_walk_pending", run_pending, true, 0, { 2, 8, 32 } },
+	{ "resv_replace", run_replace, 0, 0, { 1024 } },
 	{ "resv_iterate", run_iterate, false, 0, SIZES },
 	{ "resv_iterate_unlocked", run_iterate, true, 0, SIZES },
 	{ "resv_test", run_test, false, 0, SIZES },
