@@ -6,7 +6,7 @@
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 export O := $(abspath $(or $(O),build))
-export KERNEL J ACCEL V FULL TREE LINK
+export KERNEL J ACCEL V FULL TREE LINK CROSS
 
 GUEST := scripts/run-guest --kernel $(O)/kernel-demo/arch/x86/boot/bzImage
 
@@ -23,7 +23,8 @@ help:
 	@echo 'make kunit        our KUnit suites        [SUITE=glob, such as dma_fence* or *.*timeout*]'
 	@echo 'make selftests    our kselftests          [T="name ..."]'
 	@echo 'make bench        cost beside mainline'"'"'s, counted in QEMU [B=glob, such as chain_*]'
-	@echo 'make check        checkpatch, kernel-doc, sparse, layout of the user-space interface'
+	@echo 'make check        checkpatch, kernel-doc, sparse, layout of the user-space interface; then clang and'
+	@echo '                  eight architectures, whose compilers it installs [CROSS=0: without these]'
 	@echo 'make consumers    compile in-tree users of the API [FULL=1: all of them]'
 	@echo 'make shell        an interactive guest    [APPEND="kernel options"]'
 	@echo 'make install-tree TREE=dir [LINK=1]       put the subsystem into your own 6.12 tree'

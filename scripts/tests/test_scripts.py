@@ -114,6 +114,24 @@ class Scripts(unittest.TestCase):
             f.write('CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=y\nCONFIG_E="x"\n')
         self.assertEqual(self.library(f'lost_options {self.out}').stdout, 'CONFIG_B=y\n# CONFIG_C is not set\n')
 
+    def test_cross_rows(self):
+        rows = self.run_script(f'{TOP}/scripts/cross', '--list').stdout.split()
+        for row in ('x86_64', 'x86_64-clang', 'arm64', 'i386-highmem', 'arm-lpae', 'powerpc64', 'riscv64', 's390x', 'mips64'):
+            self.assertIn(row, rows)
+        done = self.run_script(f'{TOP}/scripts/cross', 'vax')
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('no such row: vax', done.stderr)
+
+    def test_compiler(self):
+        for name in ('gcc', 'clang'):
+            self.tool(name, f'echo {name} "$@"')
+        self.tool('ccache', 'echo ccache "$@"')
+        for arguments, said in ((['-c', 'a.c'], 'ccache gcc -c a.c'), (['-c', 'a.S'], 'gcc -c a.S'),
+                                (['--compiler=clang', '-c', 'a.c'], 'ccache clang -c a.c'),
+                                (['--compiler=clang', '-c', 'a.S'], 'clang -c a.S'),
+                                (['--version'], 'ccache gcc --version')):
+            self.assertEqual(self.run_script(f'{TOP}/scripts/cc', *arguments).stdout.strip(), said)
+
 
 if __name__ == '__main__':
     unittest.main()
