@@ -10,7 +10,7 @@ export KERNEL J ACCEL V FULL TREE LINK CROSS
 
 GUEST := scripts/run-guest --kernel $(O)/kernel-demo/arch/x86/boot/bzImage
 
-.PHONY: all help deps prepare demo test kunit selftests suites bench check consumers shell install-tree patch clean
+.PHONY: all help deps prepare demo test kunit selftests suites bench check consumers modules shell install-tree patch clean
 
 all: deps
 	@scripts/build-kernel objs W=1 drivers/dma-buf/
@@ -26,6 +26,7 @@ help:
 	@echo 'make check        checkpatch, kernel-doc, sparse, layout of the user-space interface; then clang and'
 	@echo '                  eight architectures, whose compilers it installs [CROSS=0: without these]'
 	@echo 'make consumers    compile in-tree users of the API [FULL=1: all of them]'
+	@echo 'make modules M=dir                        build modules of yours for the kernel of make shell'
 	@echo 'make shell        an interactive guest    [APPEND="kernel options"]'
 	@echo 'make install-tree TREE=dir [LINK=1]       put the subsystem into your own 6.12 tree'
 	@echo 'make patch [TREE=dir]                     the same as a series for git am, in $(O)/patches'
@@ -70,6 +71,10 @@ check: deps
 
 consumers: deps
 	@scripts/consumers
+
+# M is for scripts/modules alone: every make below would take it for a directory to build.
+modules: deps
+	@env -u MAKEFLAGS -u M scripts/modules '$(M)'
 
 shell: deps
 	@scripts/build-kernel demo

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What programs ask of /dev/dmabuf-template.
+ *
+ * Copyright the dma-buf project authors
+ */
+#ifndef _TEMPLATE_ABI_H
+#define _TEMPLATE_ABI_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* @size: bytes, rounded up to whole pages. @fd: the answer, a buffer. */
+struct template_create {
+	__u64 size;
+	__s32 fd;
+	__u32 pad;
+};
+
+/*
+ * @fd: a buffer, of any exporter that can map it for the kernel. @value: what each
+ * of its bytes becomes, after @delay_ms. @fence: the answer, a sync_file that
+ * signals then.
+ */
+struct template_fill {
+	__s32 fd;
+	__u32 value;
+	__u32 delay_ms;
+	__s32 fence;
+};
+
+#define TEMPLATE_CREATE	_IOWR('t', 0x70, struct template_create)
+#define TEMPLATE_FILL	_IOWR('t', 0x71, struct template_fill)
+
+#endif /* _TEMPLATE_ABI_H */

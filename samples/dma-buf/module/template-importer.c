@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * An importer: a queue of jobs that fill buffers of any exporter. There is no
+ * hardware, so a work item does with the CPU what a device would do with the
+ * addresses that it was given; everything around it is as for a device.
+ *
+ * Copyright the dma-buf project authors
+ */
+#include <linux/dma-buf.h>
+#include <linux/dma-fence.h>
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/file.h>
+#include <linux/iosys-map.h>
+#include <linux/slab.h>
+#include <linux/sync_file.h>
+#include <linux/uaccess.h>
+#include <linux/workqueue.h>
+
+#include "template.h"
+
+#define TEMPLATE_DELAY_MAX	10000
+
+/* What is set is given back by template_job_free(). */
+struct template_job {
+	struct delayed_work work;
+	struct dma_buf *dmabuf;
+	struct dma_buf_attachment *attach;
+	struct sg_table *sgt;
+	struct iosys_map map;
+	struct dma_fence *fence;
+	u8 value;
+};
+
+static struct device *template_dev;
+static struct workqueue_struct *template_queue;
+
+/* Takes the reservation lock, so it stands outside of what a fence waits for. */
+static void template_job_free(struct template_job *job)
+{
+	if (!iosys_map_is_null(&job->map))
+		dma_buf_vunmap_unlocked(job->dmabuf, &job->map);
+	if (job->sgt)
+		dma_buf_unmap_attachment_unlocked(job->attach, job->sgt,
+						  DMA_FROM_DEVICE);
+	if (job->attach)
+		dma_buf_detach(job->dmabuf, job->attach);
+	if (job->dmabuf)
+		dma_buf_put(job->dmabuf);
+	dma_fence_put(job->fence);
+	kfree(job);
+}
+
+/*
+ * A device would do this by itself, and signal from its interrupt. Between begin and
+ * end nothing may allocate memory or take a lock that is held while fences are
+ * waited for: lockdep checks that.
+ */
+static void template_job_run(struct work_struct *work)
+{
+	struct template_job *job =
+		container_of(work, struct template_job, work.work);
+	bool cookie = dma_fence_begin_signalling();
+
+	iosys_map_memset(&job->map, 0, job->value, job->dmabuf->size);
+	dma_fence_signal(job->fence);
+	dma_fence_end_signalling(cookie);
+	template_job_free(job);
+}
+
+static int template_job_import(struct template_job *job, int fd)
+{
+	struct dma_buf *dmabuf = dma_buf_get(fd);
+	struct dma_buf_attachment *attach;
+
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	job->dmabuf = dmabuf;
+	attach = dma_buf_attach(dmabuf, template_dev);
+	if (IS_ERR(attach))
+		return PTR_ERR(attach);
+	job->attach = attach;
+	return 0;
+}
+
+/*
+ * The caller holds the reservation lock. All that may fail comes first; with the
+ * fence published, the job has to run. A driver with a scheduler would not wait
+ * here, but have the job wait for what dma_resv_get_singleton() returns.
+ */
+static int template_job_publish(struct template_job *job)
+{
+	struct dma_resv *resv = job->dmabuf->resv;
+	struct sg_table *sgt;
+	long ret;
+
+	sgt = dma_buf_map_attachment(job->attach, DMA_FROM_DEVICE);
+	if (IS_ERR(sgt))
+		return PTR_ERR(sgt);
+	job->sgt = sgt;
+	ret = dma_buf_vmap(job->dmabuf, &job->map);
+	if (ret)
+		return ret;
+	ret = dma_resv_reserve_fences(resv, 1);
+	if (ret)
+		return ret;
+	/* A job that writes waits for everybody, and everybody waits for it. */
+	ret = dma_resv_wait_timeout(resv, dma_resv_usage_rw(true), true,
+				    MAX_SCHEDULE_TIMEOUT);
+	if (ret < 0)
+		return ret;
+	dma_resv_add_fence(resv, job->fence, DMA_RESV_USAGE_WRITE);
+	return 0;
+}
+
+/* Return: an errno, and the job is the caller's; or 0, and it is the queue's. */
+static int template_job_submit(struct template_job *job, unsigned int delay_ms)
+{
+	struct dma_resv *resv = job->dmabuf->resv;
+	int ret;
+
+	ret = dma_resv_lock_interruptible(resv, NULL);
+	if (ret)
+		return ret;
+	ret = template_job_publish(job);
+	if (!ret)
+		queue_delayed_work(template_queue, &job->work,
+				   msecs_to_jiffies(delay_ms));
+	dma_resv_unlock(resv);
+	return ret;
+}
+
+static struct template_job *template_job_create(const struct template_fill *data)
+{
+	struct template_job *job = kzalloc(sizeof(*job), GFP_KERNEL);
+	int ret;
+
+	if (!job)
+		return ERR_PTR(-ENOMEM);
+	INIT_DELAYED_WORK(&job->work, template_job_run);
+	job->value = data->value;
+	job->fence = template_fence_create();
+	ret = job->fence ? template_job_import(job, data->fd) : -ENOMEM;
+	if (ret) {
+		template_job_free(job);
+		return ERR_PTR(ret);
+	}
+	return job;
+}
+
+int template_fill(struct template_fill __user *arg)
+{
+	struct template_fill data;
+	struct template_job *job;
+	struct sync_file *sync;
+	int ret = -ENOMEM;
+
+	if (copy_from_user(&data, arg, sizeof(data)))
+		return -EFAULT;
+	if (data.delay_ms > TEMPLATE_DELAY_MAX || data.value > U8_MAX)
+		return -EINVAL;
+
+	job = template_job_create(&data);
+	if (IS_ERR(job))
+		return PTR_ERR(job);
+	sync = sync_file_create(job->fence);
+	if (!sync)
+		goto err_job;
+	data.fence = get_unused_fd_flags(O_CLOEXEC);
+	if (data.fence < 0) {
+		ret = data.fence;
+		goto err_sync;
+	}
+	ret = -EFAULT;
+	if (copy_to_user(arg, &data, sizeof(data)))
+		goto err_fd;
+	/* The last that may fail: the queue has the job after this. */
+	ret = template_job_submit(job, data.delay_ms);
+	if (ret)
+		goto err_fd;
+	fd_install(data.fence, sync->file);
+	return 0;
+
+err_fd:
+	put_unused_fd(data.fence);
+err_sync:
+	fput(sync->file);
+err_job:
+	template_job_free(job);
+	return ret;
+}
+
+int template_importer_init(struct device *dev)
+{
+	int ret;
+
+	/* What the device can do, before the first buffer is attached. */
+	ret = dma_coerce_mask_and_coherent(dev, DMA_BIT_MASK(64));
+	if (ret)
+		return ret;
+	dma_set_max_seg_size(dev, UINT_MAX);
+	/* Jobs free memory that is waited for elsewhere: WQ_MEM_RECLAIM. */
+	template_queue = alloc_ordered_workqueue("dmabuf-template",
+						 WQ_MEM_RECLAIM);
+	if (!template_queue)
+		return -ENOMEM;
+	template_dev = dev;
+	return 0;
+}
+
+/* Each job has a fence, which holds the module: what is left has signalled. */
+void template_importer_fini(void)
+{
+	destroy_workqueue(template_queue);
+}

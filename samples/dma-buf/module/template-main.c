@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A module to begin with: /dev/dmabuf-template exports buffers, and runs jobs on
+ * buffers of any exporter. Documentation/driver-api/dma-buf-module.rst walks
+ * through it.
+ *
+ * Copyright the dma-buf project authors
+ */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/platform_device.h>
+
+#include "template.h"
+
+static struct platform_device *template_pdev;
+
+static long template_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long arg)
+{
+	switch (cmd) {
+	case TEMPLATE_CREATE:
+		return template_create((void __user *)arg);
+	case TEMPLATE_FILL:
+		return template_fill((void __user *)arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+/* The owner keeps the module while the device is open. */
+static const struct file_operations template_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = template_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice template_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "dmabuf-template",
+	.fops = &template_fops,
+};
+
+static int __init template_init(void)
+{
+	int ret;
+
+	template_fence_init();
+	template_pdev = platform_device_register_simple("dmabuf-template", -1,
+							NULL, 0);
+	if (IS_ERR(template_pdev))
+		return PTR_ERR(template_pdev);
+	ret = template_importer_init(&template_pdev->dev);
+	if (ret)
+		goto err_device;
+	/* Programs may call from here on. */
+	ret = misc_register(&template_misc);
+	if (ret)
+		goto err_importer;
+	return 0;
+
+err_importer:
+	template_importer_fini();
+err_device:
+	platform_device_unregister(template_pdev);
+	return ret;
+}
+
+/*
+ * Buffers (by the owner that DEFINE_DMA_BUF_EXPORT_INFO() names), fences and the
+ * open device all hold the module: there is none of them left.
+ */
+static void __exit template_exit(void)
+{
+	misc_deregister(&template_misc);
+	template_importer_fini();
+	platform_device_unregister(template_pdev);
+	template_fence_fini();
+}
+
+module_init(template_init);
+module_exit(template_exit);
+MODULE_DESCRIPTION("Template of a module that exports and imports dma-bufs");
+MODULE_LICENSE("GPL");

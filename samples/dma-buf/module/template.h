@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the parts of the template need of each other.
+ *
+ * Copyright the dma-buf project authors
+ */
+#ifndef _TEMPLATE_H
+#define _TEMPLATE_H
+
+#include <linux/types.h>
+
+#include "template-abi.h"
+
+struct device;
+struct dma_fence;
+
+/* template-exporter.c: a descriptor, or an errno. */
+int template_create(struct template_create __user *arg);
+
+/* template-importer.c */
+int template_importer_init(struct device *dev);
+void template_importer_fini(void);
+int template_fill(struct template_fill __user *arg);
+
+/* template-fence.c: NULL if there is no memory. */
+struct dma_fence *template_fence_create(void);
+void template_fence_init(void);
+void template_fence_fini(void);
+
+#endif /* _TEMPLATE_H */
