@@ -10,12 +10,13 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 
-#include <asm/sections.h>
 #include <linux/cleanup.h>
 #include <linux/dma-fence.h>
 #include <linux/export.h>
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
+
+#include <asm/sections.h>
 
 #include "dma-buf-internal.h"
 
