@@ -202,7 +202,8 @@ static int forbid_exec(struct vm_area_struct *vma)
 			pgprot_modify(vma->vm_page_prot,
 				      vm_get_page_prot(vma->vm_flags));
 	}
-	vm_flags_clear(vma, VM_MAYEXEC);
+	if (vma->vm_flags & VM_MAYEXEC)
+		vm_flags_clear(vma, VM_MAYEXEC);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "mock.h"
 #include "mock_dma.h"
 
 static bool device_reads(enum dma_data_direction dir)
@@ -122,6 +123,7 @@ struct mock_dma *mock_dma_create(struct kunit *test, enum mock_dma_kind kind)
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, mock_dma_end, mock));
 	KUNIT_ASSERT_EQ(test, 0, dma_coerce_mask_and_coherent(mock->dev,
 							      DMA_BIT_MASK(64)));
+	mock_keep_mappings(test, mock->dev);
 	return mock;
 }
 
