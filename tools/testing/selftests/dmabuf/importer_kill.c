@@ -9,6 +9,9 @@
 
 #include "importer_util.h"
 
+/* As long as a map may take: nobody waits for its end. */
+#define SLOW_MS 10000
+
 /* How far the child gets before it is killed. */
 enum stage {
 	ATTACHED,
@@ -157,7 +160,7 @@ static void child(FIXTURE_DATA(kill) *self, enum stage stage)
 		break;
 	}
 	if (stage == IN_SLOW_MAP)
-		ret = imp_control(imp, self->fd, DMABUF_IMPORTER_SLOW_MAP, 10000);
+		ret = imp_control(imp, self->fd, DMABUF_IMPORTER_SLOW_MAP, SLOW_MS);
 	if (write(self->from_child[1], &ret, sizeof(ret)) != sizeof(ret))
 		_exit(1);
 	if (stage == IN_SLOW_MAP)
@@ -264,7 +267,7 @@ FIXTURE_SETUP(lock_wait)
 	self->timeline = sw_open();
 	self->fence = sw_fence(self->timeline, 1);
 	ASSERT_LE(0, self->fence);
-	ASSERT_EQ(0, imp_control(self->imp, self->fd, DMABUF_IMPORTER_SLOW_MAP, WAIT_MS));
+	ASSERT_EQ(0, imp_control(self->imp, self->fd, DMABUF_IMPORTER_SLOW_MAP, SLOW_MS));
 	self->holder = fork();
 	ASSERT_LE(0, self->holder);
 	if (!self->holder) {
