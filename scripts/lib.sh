@@ -68,20 +68,28 @@ ticker() {
 }
 
 # run_logged LABEL LOG TOTAL COMMAND...: COMMAND's output goes to LOG, progress to the screen; a
-# failure shows the log's path and end. TOTAL is the expected number of lines, 0 if unknown.
+# failure shows the log's path and end. TOTAL is the expected number of lines, 0 if unknown. COMMAND may be a
+# function, which ends at the first command in it that fails: so it is not run with `||` behind it, where
+# `set -e` has no effect, and nor may run_logged be. What it sets is lost.
 run_logged() {
-	local label=$1 log=$2 total=$3 start=$SECONDS ret=0 tick
+	local label=$1 log=$2 total=$3 start=$SECONDS ret tick
 	shift 3
 	mkdir -p "$(dirname "$log")"
 	if [ -n "${V:-}" ]; then
 		say "  $label: $*"
-		(set -o pipefail; "$@" 2>&1 </dev/null | tee "$log") || ret=$?
+		set +e
+		(set -o pipefail; (set -e; "$@") 2>&1 </dev/null | tee "$log")
+		ret=$?
+		set -e
 	else
 		: >"$log"
 		say "  $label ..."
 		ticker "$label" "$log" "$total" "$start" 9>&- &
 		tick=$!
-		"$@" >"$log" 2>&1 </dev/null || ret=$?
+		set +e
+		(set -e; "$@") >"$log" 2>&1 </dev/null
+		ret=$?
+		set -e
 		kill "$tick" 2>/dev/null || true
 		wait "$tick" 2>/dev/null || true
 		[ -t 1 ] && printf '\r\033[K'

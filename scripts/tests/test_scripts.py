@@ -4,6 +4,7 @@
 """Proves what all scripts have in common: --help starts nothing, wrong variables are refused before anything
 starts, a full disk is noticed, and progress does not fill the log of a continuous integration run."""
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -105,6 +106,44 @@ class Scripts(unittest.TestCase):
             with open(f'{self.tmp.name}/pauses', encoding='ascii') as f:
                 self.assertEqual(f.read().split(), [pause])
             os.unlink(f'{self.tmp.name}/pauses')
+
+    def function(self, script, name, call, **variables):
+        """Calls one function of a script that cannot be sourced."""
+        with open(f'{TOP}/scripts/{script}', encoding='utf-8') as f:
+            body = re.search(rf'^{name}\(\) \{{\n.*?^\}}$', f.read(), re.M | re.S)[0]
+        return self.library(f'{body}\n{call}', **variables)
+
+    def test_a_step_ends_at_the_first_failure(self):
+        step = f'f() {{ false; echo went on; }}; run_logged step {self.out}/log 0 f; echo not reached'
+        for variables in ({}, {'V': '1'}):
+            done = self.library(step, **variables)
+            self.assertEqual(done.returncode, 1)
+            self.assertNotIn('went on', done.stdout)
+            self.assertNotIn('not reached', done.stdout)
+        done = self.library(f'f() {{ true; }}; run_logged step {self.out}/log 0 f; echo reached; false; echo not reached')
+        self.assertIn('reached', done.stdout)
+        self.assertNotIn('not reached', done.stdout)
+
+    def test_a_check_ends_at_the_first_failure(self):
+        start = f'mkdir -p {self.out}/check; number=0 failed=0;'
+        done = self.function('check', 'step', f'{start} f() {{ false; echo went on; }}; step name f; step good true; say $failed')
+        self.assertEqual(done.stdout, f'not ok 1 name ({self.out}/check/name.log)\nok 2 good\n1\n')
+
+    def test_checks_report_each_failure(self):
+        self.tool('gcc', 'case "$*" in *-m64*) echo wrong; exit 1 ;; *-x\\ c\\ -*) ! grep first.h ;; esac')
+        self.tool('g++', '! grep third.h')
+        done = self.function('check', 'layout', 'if layout; then echo clean; fi')
+        self.assertEqual(done.stdout, 'wrong\n')
+        done = self.function('check', 'headers', 'uapi=(first.h second.h third.h fourth.h); if headers; then echo clean; fi')
+        self.assertEqual(done.stdout, '#include <linux/first.h>\n#include <linux/third.h>\n')
+
+    def test_scripts_that_do_not_parse(self):
+        os.makedirs(f'{self.tmp.name}/scripts')
+        for name, text in (('a', '#!/bin/bash\nif\n'), ('b', '#!/bin/bash\ntrue\n')):
+            with open(f'{self.tmp.name}/scripts/{name}', 'w', encoding='ascii') as f:
+                f.write(text)
+        done = self.function('check', 'scripts_parse', f'TOP={self.tmp.name}; if scripts_parse; then echo clean; fi')
+        self.assertNotIn('clean', done.stdout)
 
     def test_options_that_kconfig_dropped(self):
         os.mkdir(self.out)
