@@ -6,6 +6,7 @@ the places concerned and nothing else."""
 import fnmatch
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -53,6 +54,16 @@ THEIRS = {
     'include/linux/dma-fence.h': 'int theirs;\n',
     ABI: 'What:\n',
 }
+
+
+# What a build in place leaves.
+BUILT = {'x.o', 'x.ko', 'x.mod', 'x.mod.c', 'x.mod.o', '.x.o.cmd', 'Module.symvers', 'modules.order', 'built-in.a', 'x-test'}
+
+
+def plant(directory):
+    for name in BUILT:
+        with open(f'{directory}/{name}', 'wb') as f:
+            f.write(b'\177ELF\2\1' if name == 'x-test' else b'built\n')
 
 
 class InstallTree(unittest.TestCase):
@@ -146,11 +157,94 @@ class InstallTree(unittest.TestCase):
         self.assertEqual(self.patches(), [])
 
     def test_no_files_of_builds(self):
-        self.install('--patch')
+        """Neither the tree's nor ours, be they trees of git or not."""
+        tree = self.tree
+        for top_git, tree_git in ((True, True), (False, False)):
+            with self.subTest(top_git=top_git, tree_git=tree_git):
+                self.look_for_files_of_builds(tree, top_git, tree_git)
+
+    def look_for_files_of_builds(self, tree, top_git, tree_git):
+        tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(tmp.cleanup)
+        top, self.tree = f'{tmp.name}/top', f'{tmp.name}/tree'
+        self.run_in('/', 'cp', '-R', tree, self.tree)
+        with open(f'{self.tree}/.git/info/exclude', 'w', encoding='utf-8') as f:
+            f.write(''.join(f'{name}\n' for name in BUILT))
+        plant(f'{self.tree}/drivers/dma-buf')
+        plant(f'{self.tree}/tools/testing/selftests/sync')
+        if not tree_git:
+            shutil.rmtree(f'{self.tree}/.git')
+        for name in ('Makefile', '.gitignore', 'scripts', 'drivers', 'include', 'samples', 'tools', 'Documentation'):
+            self.run_in(TOP, 'cp', '-R', name, f'{top}/' if os.path.isdir(top) else self.make_directory(top))
+        self.run_in(top, 'git', 'init', '-q')
+        self.run_in(top, 'git', 'add', '-A')
+        if not top_git:
+            shutil.rmtree(f'{top}/.git')
+        plant(f'{top}/samples/dma-buf/module')
+        plant(f'{top}/drivers/dma-buf')
+        self.run_in(top, f'{top}/scripts/install-tree', '--patch')
+        self.assertGreater(len(self.patches()), 1)
         for patch in self.patches():
             with open(patch, encoding='utf-8') as f:
-                for path in re.findall(r'^\+\+\+ b/(.*)$', f.read(), re.M):
-                    self.assertNotRegex(path, r'\.(o|ko|cmd|orig|rej)$|/\.checkpatch')
+                for path in re.findall(r'^diff --git a/.* b/(.*)$', f.read(), re.M):
+                    self.assertNotIn(os.path.basename(path), BUILT)
+        if tree_git:
+            self.git('am', '-q', *self.patches())
+            self.assertEqual(self.git('status', '--porcelain'), '')
+            self.git('reset', '-q', '--hard', f'HEAD~{len(self.patches())}')
+        self.run_in(top, f'{top}/scripts/install-tree')
+        for where, _, names in os.walk(self.tree):
+            if where.startswith((f'{self.tree}/samples', f'{self.tree}/drivers/dma-buf')):
+                self.assertEqual(BUILT & set(names), set(), where)
+
+    def make_directory(self, path):
+        os.makedirs(path)
+        return f'{path}/'
+
+    def refused(self, *arguments, **variables):
+        env = {name: value for name, value in os.environ.items() if name not in ('LINK', 'ACCEL', 'GIT_DIR')}
+        done = subprocess.run((f'{TOP}/scripts/install-tree', *arguments), env=env | {'O': self.out, 'TREE': self.tree} | variables,
+                              capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        self.assertEqual((done.returncode, done.stdout), (1, ''))
+        self.assertIn('theirs', self.read('drivers/dma-buf/dma-buf.c'))
+        self.assertEqual(self.patches(), [])
+        return done.stderr
+
+    def test_unknown_options(self):
+        for arguments in (('--patches',), ('--patch', 'x'), ('x',)):
+            self.assertIn('unknown argument', self.refused(*arguments))
+
+    def test_git_that_refuses(self):
+        with open(f'{self.tree}/.git/config', 'a', encoding='utf-8') as f:
+            f.write('[core]\n\trepositoryformatversion = 99\n')
+        for arguments in ((), ('--patch',)):
+            self.assertIn('git cannot look into it', self.refused(*arguments))
+
+    def test_changes_are_not_overwritten(self):
+        with open(f'{self.tree}/drivers/dma-buf/dma-buf.c', 'a', encoding='utf-8') as f:
+            f.write('int change;\n')
+        for arguments in ((), ('--patch',)):
+            self.assertIn('changes that are not committed', self.refused(*arguments))
+
+    def test_the_users_git_does_not_count(self):
+        home = os.path.dirname(self.tree)
+        os.makedirs(f'{home}/hooks')
+        with open(f'{home}/hooks/pre-commit', 'w', encoding='utf-8') as f:
+            f.write('#!/bin/sh\nexit 1\n')
+        os.chmod(f'{home}/hooks/pre-commit', 0o755)
+        with open(f'{home}/.gitconfig', 'w', encoding='utf-8') as f:
+            f.write(f'[user]\n\tname = Some Body\n\temail = body@example.org\n[commit]\n\tgpgsign = true\n[gpg]\n\tprogram = false\n'
+                    f'[core]\n\thooksPath = {home}/hooks\n[diff]\n\tnoprefix = true\n[format]\n\tsubjectPrefix = NO\n')
+        env = {name: value for name, value in os.environ.items() if not name.startswith('GIT_')}
+        subprocess.run((f'{TOP}/scripts/install-tree', '--patch'), check=True, capture_output=True, stdin=subprocess.DEVNULL,
+                       env=env | {'HOME': home, 'O': self.out, 'TREE': self.tree, 'TMPDIR': self.make_directory(f'{home}/tmp')})
+        # Nothing is left behind.
+        self.assertEqual(os.listdir(f'{home}/tmp'), [])
+        with open(self.patches()[0], encoding='utf-8') as f:
+            text = f.read()
+        self.assertIn('From: Some Body <body@example.org>', text)
+        self.assertIn('Subject: [PATCH 1/', text)
+        self.git('am', '-q', *self.patches())
 
 
 if __name__ == '__main__':
