@@ -19,13 +19,15 @@ help:
 	@echo 'make              compile our objects in the prepared tree, W=1, warnings fatal'
 	@echo 'make demo         from nothing to a picture: camera to screen in QEMU, PNG in $(O)/demo'
 	@echo '                  (ARGS="--decode" puts the codec in front)'
-	@echo 'make test         KUnit, kselftests, and the suites of DRM and TTM, all in QEMU'
+	@echo 'make test         KUnit, kselftests, a module from outside the tree, the suites of DRM and TTM, in QEMU'
 	@echo 'make kunit        our KUnit suites        [SUITE=glob, such as dma_fence* or *.*timeout*]'
 	@echo 'make selftests    our kselftests          [T="name ..."]'
+	@echo 'make suites       the KUnit suites of DRM and TTM'
 	@echo 'make bench        cost beside mainline'"'"'s, counted in QEMU [B=glob, such as chain_*]'
 	@echo 'make check        checkpatch, kernel-doc, sparse, layout of the user-space interface; then clang and'
 	@echo '                  eight architectures, whose compilers it installs [CROSS=0: without these]'
 	@echo 'make consumers    compile in-tree users of the API [FULL=1: all of them]'
+	@echo 'make prepare      unpack the sources and lay ours in: $(O)/linux'
 	@echo 'make modules M=dir                        build modules of yours for the kernel of make shell'
 	@echo 'make shell        an interactive guest    [APPEND="kernel options"]'
 	@echo 'make install-tree TREE=dir [LINK=1]       put the subsystem into your own 6.12 tree'
@@ -52,6 +54,7 @@ selftests: deps
 	@scripts/build-kernel debug
 	@scripts/selftests $(T)
 	@[ -n "$(T)" ] || scripts/selftests --name edu-iommu --guest edu-iommu
+	@[ -n "$(T)" ] || scripts/selftests --name edu-bounce --guest edu-bounce
 	@[ -n "$(T)" ] || scripts/selftests --name edu --guest edu
 
 # The tree's own suites that lean on us.

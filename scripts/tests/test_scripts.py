@@ -5,6 +5,7 @@
 starts, a full disk is noticed, and progress does not fill the log of a continuous integration run."""
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -160,6 +161,57 @@ class Scripts(unittest.TestCase):
         done = self.run_script(f'{TOP}/scripts/cross', 'vax')
         self.assertEqual(done.returncode, 1)
         self.assertIn('no such row: vax', done.stderr)
+
+    def test_unknown_arguments(self):
+        self.marks()
+        for script in ('check', 'consumers', 'test', 'prepare-tree', 'module-test', '../.ci/run'):
+            done = self.run_script(f'{TOP}/scripts/{script}', 'x')
+            self.assertEqual(done.returncode, 1)
+            self.assertIn('unknown argument x', done.stderr)
+
+    def project(self, *stubs):
+        """A copy of the scripts, of which some do nothing."""
+        top = f'{self.tmp.name}/top'
+        shutil.copytree(f'{TOP}/scripts', f'{top}/scripts')
+        for name in stubs:
+            with open(f'{top}/scripts/{name}', 'w', encoding='ascii') as f:
+                f.write('#!/bin/sh\n')
+        return f'{top}/scripts'
+
+    def test_cross_shows_what_failed(self):
+        scripts = self.project('prepare-tree')
+        os.makedirs(f'{self.out}/linux/scripts/kconfig')
+        os.symlink('/bin/true', f'{self.out}/linux/scripts/kconfig/merge_config.sh')
+        self.tool('make', 'echo something odd; exit 2')
+        done = self.run_script(f'{scripts}/cross', 'x86_64')
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stdout.count('    something odd'), 2)
+        for part in ('all', 'least'):
+            self.assertIn(f'not ok x86_64 {part}', done.stdout)
+        self.tool('make', 'for i in $(seq 10000); do echo "x.c: error: $i"; done; exit 2')
+        done = self.run_script(f'{scripts}/cross', 'x86_64')
+        self.assertEqual(done.stdout.count('    x.c: error: '), 40)
+
+    def test_no_selftests(self):
+        scripts = self.project('run-guest', 'report')
+        for script in ('exit 0', 'exit 2', 'echo dmabuf:dmabuf_fd; exit 2'):
+            self.tool('make', script)
+            done = self.run_script(f'{scripts}/selftests')
+            self.assertEqual((done.returncode, done.stdout), (1, ''))
+            self.assertIn('names no programs', done.stderr)
+
+    def test_status_of_kunit(self):
+        build, kunit = f'{self.tmp.name}/build', f'{self.tmp.name}/tree/tools/testing/kunit/kunit.py'
+        os.makedirs(build)
+        os.makedirs(os.path.dirname(kunit))
+        os.symlink(f'{self.tmp.name}/tree', f'{build}/source')
+        for status, said in ((0, 'kunit: 1 passed, 0 failed'), (3, 'FAILED: the run ended with status 3')):
+            with open(kunit, 'w', encoding='ascii') as f:
+                f.write(f'#!/bin/sh\nprintf "%s\\n" "KTAP version 1" 1..1 "ok 1 it" "reboot: Restarting system" >{build}/test.log; exit {status}\n')
+            os.chmod(kunit, 0o755)
+            done = self.run_script(f'{TOP}/scripts/kunit', '--kernel', build, '*')
+            self.assertEqual(done.returncode, int(status != 0), done.stdout)
+            self.assertIn(said, done.stdout)
 
     def test_compiler(self):
         for name in ('gcc', 'clang'):
