@@ -29,8 +29,8 @@
  * The memory is zeroed.
  *
  * Errors: EINVAL for a @len of zero or too large to round up to pages, an
- * @fd that is not zero, or unknown flags; ENOMEM; EMFILE; EFAULT; EINTR when
- * the caller is being killed.
+ * @fd that is not zero, or unknown flags; ENOMEM; EMFILE; ENFILE; EFAULT;
+ * EINTR when the caller is being killed.
  */
 struct dma_heap_allocation_data {
 	__u64 len;

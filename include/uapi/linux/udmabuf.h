@@ -6,13 +6,15 @@
  *
  * Both ioctls, on /dev/udmabuf, return the descriptor of the new buffer.
  *
- * Errors: EBADFD for a descriptor that is no memfd with seals; EINVAL for a
- * memfd without F_SEAL_SHRINK or with F_SEAL_WRITE or F_SEAL_FUTURE_WRITE,
- * for an offset or size that is not a multiple of the page size, for no
- * memory at all or more than the module's limits allow; EACCES for memfds of
- * which some can only be read and some only be written; EBUSY for huge pages that
- * somebody takes away again and again; ENOMEM, of huge pages too; EMFILE; EFAULT;
- * ENOTTY for another command.
+ * Errors: EBADFD for no open descriptor, or a file that is neither shmem nor
+ * hugetlbfs; EINVAL for a memfd without F_SEAL_SHRINK, which one made without
+ * MFD_ALLOW_SEALING cannot have, or with F_SEAL_WRITE or F_SEAL_FUTURE_WRITE,
+ * for an offset or size that is not a multiple of the page size, for a range
+ * beyond the end of the memfd, for no memory at all or more than the module's
+ * limits allow; EACCES for memfds of which some can only be read and some only
+ * be written; EBUSY for huge pages that somebody takes away again and again;
+ * ENOMEM, of huge pages too; EINTR when the caller is being killed; EMFILE;
+ * ENFILE; EFAULT; ENOTTY for another command.
  *
  * The access mode of the buffer is that of the memfds' descriptors: O_RDONLY if
  * one of them is.
