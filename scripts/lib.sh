@@ -69,8 +69,8 @@ ticker() {
 
 # run_logged LABEL LOG TOTAL COMMAND...: COMMAND's output goes to LOG, progress to the screen; a
 # failure shows the log's path and end. TOTAL is the expected number of lines, 0 if unknown. COMMAND may be a
-# function, which ends at the first command in it that fails: so it is not run with `||` behind it, where
-# `set -e` has no effect, and nor may run_logged be. What it sets is lost.
+# function, which ends at the first command in it that fails: so run_logged does not run it with `||` behind it,
+# where `set -e` has no effect, and callers do not run run_logged so. Variables that the function sets are lost.
 run_logged() {
 	local label=$1 log=$2 total=$3 start=$SECONDS ret tick
 	shift 3

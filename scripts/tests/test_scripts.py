@@ -200,6 +200,24 @@ class Scripts(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (1, ''))
             self.assertIn('names no programs', done.stderr)
 
+    def test_module(self):
+        """The program may die behind its last result, and the module may stay."""
+        scripts, module = self.project('modules'), f'{self.tmp.name}/top/samples/dma-buf/module'
+        os.makedirs(module)
+        with open(f'{scripts}/run-guest', 'w', encoding='ascii') as f:
+            f.write('#!/bin/bash\nuntil [ "$1" = -- ]; do [ "$1" != --log ] || echo "reboot: Power down" >"$2"; shift; done\n'
+                    f'shift\nexec "${{@//\\/sys\\//{self.tmp.name}/sys/}}"\n')
+        self.tool('insmod', 'exit 0')
+        for status, stays in ((0, False), (3, False), (0, True)):
+            self.tool('gcc', 'until [ "$1" = -o ]; do shift; done; chmod +x "$(dirname "$2")/program"; mv "$(dirname "$2")/program" "$2"')
+            with open(f'{module}/program', 'w', encoding='ascii') as f:
+                f.write(f'#!/bin/sh\necho KTAP version 1\necho 1..1\necho ok 1 it\nexit {status}\n')
+            if stays:
+                os.makedirs(f'{self.tmp.name}/sys/module/dmabuf_template')
+            done = self.run_script(f'{scripts}/module-test')
+            self.assertEqual(done.returncode, int(status != 0 or stays), done.stdout + done.stderr)
+            self.assertEqual('# the module is unloaded' in done.stdout.splitlines(), not stays)
+
     def test_status_of_kunit(self):
         build, kunit = f'{self.tmp.name}/build', f'{self.tmp.name}/tree/tools/testing/kunit/kunit.py'
         os.makedirs(build)
