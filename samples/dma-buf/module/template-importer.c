@@ -24,6 +24,7 @@
 /* What is set is given back by template_job_free(). */
 struct template_job {
 	struct delayed_work work;
+	struct work_struct retire;
 	struct dma_buf *dmabuf;
 	struct dma_buf_attachment *attach;
 	struct sg_table *sgt;
@@ -34,8 +35,8 @@ struct template_job {
 
 static struct device *template_dev;
 static struct workqueue_struct *template_queue;
+static struct workqueue_struct *template_retire;
 
-/* Takes the reservation lock, so it stands outside of what a fence waits for. */
 static void template_job_free(struct template_job *job)
 {
 	if (!iosys_map_is_null(&job->map))
@@ -52,6 +53,15 @@ static void template_job_free(struct template_job *job)
 }
 
 /*
+ * Giving back takes the reservation lock, whose holder may be waiting for the next
+ * job in the queue. No fence needs this worker, so it may wait for that lock.
+ */
+static void template_job_retire(struct work_struct *work)
+{
+	template_job_free(container_of(work, struct template_job, retire));
+}
+
+/*
  * A device would do this by itself, and signal from its interrupt. Between begin and
  * end nothing may allocate memory or take a lock that is held while fences are
  * waited for: lockdep checks that.
@@ -65,7 +75,8 @@ static void template_job_run(struct work_struct *work)
 	iosys_map_memset(&job->map, 0, job->value, job->dmabuf->size);
 	dma_fence_signal(job->fence);
 	dma_fence_end_signalling(cookie);
-	template_job_free(job);
+	/* The queue goes on to the next job, whatever locks giving back needs. */
+	queue_work(template_retire, &job->retire);
 }
 
 static int template_job_import(struct template_job *job, int fd)
@@ -138,6 +149,7 @@ static struct template_job *template_job_create(const struct template_fill *data
 	if (!job)
 		return ERR_PTR(-ENOMEM);
 	INIT_DELAYED_WORK(&job->work, template_job_run);
+	INIT_WORK(&job->retire, template_job_retire);
 	job->value = data->value;
 	job->fence = template_fence_create();
 	ret = job->fence ? template_job_import(job, data->fd) : -ENOMEM;
@@ -199,17 +211,27 @@ int template_importer_init(struct device *dev)
 	if (ret)
 		return ret;
 	dma_set_max_seg_size(dev, UINT_MAX);
-	/* Jobs free memory that is waited for elsewhere: WQ_MEM_RECLAIM. */
+	/* In the order of the jobs: unmapping may copy back what they wrote. */
+	template_retire = alloc_ordered_workqueue("dmabuf-template-retire", 0);
+	if (!template_retire)
+		return -ENOMEM;
+	/* Memory reclaim may wait for fences: the queue has a worker even then. */
 	template_queue = alloc_ordered_workqueue("dmabuf-template",
 						 WQ_MEM_RECLAIM);
-	if (!template_queue)
+	if (!template_queue) {
+		destroy_workqueue(template_retire);
 		return -ENOMEM;
+	}
 	template_dev = dev;
 	return 0;
 }
 
-/* Each job has a fence, which holds the module: what is left has signalled. */
+/*
+ * Each job has a fence, which holds the module: what is left has signalled. The
+ * queue that feeds the other is destroyed first.
+ */
 void template_importer_fini(void)
 {
 	destroy_workqueue(template_queue);
+	destroy_workqueue(template_retire);
 }

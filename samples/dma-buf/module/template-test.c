@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,7 +25,9 @@
 
 #define SIZE		(5 * 4096)
 #define MODULE		"dmabuf_template"
-#define TESTS		9
+#define TESTS		10
+#define LIMIT_S		60
+#define ROUNDS		4
 #define MSEC		1000000L
 
 static int device, number, failed;
@@ -125,6 +128,38 @@ static bool jobs_are_ordered(int buffer)
 	return good;
 }
 
+/*
+ * Each process holds the lock while it waits for the one before it, and a job that
+ * is done needs the lock, too. Who gets it first is chance: some rounds. A process
+ * that is stuck is killed by its alarm.
+ */
+static pid_t fill_in_a_process(int buffer, __u32 value)
+{
+	pid_t pid = fork();
+	int i, fence = 0;
+
+	if (pid)
+		return pid;
+	alarm(LIMIT_S);
+	for (i = 0; i < ROUNDS && fence >= 0; i++)
+		fence = fill(buffer, value, 300);
+	_exit(fence < 0 || !ready(fence, POLLIN, LIMIT_S * 1000));
+}
+
+static bool processes_share_a_buffer(int buffer)
+{
+	pid_t pids[3];
+	bool good = true;
+	int i, status;
+
+	for (i = 0; i < 3; i++)
+		pids[i] = fill_in_a_process(buffer, i);
+	for (i = 0; i < 3; i++)
+		good = pids[i] > 0 && waitpid(pids[i], &status, 0) == pids[i] &&
+		       !status && good;
+	return good;
+}
+
 /* A buffer of another exporter. */
 static bool heap_is_filled(void)
 {
@@ -178,6 +213,7 @@ int main(void)
 	result("mapping_is_shared", mapping_is_shared(buffer));
 	result("fence_signals", fence_signals(buffer));
 	result("jobs_are_ordered", jobs_are_ordered(buffer));
+	result("processes_share_a_buffer", processes_share_a_buffer(buffer));
 	result("heap_is_filled", heap_is_filled());
 	fence = fill(buffer, 3, 0);
 	close(device);
