@@ -18,9 +18,6 @@ struct template_fence {
 	spinlock_t lock; /* the fence's own */
 };
 
-static u64 template_context;
-static atomic64_t template_seqno;
-
 static const char *template_driver_name(struct dma_fence *fence)
 {
 	return "dmabuf-template";
@@ -28,7 +25,7 @@ static const char *template_driver_name(struct dma_fence *fence)
 
 static const char *template_timeline_name(struct dma_fence *fence)
 {
-	return "queue";
+	return "job";
 }
 
 static void template_fence_free(struct rcu_head *rcu)
@@ -60,15 +57,17 @@ struct dma_fence *template_fence_create(void)
 	spin_lock_init(&fence->lock);
 	/* The open device, through which we were called, holds one already. */
 	__module_get(THIS_MODULE);
-	/* One queue does one job after the other: one context, ascending numbers. */
+	/*
+	 * The fences of one context signal in the order of their numbers, so
+	 * that others wait for the last of them alone. Programs choose when our
+	 * jobs run, in any order: each fence has a context of its own. With
+	 * hardware that does one job after the other, have one context for each
+	 * of its queues, and draw the number under the lock that orders the
+	 * queue.
+	 */
 	dma_fence_init(&fence->base, &template_fence_ops, &fence->lock,
-		       template_context, atomic64_inc_return(&template_seqno));
+		       dma_fence_context_alloc(1), 1);
 	return &fence->base;
-}
-
-void template_fence_init(void)
-{
-	template_context = dma_fence_context_alloc(1);
 }
 
 /* The last reference went from within template_fence_free(): wait until it is through. */

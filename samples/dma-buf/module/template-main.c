@@ -45,7 +45,6 @@ static int __init template_init(void)
 {
 	int ret;
 
-	template_fence_init();
 	template_pdev = platform_device_register_simple("dmabuf-template", -1,
 							NULL, 0);
 	if (IS_ERR(template_pdev))

@@ -25,7 +25,7 @@
 
 #define SIZE		(5 * 4096)
 #define MODULE		"dmabuf_template"
-#define TESTS		10
+#define TESTS		11
 #define LIMIT_S		60
 #define ROUNDS		4
 #define MSEC		1000000L
@@ -54,6 +54,13 @@ static int fill(int fd, __u32 value, __u32 delay_ms)
 	};
 
 	return ioctl(device, TEMPLATE_FILL, &data) ? -errno : data.fence;
+}
+
+static int merge(int first, int second)
+{
+	struct sync_merge_data data = { .name = "both", .fd2 = second };
+
+	return ioctl(first, SYNC_IOC_MERGE, &data) ? -errno : data.fence;
 }
 
 static bool ready(int fd, short events, int timeout_ms)
@@ -125,6 +132,23 @@ static bool jobs_are_ordered(int buffer)
 
 	close(first);
 	close(second);
+	return good;
+}
+
+/* Jobs on two buffers: the one that came first is done last. */
+static bool merged_waits_for_both(int buffer)
+{
+	int other = create(SIZE);
+	int first = fill(buffer, 3, 3000), second = fill(other, 4, 500);
+	int both = merge(first, second);
+	bool good = both >= 0 && ready(second, POLLIN, 10000) &&
+		    !ready(both, POLLIN, 0) && !ready(first, POLLIN, 0) &&
+		    ready(both, POLLIN, 10000) && ready(first, POLLIN, 0);
+
+	close(both);
+	close(second);
+	close(first);
+	close(other);
 	return good;
 }
 
@@ -213,6 +237,7 @@ int main(void)
 	result("mapping_is_shared", mapping_is_shared(buffer));
 	result("fence_signals", fence_signals(buffer));
 	result("jobs_are_ordered", jobs_are_ordered(buffer));
+	result("merged_waits_for_both", merged_waits_for_both(buffer));
 	result("processes_share_a_buffer", processes_share_a_buffer(buffer));
 	result("heap_is_filled", heap_is_filled());
 	fence = fill(buffer, 3, 0);

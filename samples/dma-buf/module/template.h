@@ -24,7 +24,6 @@ int template_fill(struct template_fill __user *arg);
 
 /* template-fence.c: NULL if there is no memory. */
 struct dma_fence *template_fence_create(void);
-void template_fence_init(void);
 void template_fence_fini(void);
 
 #endif /* _TEMPLATE_H */
