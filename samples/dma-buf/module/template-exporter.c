@@ -41,11 +41,12 @@ struct template_mapping {
 /*
  * The place to refuse devices that cannot reach the memory. An IOMMU or a bounce
  * buffer helps those that reach a part of it, but not what does no DMA at all.
+ * dma_get_mask() takes that for a device of 32 bits, so look at the mask itself.
  */
 static int template_attach(struct dma_buf *dmabuf,
 			   struct dma_buf_attachment *attach)
 {
-	if (!attach->dev->dma_mask || !dma_get_mask(attach->dev))
+	if (!attach->dev->dma_mask || !*attach->dev->dma_mask)
 		return -EOPNOTSUPP;
 	return 0;
 }
@@ -61,7 +62,12 @@ static struct sg_table *template_map(struct dma_buf_attachment *attach,
 	if (!mapping)
 		return ERR_PTR(-ENOMEM);
 	mapping->dev = attach->dev;
-	mapping->dir = dir;
+	/*
+	 * A device that is to write may write a part, or nothing. What the CPU
+	 * left in the rest, zeroes at first, has to get into a bounce buffer that
+	 * is copied back as a whole, and out of caches that are invalidated.
+	 */
+	mapping->dir = dir == DMA_FROM_DEVICE ? DMA_BIDIRECTIONAL : dir;
 	ret = sg_alloc_table_from_pages_segment(&mapping->sgt, buffer->pages,
 						buffer->count, 0,
 						attach->dmabuf->size,
@@ -69,7 +75,7 @@ static struct sg_table *template_map(struct dma_buf_attachment *attach,
 						GFP_KERNEL);
 	if (ret)
 		goto err_free;
-	ret = dma_map_sgtable(attach->dev, &mapping->sgt, dir, 0);
+	ret = dma_map_sgtable(attach->dev, &mapping->sgt, mapping->dir, 0);
 	if (ret)
 		goto err_table;
 
@@ -95,7 +101,7 @@ static void template_unmap(struct dma_buf_attachment *attach,
 	mutex_lock(&buffer->lock);
 	list_del(&mapping->node);
 	mutex_unlock(&buffer->lock);
-	dma_unmap_sgtable(attach->dev, sgt, dir, 0);
+	dma_unmap_sgtable(attach->dev, sgt, mapping->dir, 0);
 	sg_free_table(sgt);
 	kfree(mapping);
 }
