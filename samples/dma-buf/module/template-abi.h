@@ -18,9 +18,8 @@ struct template_create {
 };
 
 /*
- * @fd: a buffer, of any exporter that can map it for the kernel. @value: what each
- * of its bytes becomes, after @delay_ms. @fence: the answer, a sync_file that
- * signals then.
+ * @fd: a buffer of any exporter, in RAM. @value: what each of its bytes becomes,
+ * after @delay_ms. @fence: the answer, a sync_file that signals then.
  */
 struct template_fill {
 	__s32 fd;
@@ -29,7 +28,15 @@ struct template_fill {
 	__s32 fence;
 };
 
+/* @fd: a buffer that the kernel can map. @value: the answer, its byte at @offset. */
+struct template_peek {
+	__s32 fd;
+	__u32 value;
+	__u64 offset;
+};
+
 #define TEMPLATE_CREATE	_IOWR('t', 0x70, struct template_create)
 #define TEMPLATE_FILL	_IOWR('t', 0x71, struct template_fill)
+#define TEMPLATE_PEEK	_IOWR('t', 0x72, struct template_peek)
 
 #endif /* _TEMPLATE_ABI_H */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An importer: a queue of jobs that fill buffers of any exporter. There is no
- * hardware, so a work item does with the CPU what a device would do with the
- * addresses that it was given; everything around it is as for a device.
+ * An importer: a queue of jobs that let a device fill buffers of any exporter. A
+ * work item stands for the hardware, see template-device.c; everything around it is
+ * as for a device.
  *
  * Copyright the dma-buf project authors
  */
@@ -11,7 +11,6 @@
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/file.h>
-#include <linux/iosys-map.h>
 #include <linux/slab.h>
 #include <linux/sync_file.h>
 #include <linux/uaccess.h>
@@ -28,7 +27,6 @@ struct template_job {
 	struct dma_buf *dmabuf;
 	struct dma_buf_attachment *attach;
 	struct sg_table *sgt;
-	struct iosys_map map;
 	struct dma_fence *fence;
 	u8 value;
 };
@@ -39,8 +37,6 @@ static struct workqueue_struct *template_retire;
 
 static void template_job_free(struct template_job *job)
 {
-	if (!iosys_map_is_null(&job->map))
-		dma_buf_vunmap_unlocked(job->dmabuf, &job->map);
 	if (job->sgt)
 		dma_buf_unmap_attachment_unlocked(job->attach, job->sgt,
 						  DMA_FROM_DEVICE);
@@ -71,8 +67,10 @@ static void template_job_run(struct work_struct *work)
 	struct template_job *job =
 		container_of(work, struct template_job, work.work);
 	bool cookie = dma_fence_begin_signalling();
+	int ret = template_device_fill(template_dev, job->sgt, job->value);
 
-	iosys_map_memset(&job->map, 0, job->value, job->dmabuf->size);
+	if (ret)
+		dma_fence_set_error(job->fence, ret);
 	dma_fence_signal(job->fence);
 	dma_fence_end_signalling(cookie);
 	/* The queue goes on to the next job, whatever locks giving back needs. */
@@ -109,9 +107,6 @@ static int template_job_publish(struct template_job *job)
 	if (IS_ERR(sgt))
 		return PTR_ERR(sgt);
 	job->sgt = sgt;
-	ret = dma_buf_vmap(job->dmabuf, &job->map);
-	if (ret)
-		return ret;
 	ret = dma_resv_reserve_fences(resv, 1);
 	if (ret)
 		return ret;

@@ -23,6 +23,8 @@ static long template_ioctl(struct file *file, unsigned int cmd,
 		return template_create((void __user *)arg);
 	case TEMPLATE_FILL:
 		return template_fill((void __user *)arg);
+	case TEMPLATE_PEEK:
+		return template_peek((void __user *)arg);
 	default:
 		return -ENOTTY;
 	}

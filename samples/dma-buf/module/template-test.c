@@ -25,7 +25,7 @@
 
 #define SIZE		(5 * 4096)
 #define MODULE		"dmabuf_template"
-#define TESTS		11
+#define TESTS		12
 #define LIMIT_S		60
 #define ROUNDS		4
 #define MSEC		1000000L
@@ -54,6 +54,13 @@ static int fill(int fd, __u32 value, __u32 delay_ms)
 	};
 
 	return ioctl(device, TEMPLATE_FILL, &data) ? -errno : data.fence;
+}
+
+static int peek(int fd, __u64 offset)
+{
+	struct template_peek data = { .fd = fd, .offset = offset };
+
+	return ioctl(device, TEMPLATE_PEEK, &data) ? -errno : (int)data.value;
 }
 
 static int merge(int first, int second)
@@ -132,6 +139,20 @@ static bool jobs_are_ordered(int buffer)
 
 	close(first);
 	close(second);
+	return good;
+}
+
+/* The CPU in the kernel follows a job as well, and stays within the buffer. */
+static bool kernel_reads(int buffer)
+{
+	int fence = fill(buffer, 0x3c, 300);
+	bool good = fence >= 0 && !ready(fence, POLLIN, 0) &&
+		    peek(buffer, SIZE - 1) == 0x3c && ready(fence, POLLIN, 0) &&
+		    peek(buffer, 0) == 0x3c && peek(buffer, SIZE) == -EINVAL &&
+		    peek(buffer, -1) == -EINVAL && peek(-1, 0) == -EBADF &&
+		    peek(device, 0) == -EINVAL;
+
+	close(fence);
 	return good;
 }
 
@@ -237,6 +258,7 @@ int main(void)
 	result("mapping_is_shared", mapping_is_shared(buffer));
 	result("fence_signals", fence_signals(buffer));
 	result("jobs_are_ordered", jobs_are_ordered(buffer));
+	result("kernel_reads", kernel_reads(buffer));
 	result("merged_waits_for_both", merged_waits_for_both(buffer));
 	result("processes_share_a_buffer", processes_share_a_buffer(buffer));
 	result("heap_is_filled", heap_is_filled());

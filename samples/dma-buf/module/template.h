@@ -13,6 +13,7 @@
 
 struct device;
 struct dma_fence;
+struct sg_table;
 
 /* template-exporter.c: a descriptor, or an errno. */
 int template_create(struct template_create __user *arg);
@@ -21,6 +22,12 @@ int template_create(struct template_create __user *arg);
 int template_importer_init(struct device *dev);
 void template_importer_fini(void);
 int template_fill(struct template_fill __user *arg);
+
+/* template-device.c: 0, or -EFAULT for what is no memory. */
+int template_device_fill(struct device *dev, struct sg_table *sgt, u8 value);
+
+/* template-cpu.c */
+int template_peek(struct template_peek __user *arg);
 
 /* template-fence.c: NULL if there is no memory. */
 struct dma_fence *template_fence_create(void);
