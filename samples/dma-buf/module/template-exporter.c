@@ -25,7 +25,7 @@ struct template_buffer {
 	 * for mapping and is not for access by the CPU.
 	 */
 	struct mutex lock;
-	/* What devices have mapped, to synchronise with. */
+	/* What devices have mapped, to synchronise with; the latest is the last. */
 	struct list_head mappings;
 	unsigned int count;
 	struct page *pages[] __counted_by(count);
@@ -75,12 +75,19 @@ static struct sg_table *template_map(struct dma_buf_attachment *attach,
 						GFP_KERNEL);
 	if (ret)
 		goto err_free;
-	ret = dma_map_sgtable(attach->dev, &mapping->sgt, mapping->dir, 0);
+	/*
+	 * Several mappings at a time are normal for a buffer: fences say whose
+	 * turn it is. CONFIG_DMA_API_DEBUG takes a mapping that synchronises for
+	 * the only owner of the memory, so that is a step of its own.
+	 */
+	ret = dma_map_sgtable(attach->dev, &mapping->sgt, mapping->dir,
+			      DMA_ATTR_SKIP_CPU_SYNC);
 	if (ret)
 		goto err_table;
+	dma_sync_sgtable_for_device(attach->dev, &mapping->sgt, mapping->dir);
 
 	mutex_lock(&buffer->lock);
-	list_add(&mapping->node, &buffer->mappings);
+	list_add_tail(&mapping->node, &buffer->mappings);
 	mutex_unlock(&buffer->lock);
 	return &mapping->sgt;
 
@@ -101,7 +108,9 @@ static void template_unmap(struct dma_buf_attachment *attach,
 	mutex_lock(&buffer->lock);
 	list_del(&mapping->node);
 	mutex_unlock(&buffer->lock);
-	dma_unmap_sgtable(attach->dev, sgt, mapping->dir, 0);
+	dma_sync_sgtable_for_cpu(attach->dev, sgt, mapping->dir);
+	dma_unmap_sgtable(attach->dev, sgt, mapping->dir,
+			  DMA_ATTR_SKIP_CPU_SYNC);
 	sg_free_table(sgt);
 	kfree(mapping);
 }
