@@ -98,13 +98,16 @@ TEST_F(pool, full_pool_makes_room_for_small_buffers)
 /* Reclaims little, which all other caches hardly notice. */
 TEST_F(pool, idle_pool_is_the_first_to_go)
 {
-	char dir[] = "/tmp/dmabuf-cgroup.XXXXXX", reclaim[64];
+	char dir[] = "/tmp/dmabuf-cgroup.XXXXXX", reclaim[64], control[64];
 	long pages;
 	int i;
 
 	ASSERT_NE(NULL, mkdtemp(dir));
 	snprintf(reclaim, sizeof(reclaim), "%s/memory.reclaim", dir);
-	if (mount("none", dir, "cgroup2", 0, NULL) || missing(reclaim)) {
+	snprintf(control, sizeof(control), "%s/cgroup.subtree_control", dir);
+	/* Until a controller is asked for, its files may be missing even at the root. */
+	if (mount("none", dir, "cgroup2", 0, NULL) ||
+	    write_file(control, "+memory") || missing(reclaim)) {
 		umount(dir);
 		rmdir(dir);
 		SKIP(return, "no memory.reclaim: CONFIG_MEMCG");
