@@ -10,13 +10,13 @@
 
 #include <linux/cleanup.h>
 #include <linux/ctype.h>
+#include <linux/device/bus.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/seq_file.h>
 #include <linux/types.h>
 
-struct bus_type;
 struct dma_fence;
 struct dma_resv;
 struct poll_table_struct;

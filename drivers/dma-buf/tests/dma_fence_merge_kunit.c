@@ -181,7 +181,7 @@ static void merge_of_many_is_sorted(struct kunit *test)
 		     (struct dma_fence *[]){ f[1], old[2] });
 
 	array = mock_array_of(test, 4,
-			 (struct dma_fence *[]){ f[5], old[0], f[4], f[2] });
+			      (struct dma_fence *[]){ f[5], old[0], f[4], f[2] });
 	chain = mock_link_after(test, NULL, dma_fence_get(f[1]), 1);
 	chain = mock_link_after(test, chain, array, 2);
 	chain = mock_link_after(test, chain, dma_fence_get(f[0]), 3);

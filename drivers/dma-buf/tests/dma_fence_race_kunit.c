@@ -274,6 +274,7 @@ enum { OUTSIDE, INSIDE, THROUGH };
  */
 struct stack_fence {
 	struct dma_fence base;
+	/* That of @base. */
 	spinlock_t lock;
 	/* Keeps the signaller inside. */
 	struct dma_fence_cb linger;
@@ -292,8 +293,10 @@ static void linger_func(struct dma_fence *fence, struct dma_fence_cb *cb)
 {
 	struct stack_fence *on_stack = to_stack_fence(fence);
 
+	/* Pairs with await_inside(). */
 	smp_store_release(&on_stack->signaller, INSIDE);
 	mdelay(2);
+	/* Pairs with the load after the wait. */
 	smp_store_release(&on_stack->signaller, THROUGH);
 }
 
@@ -325,6 +328,7 @@ static int stack_signaller(void *data)
 
 static void await_inside(struct stack_fence *on_stack)
 {
+	/* Pairs with linger_func(). */
 	while (smp_load_acquire(&on_stack->signaller) == OUTSIDE)
 		cond_resched();
 }
@@ -387,6 +391,7 @@ static const struct wait_param {
 	{ "wait for any, no timeout", wait_any_timeout_0 },
 	{ "remove a callback", remove_callback },
 };
+
 KUNIT_ARRAY_PARAM_DESC(wait, wait_params, desc);
 
 /* The window: between the flag and the unlock. Without the lock the owner's frame goes. */
@@ -412,6 +417,7 @@ static void wait_returns_after_signaller(struct kunit *test)
 	wake_up_process(task);
 
 	param->wait(&on_stack);
+	/* Pairs with linger_func(). */
 	KUNIT_EXPECT_EQ(test, smp_load_acquire(&on_stack.signaller), THROUGH);
 	migrate_enable();
 	kthread_stop_put(task);

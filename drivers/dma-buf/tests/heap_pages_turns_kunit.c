@@ -134,7 +134,7 @@ static void fresh_memory_survives_a_device_that_writes_nothing(struct kunit *tes
 	heap_mock_detach(&imp.imp);
 }
 
-/* A device is not known to bounce before it does: then all is done that that takes. */
+/* A device is not known to bounce before it does: then the full work is done. */
 static void first_bounce_buffer_of_a_device(struct kunit *test)
 {
 	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_BOUNCE, false);

@@ -70,7 +70,8 @@ TEST_F(aperture, buffers_are_mapped_in_turn)
 
 	for (round = 0; round < 3; round++) {
 		for (i = 0; i < BUFFERS; i++) {
-			EXPECT_LT(0, imp_map(self->imp, self->att[i], DMABUF_IMPORTER_READ, NULL, 0))
+			EXPECT_LT(0, imp_map(self->imp, self->att[i],
+					     DMABUF_IMPORTER_READ, NULL, 0))
 				TH_LOG("round %d, buffer %d", round, i);
 			EXPECT_EQ(0, imp_id(self->imp, DMABUF_IMPORTER_UNMAP, self->att[i]));
 		}
