@@ -105,10 +105,10 @@ static void release_with_irqs_off(struct kunit *test)
  */
 static void release_of_many_members_does_not_sleep(struct kunit *test)
 {
+	static DEFINE_SPINLOCK(lock);
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence_array *array;
 	struct dma_fence **fences;
-	DEFINE_SPINLOCK(lock);
 	const int num = 600;
 
 	fences = vmalloc_array(num, sizeof(*fences));
