@@ -25,6 +25,7 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 #include <trace/events/printk.h>
 
 #include <asm/sections.h>
@@ -162,6 +163,8 @@ void mock_signal_end(void)
 void mock_flush_files(void)
 {
 	flush_delayed_fput();
+	/* The worker may have taken some just before, and still be at it. */
+	__flush_workqueue(system_wq);
 }
 
 /* From a mount of our own: when tests run at boot nothing is mounted yet. */
