@@ -68,20 +68,14 @@ static void settle(struct dma_fence *array)
 	irq_work_sync(&to_dma_fence_array(array)->work);
 }
 
-static void put_last(struct kunit *test, struct dma_fence *fence)
-{
-	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
-	dma_fence_put(fence);
-}
-
 /* The array, which has to have given its members back, and all of these. */
 static void put_all(struct kunit *test, struct dma_fence *array, int num,
 		    struct dma_fence **members)
 {
 	settle(array);
-	put_last(test, array);
+	mock_fence_put_last(test, array);
 	for (int i = 0; i < num; i++)
-		put_last(test, members[i]);
+		mock_fence_put_last(test, members[i]);
 }
 
 static void create_takes_over_members(struct kunit *test)
@@ -104,7 +98,7 @@ static void create_takes_over_members(struct kunit *test)
 		dma_fence_put(members[i]);
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 0);
-	put_last(test, array);
+	mock_fence_put_last(test, array);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 3);
 }
 
@@ -165,8 +159,8 @@ static void init_without_members_is_signaled(struct kunit *test)
 			-ENOENT);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(&arrays[0]->base), 1);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(&arrays[1]->base), 1);
-	put_last(test, &arrays[0]->base);
-	put_last(test, &arrays[1]->base);
+	mock_fence_put_last(test, &arrays[0]->base);
+	mock_fence_put_last(test, &arrays[1]->base);
 }
 
 struct shape {
@@ -308,8 +302,8 @@ static void all_members_equal(struct kunit *test)
 		dma_fence_signal(fence);
 		settle(array);
 		KUNIT_EXPECT_EQ(test, probe.called, 1);
-		put_last(test, array);
-		put_last(test, fence);
+		mock_fence_put_last(test, array);
+		mock_fence_put_last(test, fence);
 	}
 }
 

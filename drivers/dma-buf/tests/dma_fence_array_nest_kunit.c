@@ -36,12 +36,6 @@ static int nest_test_init(struct kunit *test)
 	return 0;
 }
 
-static void put_last(struct kunit *test, struct dma_fence *fence)
-{
-	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
-	dma_fence_put(fence);
-}
-
 /* Takes over one reference to each; NULL for no memory, which it then keeps. */
 static struct dma_fence *wrap(bool any, struct dma_fence *one,
 			      struct dma_fence *two)
@@ -96,9 +90,9 @@ static void members_are_visited_in_order(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, dma_fence_array_next(NULL, 0));
 	KUNIT_EXPECT_NULL(test, to_dma_fence_array(one));
 	KUNIT_EXPECT_NULL(test, to_dma_fence_array(NULL));
-	put_last(test, array);
-	put_last(test, one);
-	put_last(test, two);
+	mock_fence_put_last(test, array);
+	mock_fence_put_last(test, one);
+	mock_fence_put_last(test, two);
 }
 
 static void match_context_looks_at_members(struct kunit *test)
@@ -123,11 +117,11 @@ static void match_context_looks_at_members(struct kunit *test)
 							 other->context));
 	/* That of the array itself does not count. */
 	KUNIT_EXPECT_FALSE(test, dma_fence_match_context(same, same->context));
-	put_last(test, same);
-	put_last(test, mixed);
-	put_last(test, one);
-	put_last(test, two);
-	put_last(test, three);
+	mock_fence_put_last(test, same);
+	mock_fence_put_last(test, mixed);
+	mock_fence_put_last(test, one);
+	mock_fence_put_last(test, two);
+	mock_fence_put_last(test, three);
 }
 
 static void set_deadline_reaches_pending_members(struct kunit *test)
@@ -144,9 +138,9 @@ static void set_deadline_reaches_pending_members(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, to_mock_fence(one)->deadline, 900);
 	KUNIT_EXPECT_EQ(test, to_mock_fence(two)->deadline, 800);
 	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(two)->enabled), 0);
-	put_last(test, array);
-	put_last(test, one);
-	put_last(test, two);
+	mock_fence_put_last(test, array);
+	mock_fence_put_last(test, one);
+	mock_fence_put_last(test, two);
 }
 
 static void names_persist(struct kunit *test)
@@ -161,8 +155,8 @@ static void names_persist(struct kunit *test)
 		KUNIT_EXPECT_STREQ(test, dma_fence_timeline_name(array),
 				   "unbound");
 	}
-	put_last(test, array);
-	put_last(test, one);
+	mock_fence_put_last(test, array);
+	mock_fence_put_last(test, one);
 }
 
 /* Wait for an array from any context and expect its status. */
@@ -232,9 +226,9 @@ static void nested_is_polled_one_level_deep(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(one)->polled), 0);
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(inner));
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(outer));
-	put_last(test, outer);
-	put_last(test, inner);
-	put_last(test, one);
+	mock_fence_put_last(test, outer);
+	mock_fence_put_last(test, inner);
+	mock_fence_put_last(test, one);
 }
 
 /* Deeper than any stack; each allocation takes its time with KASAN. */

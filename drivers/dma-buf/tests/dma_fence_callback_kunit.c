@@ -47,12 +47,6 @@ static int callback_test_init(struct kunit *test)
 	return 0;
 }
 
-static void put_last(struct kunit *test, struct dma_fence *fence)
-{
-	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
-	dma_fence_put(fence);
-}
-
 static void callbacks_run_in_order(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
@@ -81,7 +75,7 @@ static void callbacks_run_in_order(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, dma_fence_remove_callback(fence,
 								   &probes[i].cb));
 	}
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* The storage of the list is that of the time: neither may show in the other. */
@@ -96,7 +90,7 @@ static void callbacks_see_timestamp(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, one.called, 1);
 	KUNIT_EXPECT_EQ(test, two.called, 1);
 	KUNIT_EXPECT_EQ(test, dma_fence_timestamp(fence), 77);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 struct self_freeing {
@@ -131,7 +125,7 @@ static void callback_may_free_itself(struct kunit *test)
 	}
 	dma_fence_signal(fence);
 	KUNIT_EXPECT_EQ(test, calls, 4);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void other_func(struct dma_fence *fence, struct dma_fence_cb *cb)
@@ -151,7 +145,7 @@ static void add_callback_signaled_leaves_func(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, dma_fence_remove_callback(fence, &probe.cb));
 	KUNIT_EXPECT_EQ(test, probe.called, 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fence)->enabled), 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void add_callback_null_warns(struct kunit *test)
@@ -170,7 +164,7 @@ static void add_callback_null_warns(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, list_empty(&fence->cb_list));
 	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fence)->enabled), 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void remove_callback_takes_one(struct kunit *test)
@@ -189,7 +183,7 @@ static void remove_callback_takes_one(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, probes[0].called, 1);
 	KUNIT_EXPECT_EQ(test, probes[1].called, 0);
 	KUNIT_EXPECT_EQ(test, probes[2].called, 1);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* It may be added anew, also to another fence. */
@@ -207,8 +201,8 @@ static void removed_callback_is_reusable(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, probe.called, 0);
 	dma_fence_signal(two);
 	KUNIT_EXPECT_EQ(test, probe.called, 1);
-	put_last(test, one);
-	put_last(test, two);
+	mock_fence_put_last(test, one);
+	mock_fence_put_last(test, two);
 }
 
 struct enable {
@@ -249,7 +243,7 @@ static void add_callback_done_on_enable(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, list_empty(&probe.cb.node));
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&mock->enabled), 1);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void enable_sw_signaling_done(struct kunit *test)
@@ -264,7 +258,7 @@ static void enable_sw_signaling_done(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 1);
 	dma_fence_enable_sw_signaling(fence);
 	KUNIT_EXPECT_EQ(test, atomic_read(&mock->enabled), 1);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void enable_sw_signaling_once(struct kunit *test)
@@ -285,7 +279,7 @@ static void enable_sw_signaling_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 0);
 	dma_fence_signal(fence);
 	KUNIT_EXPECT_EQ(test, probe.called, 1);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* The maker of a signalled fence may be gone. */
@@ -297,7 +291,7 @@ static void enable_sw_signaling_signaled(struct kunit *test)
 	dma_fence_enable_sw_signaling(fence);
 	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fence)->enabled), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* Makers need not care. */
@@ -312,7 +306,7 @@ static void enable_sw_signaling_without_op(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(fence));
 	dma_fence_signal(fence);
 	KUNIT_EXPECT_EQ(test, probe.called, 1);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* A callback that takes its time, on another processor. */
@@ -377,7 +371,7 @@ static void remove_callback_waits_for_running_one(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, finished);
 
 	KUNIT_EXPECT_EQ(test, kthread_stop_put(task), 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static struct kunit_case dma_fence_callback_cases[] = {

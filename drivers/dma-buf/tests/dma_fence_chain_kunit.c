@@ -35,12 +35,6 @@ static struct dma_fence *link_after(struct kunit *test, struct dma_fence *prev,
 	return &chain->base;
 }
 
-static void put_last(struct kunit *test, struct dma_fence *fence)
-{
-	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
-	dma_fence_put(fence);
-}
-
 static void init_takes_over_references(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -66,7 +60,7 @@ static void init_takes_over_references(struct kunit *test)
 		KUNIT_EXPECT_STREQ(test, dma_fence_timeline_name(head),
 				   "unbound");
 	}
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 2);
 	/* Memory that never became a link. */
 	dma_fence_chain_free(dma_fence_chain_alloc());
@@ -114,7 +108,7 @@ static void init_numbers_the_link(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, head->context, context);
 	else
 		KUNIT_EXPECT_NE(test, head->context, context);
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 }
 
 /* The first of @num links, seqno @i + 1; the test keeps one reference to each. */
@@ -164,8 +158,8 @@ static void walk_goes_back(struct kunit *test)
 	/* One that is no link has nothing before it. */
 	link = mock_fence_create(test->priv);
 	KUNIT_EXPECT_NULL(test, dma_fence_chain_walk(dma_fence_get(link)));
-	put_last(test, link);
-	put_last(test, head);
+	mock_fence_put_last(test, link);
+	mock_fence_put_last(test, head);
 }
 
 static void walk_ends_with_plain_fence(struct kunit *test)
@@ -187,8 +181,8 @@ static void walk_ends_with_plain_fence(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, dma_fence_chain_walk(dma_fence_get(head)));
 	KUNIT_EXPECT_EQ(test, kref_read(&plain->refcount), 1);
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(head));
-	put_last(test, plain);
-	put_last(test, head);
+	mock_fence_put_last(test, plain);
+	mock_fence_put_last(test, head);
 }
 
 struct garbage {
@@ -240,7 +234,7 @@ static void walk_lets_go_what_has_signaled(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, visited, NUM - signaled);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), signaled);
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), NUM);
 }
 
@@ -255,7 +249,7 @@ static void walk_polls_makers(struct kunit *test)
 	to_mock_fence(dma_fence_chain_contained(links[1]))->done = true;
 	KUNIT_EXPECT_NULL(test, dma_fence_chain_walk(dma_fence_get(head)));
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 2);
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 }
 
 /* The number that was there first is what a search goes by. */
@@ -270,7 +264,7 @@ static void walk_keeps_prev_seqno(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, link, links[0]);
 	dma_fence_put(link);
 	KUNIT_EXPECT_EQ(test, to_dma_fence_chain(head)->prev_seqno, 3);
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 }
 
 /* A link is done when it and all before it are, in whatever order they are. */
@@ -300,7 +294,7 @@ static void is_signaled_after_all_before(struct kunit *test)
 		}
 		dma_fence_put(links[3]);
 		for (int i = 3; i >= 0; i--)
-			put_last(test, links[i]);
+			mock_fence_put_last(test, links[i]);
 	}
 }
 
@@ -318,9 +312,9 @@ static void set_deadline_reaches_all_pending(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, to_mock_fence(fences[2])->deadline, 70);
 	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fences[0])->enabled),
 			0);
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 	for (int i = 0; i < 3; i++)
-		put_last(test, fences[i]);
+		mock_fence_put_last(test, fences[i]);
 }
 
 static void contains_an_array(struct kunit *test)
@@ -344,9 +338,9 @@ static void contains_an_array(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(head));
 	dma_fence_signal(two);
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(head));
-	put_last(test, head);
-	put_last(test, one);
-	put_last(test, two);
+	mock_fence_put_last(test, head);
+	mock_fence_put_last(test, one);
+	mock_fence_put_last(test, two);
 }
 
 /* Far longer than any stack is deep; allocations take their time with KASAN. */
@@ -371,7 +365,7 @@ static void release_long_chain(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), LONG + 1);
 	dma_fence_put(head);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void walk_collects_long_chain(struct kunit *test)
@@ -383,8 +377,8 @@ static void walk_collects_long_chain(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, dma_fence_chain_walk(dma_fence_get(head)));
 	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(head));
-	put_last(test, head);
-	put_last(test, fence);
+	mock_fence_put_last(test, head);
+	mock_fence_put_last(test, fence);
 }
 
 /* The way to link @to by the longest jumps that do not go beyond it. */
@@ -459,7 +453,7 @@ static void find_makes_searches_short(struct kunit *test)
 			most = max(most, count_hops(links[i], last));
 	}
 	KUNIT_EXPECT_LE(test, most, MOST_HOPS);
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 }
 
 static struct kunit_case dma_fence_chain_cases[] = {

@@ -49,12 +49,6 @@ static struct dma_fence *link_after(struct kunit *test, struct dma_fence *prev,
 	return &chain->base;
 }
 
-static void put_last(struct kunit *test, struct dma_fence *fence)
-{
-	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
-	dma_fence_put(fence);
-}
-
 /* The test has a reference to each fence. */
 static struct dma_fence *make_chain(struct kunit *test, int num,
 				    struct dma_fence **fences)
@@ -131,13 +125,13 @@ static void wait_signals_after_last(struct kunit *test)
 	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(head, false, PATIENCE), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&probe.called), 1);
 	mock_irq_work_settle();
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 	for (int i = 0; i < LINKS; i++) {
 		struct mock_fence *mock = to_mock_fence(fences[i]);
 
 		polled += atomic_read(&mock->polled);
 		KUNIT_EXPECT_LE(test, atomic_read(&mock->enabled), 1);
-		put_last(test, fences[i]);
+		mock_fence_put_last(test, fences[i]);
 	}
 	KUNIT_EXPECT_LE(test, polled, 4 * LINKS);
 }
@@ -172,9 +166,9 @@ static void wait_in_each_order(struct kunit *test)
 						dma_fence_is_signaled(head),
 						!left);
 		}
-		put_last(test, head);
+		mock_fence_put_last(test, head);
 		for (int i = 0; i < 5; i++)
-			put_last(test, fences[i]);
+			mock_fence_put_last(test, fences[i]);
 	}
 }
 
@@ -190,9 +184,9 @@ static void wait_signaled_needs_no_callback(struct kunit *test)
 						     probe_func), -ENOENT);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(head), 1);
 	KUNIT_EXPECT_EQ(test, dma_fence_wait(head, true), 0);
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 	for (int i = 0; i < 3; i++)
-		put_last(test, fences[i]);
+		mock_fence_put_last(test, fences[i]);
 }
 
 /*
@@ -221,10 +215,10 @@ static void every_link_waits_in_few_steps(struct kunit *test)
 	}
 	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(head, false, PATIENCE), 0);
 	mock_irq_work_settle();
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 	for (int i = 0; i < LINKS; i++) {
 		polled += atomic_read(&to_mock_fence(fences[i])->polled);
-		put_last(test, fences[i]);
+		mock_fence_put_last(test, fences[i]);
 	}
 	KUNIT_EXPECT_LE(test, polled, 16 * LINKS);
 }
@@ -256,9 +250,9 @@ static void every_link_waits_in_each_order(struct kunit *test)
 			}
 		}
 		for (int i = 4; i >= 0; i--)
-			put_last(test, links[i]);
+			mock_fence_put_last(test, links[i]);
 		for (int i = 0; i < 5; i++)
-			put_last(test, fences[i]);
+			mock_fence_put_last(test, fences[i]);
 	}
 }
 
@@ -284,8 +278,8 @@ static void wait_for_every_link(struct kunit *test)
 		}
 	}
 	for (i = 3; i >= 0; i--) {
-		put_last(test, links[i]);
-		put_last(test, fences[i]);
+		mock_fence_put_last(test, links[i]);
+		mock_fence_put_last(test, fences[i]);
 	}
 }
 
@@ -306,9 +300,9 @@ static void wait_includes_a_plain_first_fence(struct kunit *test)
 		dma_fence_signal(last ? fence : plain);
 		mock_irq_work_settle();
 		KUNIT_EXPECT_EQ(test, atomic_read(&probe.called), 1);
-		put_last(test, head);
-		put_last(test, plain);
-		put_last(test, fence);
+		mock_fence_put_last(test, head);
+		mock_fence_put_last(test, plain);
+		mock_fence_put_last(test, fence);
 	}
 }
 
@@ -352,9 +346,9 @@ static void wait_does_not_pass_errors_on(struct kunit *test)
 	dma_fence_signal(fences[1]);
 	mock_irq_work_settle();
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(head), 1);
-	put_last(test, head);
-	put_last(test, fences[0]);
-	put_last(test, fences[1]);
+	mock_fence_put_last(test, head);
+	mock_fence_put_last(test, fences[0]);
+	mock_fence_put_last(test, fences[1]);
 }
 
 /* A release that takes the timeline's lock, as that of sw_sync does. */

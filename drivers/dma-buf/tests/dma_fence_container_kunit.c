@@ -29,12 +29,6 @@ static int container_test_init(struct kunit *test)
 	return 0;
 }
 
-static void put_last(struct kunit *test, struct dma_fence *fence)
-{
-	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
-	dma_fence_put(fence);
-}
-
 /* All consume the references they are given. */
 static struct dma_fence *array_of(struct kunit *test, int num,
 				  struct dma_fence **members)
@@ -81,7 +75,7 @@ static void release_reaches_all(struct kunit *test)
 	struct dma_fence *leaves[5], *head = make_mixed(test, leaves);
 
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 0);
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 5);
 }
 
@@ -136,14 +130,14 @@ static void release_stops_at_what_is_held(struct kunit *test)
 	array = dma_fence_get(dma_fence_chain_contained(link));
 	inner = dma_fence_get(to_dma_fence_array(array)->fences[0]);
 
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
-	put_last(test, link);
+	mock_fence_put_last(test, link);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 2);
-	put_last(test, array);
+	mock_fence_put_last(test, array);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 3);
 	KUNIT_EXPECT_EQ(test, inner->seqno, 2);
-	put_last(test, inner);
+	mock_fence_put_last(test, inner);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 5);
 }
 
@@ -160,10 +154,10 @@ static void release_of_shared_members(struct kunit *test)
 	one = array_of(test, 2, members);
 	two = link_after(test, dma_fence_get(link), dma_fence_get(leaf), 2);
 	dma_fence_put(link);
-	put_last(test, one);
+	mock_fence_put_last(test, one);
 	KUNIT_EXPECT_EQ(test, kref_read(&link->refcount), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 0);
-	put_last(test, two);
+	mock_fence_put_last(test, two);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
 }
 
@@ -174,7 +168,7 @@ static void release_of_pending_does_not_warn(struct kunit *test)
 
 	mock_warn_begin(test);
 	KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(head));
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 	mock_warn_end(test, "", 0);
 }
 
@@ -246,7 +240,7 @@ static void deep_mix_is_released(struct kunit *test)
 	head = nest_deeply(test, mock_fence_create(timeline));
 	KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(head));
 	dma_fence_set_deadline(head, 1);
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
 }
 
@@ -287,7 +281,7 @@ static void several_chains_wait_for_one_fence(struct kunit *test)
 	}
 	/* Until the last of them has been let go. */
 	mock_irq_work_settle();
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 #define LINKS 64
@@ -358,7 +352,7 @@ static void signaled_head_keeps_no_older_link(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dma_fence_chain_find_seqno(&found, 1), 0);
 	KUNIT_EXPECT_NULL(test, found);
 	dma_fence_put(found);
-	put_last(test, head);
+	mock_fence_put_last(test, head);
 }
 
 static struct kunit_case dma_fence_container_cases[] = {

@@ -36,13 +36,6 @@ static int fence_test_init(struct kunit *test)
 	return 0;
 }
 
-/* Expect that nobody else has a reference, and drop it. */
-static void put_last(struct kunit *test, struct dma_fence *fence)
-{
-	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
-	dma_fence_put(fence);
-}
-
 static void init_sets_all_members(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -59,7 +52,7 @@ static void init_sets_all_members(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fence->error, 0);
 	KUNIT_EXPECT_TRUE(test, list_empty(&fence->cb_list));
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* Also what the memory had been before, and an initialisation in garbage. */
@@ -78,7 +71,7 @@ static void init_overwrites_recycled_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fence->seqno, 9);
 	KUNIT_EXPECT_TRUE(test, list_empty(&fence->cb_list));
 	KUNIT_EXPECT_EQ(test, dma_fence_signal(fence), 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static const char *a_name(struct dma_fence *fence)
@@ -148,7 +141,7 @@ static void init_missing_argument_is_broken(struct kunit *test)
 		scoped_guard(rcu)
 			KUNIT_EXPECT_NOT_NULL(test,
 					      dma_fence_driver_name(fence));
-		put_last(test, fence);
+		mock_fence_put_last(test, fence);
 	}
 	KUNIT_EXPECT_EQ(test, probe.called, 0);
 }
@@ -194,7 +187,7 @@ static void signal_works_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, probe.called, 1);
 	KUNIT_EXPECT_EQ(test, probe.status, 1);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 1);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void signal_locked_works(struct kunit *test)
@@ -208,7 +201,7 @@ static void signal_locked_works(struct kunit *test)
 	spin_unlock_irqrestore(fence->lock, flags);
 	KUNIT_EXPECT_EQ(test, ret, 0);
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(fence));
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void signal_timestamp_is_kept(struct kunit *test)
@@ -221,8 +214,8 @@ static void signal_timestamp_is_kept(struct kunit *test)
 	scoped_guard(spinlock_irqsave, other->lock)
 		dma_fence_signal_timestamp_locked(other, 0);
 	KUNIT_EXPECT_EQ(test, dma_fence_timestamp(other), 0);
-	put_last(test, fence);
-	put_last(test, other);
+	mock_fence_put_last(test, fence);
+	mock_fence_put_last(test, other);
 }
 
 /* Drivers signal what may have been dropped already. */
@@ -248,7 +241,7 @@ static void signal_with_irqs_off(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, irqs_disabled());
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 1);
 	KUNIT_EXPECT_FALSE(test, dma_fence_remove_callback(fence, &probe.cb));
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 	KUNIT_EXPECT_TRUE(test, irqs_disabled());
 	local_irq_restore(flags);
 	KUNIT_EXPECT_EQ(test, probe.called, 1);
@@ -269,7 +262,7 @@ static void get_put_count(struct kunit *test)
 	dma_fence_put(fence);
 	dma_fence_put(fence);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
 }
 
@@ -345,7 +338,7 @@ static void release_pending_without_callbacks(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, dma_fence_add_callback(fence, &probe.cb,
 						     probe_func), 0);
 	KUNIT_EXPECT_TRUE(test, dma_fence_remove_callback(fence, &probe.cb));
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 	KUNIT_EXPECT_EQ(test, probe.called, 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
 }

@@ -41,12 +41,6 @@ static struct dma_fence *make(struct kunit *test, int i, u64 seqno)
 	return mock_fence_create_at(ctx->timelines[i], seqno, 0);
 }
 
-static void put_last(struct kunit *test, struct dma_fence *fence)
-{
-	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
-	dma_fence_put(fence);
-}
-
 /* Nothing is pending: a signalled fence, of the time of the latest. */
 static void merge_of_none_is_signaled(struct kunit *test)
 {
@@ -68,8 +62,8 @@ static void merge_of_none_is_signaled(struct kunit *test)
 	merged = dma_fence_unwrap_merge(one);
 	KUNIT_EXPECT_EQ(test, dma_fence_timestamp(merged), 2000);
 	dma_fence_put(merged);
-	put_last(test, one);
-	put_last(test, two);
+	mock_fence_put_last(test, one);
+	mock_fence_put_last(test, two);
 }
 
 /* Who has an old fence and merges it gets a time that is long ago. */
@@ -81,7 +75,7 @@ static void merge_of_signaled_at_0(struct kunit *test)
 	merged = dma_fence_unwrap_merge(one);
 	KUNIT_EXPECT_EQ(test, dma_fence_timestamp(merged), 0);
 	dma_fence_put(merged);
-	put_last(test, one);
+	mock_fence_put_last(test, one);
 }
 
 /* Expect @pending itself, with a reference of its own; drop that. */
@@ -112,10 +106,10 @@ static void merge_of_one_is_that_fence(struct kunit *test)
 	expect_only(test, dma_fence_unwrap_merge(done, one, done), one);
 	expect_only(test, dma_fence_unwrap_merge(array), one);
 	expect_only(test, dma_fence_unwrap_merge(chain, array, one), one);
-	put_last(test, array);
-	put_last(test, chain);
-	put_last(test, one);
-	put_last(test, done);
+	mock_fence_put_last(test, array);
+	mock_fence_put_last(test, chain);
+	mock_fence_put_last(test, one);
+	mock_fence_put_last(test, done);
 }
 
 static void merge_of_one_timeline_is_the_latest(struct kunit *test)
@@ -130,14 +124,14 @@ static void merge_of_one_timeline_is_the_latest(struct kunit *test)
 	expect_only(test, dma_fence_unwrap_merge(two, one), two);
 	array = mock_array_of(test, 3, (struct dma_fence *[]){ two, three, one });
 	expect_only(test, dma_fence_unwrap_merge(one, array), three);
-	put_last(test, array);
+	mock_fence_put_last(test, array);
 
 	/* The latest has signalled: so have those before, says the timeline. */
 	dma_fence_signal(three);
 	expect_only(test, dma_fence_unwrap_merge(one, two, three), two);
-	put_last(test, one);
-	put_last(test, two);
-	put_last(test, three);
+	mock_fence_put_last(test, one);
+	mock_fence_put_last(test, two);
+	mock_fence_put_last(test, three);
 }
 
 /* Expect an array of these, each with one more reference; drop it. */
@@ -157,7 +151,7 @@ static void expect_array(struct kunit *test, struct dma_fence *merged, int num,
 		/* A timeline of its own. */
 		KUNIT_EXPECT_NE(test, merged->context, expected[i]->context);
 	}
-	put_last(test, merged);
+	mock_fence_put_last(test, merged);
 }
 
 /* Sorted by timeline, the latest of each, whatever they came in. */
@@ -189,10 +183,10 @@ static void merge_of_many_is_sorted(struct kunit *test)
 	expect_array(test, dma_fence_unwrap_merge(old[4], chain, f[2]), 5,
 		     (struct dma_fence *[]){ f[0], f[1], f[2], old[4],
 					     f[5] });
-	put_last(test, chain);
+	mock_fence_put_last(test, chain);
 	for (int i = 0; i < NUM; i++) {
-		put_last(test, f[i]);
-		put_last(test, old[i]);
+		mock_fence_put_last(test, f[i]);
+		mock_fence_put_last(test, old[i]);
 	}
 }
 
@@ -217,9 +211,9 @@ static void merge_keeps_equals(struct kunit *test)
 			seen |= array->fences[i] == f[j] ? BIT(j) : 0;
 	}
 	KUNIT_EXPECT_EQ(test, seen, 7);
-	put_last(test, merged);
+	mock_fence_put_last(test, merged);
 	for (int i = 0; i < 3; i++)
-		put_last(test, f[i]);
+		mock_fence_put_last(test, f[i]);
 }
 
 /* Numbers mean nothing in context 0: a higher one does not stand for a lower. */
@@ -235,9 +229,9 @@ static void merge_keeps_all_of_context_0(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, merged);
 	KUNIT_ASSERT_TRUE(test, dma_fence_is_array(merged));
 	KUNIT_EXPECT_EQ(test, to_dma_fence_array(merged)->num_fences, 2);
-	put_last(test, merged);
-	put_last(test, low);
-	put_last(test, high);
+	mock_fence_put_last(test, merged);
+	mock_fence_put_last(test, low);
+	mock_fence_put_last(test, high);
 }
 
 static void fail(struct dma_fence *fence, int error, ktime_t time)
@@ -253,7 +247,7 @@ static void expect_failed(struct kunit *test, struct dma_fence *merged,
 	KUNIT_ASSERT_NOT_NULL(test, merged);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(merged), error);
 	KUNIT_EXPECT_EQ(test, dma_fence_timestamp(merged), time);
-	put_last(test, merged);
+	mock_fence_put_last(test, merged);
 }
 
 /* All have signalled: the error is that of the first, the time of the last. */
@@ -270,10 +264,10 @@ static void merge_of_failed_has_failed(struct kunit *test)
 	expect_failed(test, dma_fence_unwrap_merge(second, first), -EIO, 2000);
 	array = mock_array_of(test, 2, (struct dma_fence *[]){ second, ok });
 	expect_failed(test, dma_fence_unwrap_merge(array, first), -EIO, 3000);
-	put_last(test, array);
-	put_last(test, ok);
-	put_last(test, first);
-	put_last(test, second);
+	mock_fence_put_last(test, array);
+	mock_fence_put_last(test, ok);
+	mock_fence_put_last(test, first);
+	mock_fence_put_last(test, second);
 }
 
 /* The error waits in the array for the fence that is pending. */
@@ -293,9 +287,9 @@ static void merge_of_failed_and_pending(struct kunit *test)
 	dma_fence_signal(pending);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(merged), -EIO);
 	dma_fence_put(merged);
-	put_last(test, failed);
-	put_last(test, late);
-	put_last(test, pending);
+	mock_fence_put_last(test, failed);
+	mock_fence_put_last(test, late);
+	mock_fence_put_last(test, pending);
 }
 
 enum step { MERGE, FAIL, FINISH };
@@ -364,9 +358,9 @@ static void merge_of_failed_keeps_all_pending(struct kunit *test)
 	fail(failed, -EIO, 1000);
 	expect_array(test, dma_fence_unwrap_merge(early, pending, failed), 2,
 		     (struct dma_fence *[]){ failed, pending });
-	put_last(test, early);
-	put_last(test, pending);
-	put_last(test, failed);
+	mock_fence_put_last(test, early);
+	mock_fence_put_last(test, pending);
+	mock_fence_put_last(test, failed);
 }
 
 /* The inputs stay the caller's, and so do all references to them. */
@@ -386,9 +380,9 @@ static void merge_takes_what_it_needs(struct kunit *test)
 		dma_fence_signal(f[i]);
 	}
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(merged));
-	put_last(test, merged);
+	mock_fence_put_last(test, merged);
 	for (int i = 0; i < 3; i++)
-		put_last(test, f[i]);
+		mock_fence_put_last(test, f[i]);
 }
 
 /* Random sets: each timeline is there once, by its latest pending fence. */
@@ -427,7 +421,7 @@ static void merge_matches_model(struct kunit *test)
 		else
 			dma_fence_put(merged);
 		for (int i = 0; i < num; i++)
-			put_last(test, in[i]);
+			mock_fence_put_last(test, in[i]);
 	}
 }
 

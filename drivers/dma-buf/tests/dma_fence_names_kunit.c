@@ -25,12 +25,6 @@ static int names_test_init(struct kunit *test)
 	return 0;
 }
 
-static void put_last(struct kunit *test, struct dma_fence *fence)
-{
-	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
-	dma_fence_put(fence);
-}
-
 static void expect_names(struct kunit *test, struct dma_fence *fence,
 			 const char *driver, const char *timeline)
 {
@@ -57,7 +51,7 @@ static void names_of_pending_are_the_makers(struct kunit *test)
 
 	expect_names(test, fence, "mock", "a timeline");
 	expect_text(test, fence, "mock a timeline seq 42 unsignalled\n");
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* Nothing of the maker's is touched: KASAN watches the memory of the names. */
@@ -72,7 +66,7 @@ static void names_of_signaled_outlive_maker(struct kunit *test)
 	expect_text(test, fence,
 		    "detached-driver signaled-timeline seq 18446744073709551615 signalled\n");
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* Who asks first finds out that it is done. */
@@ -84,7 +78,7 @@ static void names_of_done_outlive_maker(struct kunit *test)
 	to_mock_fence(fence)->done = true;
 	expect_text(test, fence, "detached-driver signaled-timeline seq 1 signalled\n");
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void names_that_persist_are_kept(struct kunit *test)
@@ -96,7 +90,7 @@ static void names_that_persist_are_kept(struct kunit *test)
 	dma_fence_signal(fence);
 	expect_names(test, fence, "mock", "a timeline");
 	expect_text(test, fence, "mock a timeline seq 7 signalled\n");
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* The name was read before the fence signalled: valid to the section's end. */
@@ -113,7 +107,7 @@ static void names_last_as_long_as_read_section(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, dma_fence_timeline_name(fence),
 			   "signaled-timeline");
 	rcu_read_unlock();
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static const char *name_of_gone(struct dma_fence *fence)
@@ -163,7 +157,7 @@ static void ops_of_signaled_are_not_used(struct kunit *test)
 	dma_fence_set_deadline(fence, 1);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 1);
 	KUNIT_EXPECT_EQ(test, dma_fence_wait_timeout(fence, false, 5), 5);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 	mock_timeline_released(timeline);
 }
 
@@ -250,7 +244,7 @@ static void trace_events_fire_in_order(struct kunit *test)
 	dma_fence_signal(fence);
 	dma_fence_signal(fence);
 	dma_fence_wait_timeout(fence, false, 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 	unprobe_all(&log);
 
 	KUNIT_EXPECT_EQ(test, log.num, ARRAY_SIZE(expected));
@@ -278,7 +272,7 @@ static void trace_events_outlive_maker(struct kunit *test)
 	mock_timeline_free_names(timeline);
 	trace_dma_fence_emit(fence);
 	dma_fence_wait_timeout(fence, false, 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 	trace_set_clr_event("dma_fence", NULL, 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), late);
 }

@@ -34,13 +34,6 @@ static int fence_test_init(struct kunit *test)
 	return 0;
 }
 
-/* Expect that nobody else has a reference, and drop it. */
-static void put_last(struct kunit *test, struct dma_fence *fence)
-{
-	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
-	dma_fence_put(fence);
-}
-
 static void status_is_the_error(struct kunit *test)
 {
 	static const int errors[] = { -1, -EIO, -ETIME, -MAX_ERRNO };
@@ -59,7 +52,7 @@ static void status_is_the_error(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), errors[i]);
 		/* Not an error of who waits. */
 		KUNIT_EXPECT_EQ(test, dma_fence_wait(fence, true), 0);
-		put_last(test, fence);
+		mock_fence_put_last(test, fence);
 	}
 }
 
@@ -73,7 +66,7 @@ static void status_ignores_what_is_no_error(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 0);
 		dma_fence_signal(fence);
 		KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 1);
-		put_last(test, fence);
+		mock_fence_put_last(test, fence);
 	}
 }
 
@@ -91,7 +84,7 @@ static void status_polls_maker(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 1);
 	KUNIT_EXPECT_EQ(test, probe.called, 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&mock->polled), 2);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void is_signaled_polls_until_done(struct kunit *test)
@@ -114,7 +107,7 @@ static void is_signaled_polls_until_done(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&mock->polled), 3);
 	KUNIT_EXPECT_EQ(test, atomic_read(&mock->enabled), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 struct bad_error {
@@ -137,7 +130,7 @@ static void set_error_bad_value_warns(struct kunit *test)
 	dma_fence_set_error(fence, param->error);
 	mock_warn_end(test, "set_error", 1);
 	dma_fence_signal(fence);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void set_error_late_warns(struct kunit *test)
@@ -147,7 +140,7 @@ static void set_error_late_warns(struct kunit *test)
 	mock_warn_begin(test);
 	dma_fence_set_error(fence, -EIO);
 	mock_warn_end(test, "set_error", 1);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void timestamp_pending_warns(struct kunit *test)
@@ -159,7 +152,7 @@ static void timestamp_pending_warns(struct kunit *test)
 	time = dma_fence_timestamp(fence);
 	mock_warn_end(test, "timestamp_pending", 1);
 	KUNIT_EXPECT_GE(test, time, before);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 struct order {
@@ -208,8 +201,8 @@ static void expect_order(struct kunit *test, unsigned int flags, bool later)
 	KUNIT_EXPECT_PTR_EQ(test, dma_fence_later(one, two), last);
 	dma_fence_signal(last);
 	KUNIT_EXPECT_NULL(test, dma_fence_later(one, two));
-	put_last(test, one);
-	put_last(test, two);
+	mock_fence_put_last(test, one);
+	mock_fence_put_last(test, two);
 }
 
 static void is_later_with_32_bits(struct kunit *test)
@@ -238,8 +231,8 @@ static void is_later_other_context_warns(struct kunit *test)
 	mock_warn_begin(test);
 	KUNIT_EXPECT_NULL(test, dma_fence_later(two, one));
 	mock_warn_end(test, "other_context", 1);
-	put_last(test, one);
-	put_last(test, two);
+	mock_fence_put_last(test, one);
+	mock_fence_put_last(test, two);
 }
 
 static void set_deadline_reaches_maker(struct kunit *test)
@@ -261,7 +254,7 @@ static void set_deadline_reaches_maker(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock->deadline, 2000);
 	KUNIT_EXPECT_EQ(test, atomic_read(&mock->deadlines), 2);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* Also one that turns out to be done when it is asked. */
@@ -275,13 +268,13 @@ static void set_deadline_done_is_dropped(struct kunit *test)
 	dma_fence_set_deadline(fence, 3000);
 	KUNIT_EXPECT_EQ(test, atomic_read(&mock->deadlines), 0);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 1);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 
 	/* A maker without the operation. */
 	fence = mock_fence_create_at(timeline, 2, MOCK_FENCE_BARE);
 	dma_fence_set_deadline(fence, 3000);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), 0);
-	put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static struct kunit_case dma_fence_status_cases[] = {

@@ -39,12 +39,6 @@ static struct dma_fence *make(struct kunit *test, int i, u64 seqno)
 	return mock_fence_create_at(ctx->timelines[i], seqno, 0);
 }
 
-static void put_last(struct kunit *test, struct dma_fence *fence)
-{
-	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
-	dma_fence_put(fence);
-}
-
 static void expect_visit(struct kunit *test, struct dma_fence *head, int num,
 			 struct dma_fence **expected)
 {
@@ -89,9 +83,9 @@ static void visit_of_each_shape(struct kunit *test)
 	dma_fence_signal(f[1]);
 	expect_visit(test, chain, 5,
 		     (struct dma_fence *[]){ f[0], f[1], f[2], f[4], f[5] });
-	put_last(test, chain);
+	mock_fence_put_last(test, chain);
 	for (int i = 0; i < NUM; i++)
-		put_last(test, f[i]);
+		mock_fence_put_last(test, f[i]);
 }
 
 /* An array without members in the middle ends nothing. */
@@ -110,9 +104,9 @@ static void visit_passes_over_empty_array(struct kunit *test)
 	chain = mock_link_after(test, chain, &empty->base, 2);
 	chain = mock_link_after(test, chain, dma_fence_get(two), 3);
 	expect_visit(test, chain, 2, (struct dma_fence *[]){ two, one });
-	put_last(test, chain);
-	put_last(test, one);
-	put_last(test, two);
+	mock_fence_put_last(test, chain);
+	mock_fence_put_last(test, one);
+	mock_fence_put_last(test, two);
 }
 
 static void visit_left_early_keeps_one_reference(struct kunit *test)
@@ -130,9 +124,9 @@ static void visit_left_early_keeps_one_reference(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, fence, one);
 	KUNIT_EXPECT_PTR_EQ(test, dma_fence_chain_contained(cursor.chain), one);
 	dma_fence_put(cursor.chain);
-	put_last(test, chain);
-	put_last(test, one);
-	put_last(test, two);
+	mock_fence_put_last(test, chain);
+	mock_fence_put_last(test, one);
+	mock_fence_put_last(test, two);
 }
 
 static struct kunit_case dma_fence_unwrap_cases[] = {

@@ -107,6 +107,8 @@ struct dma_fence *mock_fence_create_ops(struct mock_timeline *timeline,
 /* As mock_fence_create_at(), for any thread: NULL on lack of memory. */
 struct dma_fence *mock_fence_try_create(struct mock_timeline *timeline,
 					u64 seqno, unsigned int flags);
+/* Expects that nobody else has a reference, and drops it. */
+void mock_fence_put_last(struct kunit *test, struct dma_fence *fence);
 /* Shorthand: a signalled fence of the timeline. */
 struct dma_fence *mock_fence_create_signaled(struct mock_timeline *timeline);
 

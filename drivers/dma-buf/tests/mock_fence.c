@@ -136,6 +136,12 @@ struct dma_fence *mock_fence_create_ops(struct mock_timeline *timeline,
 	return fence;
 }
 
+void mock_fence_put_last(struct kunit *test, struct dma_fence *fence)
+{
+	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
+	dma_fence_put(fence);
+}
+
 struct dma_fence *mock_fence_create_at(struct mock_timeline *timeline,
 				       u64 seqno, unsigned int flags)
 {

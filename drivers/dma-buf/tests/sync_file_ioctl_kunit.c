@@ -114,8 +114,8 @@ static void merge_result(struct kunit *test)
 	if (fences[0] == fences[1])
 		dma_fence_put(fences[1]);
 	else
-		sync_mock_put_last(test, fences[1]);
-	sync_mock_put_last(test, fences[0]);
+		mock_fence_put_last(test, fences[1]);
+	mock_fence_put_last(test, fences[0]);
 }
 
 /* Signals when all have, and its file polls readable then. */
@@ -200,7 +200,7 @@ static void merge_bad_argument(struct kunit *test)
 	}
 	sync_mock_close(test, other);
 	sync_mock_close(test, fd);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* The answer cannot be delivered: descriptor, file and fences go back. */
@@ -218,7 +218,7 @@ static void merge_fault_leaves_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock_count_fds(), fds);
 	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
 	sync_mock_close(test, fd);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void merge_no_descriptor_left(struct kunit *test)
@@ -234,7 +234,7 @@ static void merge_no_descriptor_left(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ret, -EMFILE);
 	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
 	sync_mock_close(test, fd);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* FILE_INFO with @room for fences, of which the first four are returned. */
@@ -349,8 +349,8 @@ static void info_describes_each_fence(struct kunit *test)
 		KUNIT_EXPECT_MEMEQ(test, &fences[i], &want, sizeof(want));
 	}
 	sync_mock_close(test, fd);
-	sync_mock_put_last(test, a);
-	sync_mock_put_last(test, b);
+	mock_fence_put_last(test, a);
+	mock_fence_put_last(test, b);
 }
 
 static void info_bad_argument(struct kunit *test)
@@ -420,7 +420,7 @@ static void info_of_a_chain_that_shrinks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, info.num_fences, 1);
 	KUNIT_EXPECT_EQ(test, info.status, 1);
 	sync_mock_close(test, fd);
-	sync_mock_put_last(test, chain);
+	mock_fence_put_last(test, chain);
 }
 
 static void set_deadline_reaches_the_fence(struct kunit *test)
@@ -443,8 +443,8 @@ static void set_deadline_reaches_the_fence(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sync_timeline_fence_deadline(b, &deadline), 0);
 	KUNIT_EXPECT_EQ(test, deadline, 4000);
 	sync_mock_close(test, fd);
-	sync_mock_put_last(test, a);
-	sync_mock_put_last(test, b);
+	mock_fence_put_last(test, a);
+	mock_fence_put_last(test, b);
 }
 
 static struct kunit_case sync_file_ioctl_cases[] = {

@@ -42,7 +42,7 @@ static void create_takes_own_reference(struct kunit *test)
 	dma_fence_put(same);
 
 	sync_mock_close(test, fd);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void get_fence_rejects_others(struct kunit *test)
@@ -86,7 +86,7 @@ static void get_name_fits_the_buffer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, name[3], 'z');
 
 	sync_mock_drop(sync_file->file);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void expect_poll(struct kunit *test, __poll_t events, __poll_t expected)
@@ -129,7 +129,7 @@ static void poll_wakes_all_when_signaled(struct kunit *test)
 	}
 	expect_poll(test, vfs_poll(sync_file->file, NULL), EPOLLIN);
 	sync_mock_drop(sync_file->file);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* An error is no reason for EPOLLERR, and a done fence none for a callback. */
@@ -146,7 +146,7 @@ static void poll_signaled_is_readable_at_once(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, test_bit(POLL_ENABLED, &sync_file->flags));
 	mock_poller_end(&poller);
 	sync_mock_drop(sync_file->file);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* A fence whose maker finds in the last moment that the work is done. */
@@ -192,7 +192,7 @@ static void poll_too_late_to_arm_wakes_others(struct kunit *test)
 	mock_poller_end(&first);
 	mock_poller_end(&second);
 	sync_mock_drop(sync_file->file);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* The names of a maker who is gone are not asked for: they were noted. */
@@ -229,7 +229,7 @@ static void get_name_after_signal(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, sync_file_get_name(sync_file, name,
 						    sizeof(name)), want);
 	sync_mock_drop(sync_file->file);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void release_removes_callback(struct kunit *test)
@@ -242,7 +242,7 @@ static void release_removes_callback(struct kunit *test)
 	sync_mock_drop(sync_file->file);
 	KUNIT_EXPECT_EQ(test, count_callbacks(fence), 0);
 	sync_mock_step(test, 0);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* The lock may belong to a driver that is gone by then. */
@@ -257,7 +257,7 @@ static void release_after_signal_leaves_the_lock_alone(struct kunit *test)
 	fence->lock = NULL;
 	sync_mock_drop(sync_file->file);
 	fence->lock = lock;
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static struct kunit_case sync_file_cases[] = {

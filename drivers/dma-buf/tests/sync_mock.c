@@ -89,12 +89,6 @@ void sync_mock_destroy(struct kunit *test)
 	mock->timelines[0] = NULL;
 }
 
-void sync_mock_put_last(struct kunit *test, struct dma_fence *fence)
-{
-	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
-	dma_fence_put(fence);
-}
-
 struct sync_file *sync_mock_create(struct kunit *test, struct dma_fence *fence)
 {
 	struct sync_file *sync_file = sync_file_create(fence);

@@ -61,8 +61,6 @@ struct dma_fence *sync_mock_add(struct kunit *test, int i, u32 value);
 void sync_mock_step(struct kunit *test, int timeline);
 /* The owner of the first timeline is done with it. */
 void sync_mock_destroy(struct kunit *test);
-/* Expects that nobody else has a reference, and drops it. */
-void sync_mock_put_last(struct kunit *test, struct dma_fence *fence);
 
 struct sync_file *sync_mock_create(struct kunit *test, struct dma_fence *fence);
 /* A descriptor for the fence, whose reference is passed on. */

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 #include "../sync_timeline.h"
+#include "mock.h"
 #include "sync_mock.h"
 
 static void inc_signals_in_order(struct kunit *test)
@@ -38,7 +39,7 @@ static void inc_signals_in_order(struct kunit *test)
 	sync_timeline_inc(mock->timelines[0], 3);
 	KUNIT_EXPECT_EQ(test, mock->points[5].called, 6);
 	for (int i = 0; i < ARRAY_SIZE(values); i++)
-		sync_mock_put_last(test, mock->points[i].fence);
+		mock_fence_put_last(test, mock->points[i].fence);
 }
 
 static void inc_wraps(struct kunit *test)
@@ -60,7 +61,7 @@ static void inc_wraps(struct kunit *test)
 	sync_timeline_inc(mock->timelines[0], 1);
 	KUNIT_EXPECT_EQ(test, mock->points[0].called, 3);
 	for (int i = 0; i < 3; i++)
-		sync_mock_put_last(test, mock->points[i].fence);
+		mock_fence_put_last(test, mock->points[i].fence);
 }
 
 static void inc_beyond_int_max(struct kunit *test)
@@ -73,8 +74,8 @@ static void inc_beyond_int_max(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sync_timeline_value(mock->timelines[0]), U32_MAX);
 	KUNIT_EXPECT_EQ(test, mock->points[1].called, 1);
 	KUNIT_EXPECT_EQ(test, mock->points[0].called, 2);
-	sync_mock_put_last(test, mock->points[0].fence);
-	sync_mock_put_last(test, mock->points[1].fence);
+	mock_fence_put_last(test, mock->points[0].fence);
+	mock_fence_put_last(test, mock->points[1].fence);
 }
 
 #define MANY 1000
@@ -114,7 +115,7 @@ static void fence_reached_is_signaled(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, fence);
 		KUNIT_EXPECT_EQ_MSG(test, dma_fence_get_status(fence), 1,
 				    "value %u", values[i]);
-		sync_mock_put_last(test, fence);
+		mock_fence_put_last(test, fence);
 	}
 }
 
@@ -134,8 +135,8 @@ static void fence_pending_is_shared(struct kunit *test)
 	second = sync_timeline_fence(mock->timelines[0], 5);
 	KUNIT_EXPECT_PTR_NE(test, first, second);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(second), 1);
-	sync_mock_put_last(test, second);
-	sync_mock_put_last(test, first);
+	mock_fence_put_last(test, second);
+	mock_fence_put_last(test, first);
 	KUNIT_EXPECT_EQ(test, kref_read(&mock->timelines[0]->kref), 1);
 }
 
@@ -157,7 +158,7 @@ static void set_error_holds_until_changed(struct kunit *test)
 		KUNIT_EXPECT_EQ(test,
 				dma_fence_get_status(mock->points[i].fence),
 				errors[i] ?: 1);
-		sync_mock_put_last(test, mock->points[i].fence);
+		mock_fence_put_last(test, mock->points[i].fence);
 	}
 }
 
@@ -187,7 +188,7 @@ static void next_fence_visits_in_order(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, count, 4);
 	for (int i = 0; i < 4; i++)
-		sync_mock_put_last(test, mock->points[i].fence);
+		mock_fence_put_last(test, mock->points[i].fence);
 }
 
 static void deadline_earliest_wins(struct kunit *test)
@@ -217,7 +218,7 @@ static void deadline_earliest_wins(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sync_timeline_fence_deadline(fence, &deadline),
 			0);
 	KUNIT_EXPECT_EQ(test, deadline, 2000);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void value_str_prints_both_values(struct kunit *test)
@@ -232,7 +233,7 @@ static void value_str_prints_both_values(struct kunit *test)
 	fence->ops->timeline_value_str(fence, now, sizeof(now));
 	KUNIT_EXPECT_STREQ(test, value, "4294967281");
 	KUNIT_EXPECT_STREQ(test, now, "-16");
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static struct kunit_case sync_timeline_cases[] = {

@@ -18,6 +18,7 @@
 
 #include "../sync_timeline.h"
 #include "../dma-buf-internal.h"
+#include "mock.h"
 #include "sync_mock.h"
 
 /* A point as another CPU leaves it between the last put and its release. */
@@ -44,7 +45,7 @@ static void fence_dying_is_replaced(struct kunit *test)
 	/* Its release has not taken the other one out of the tree. */
 	sync_timeline_inc(mock->timelines[0], 5);
 	KUNIT_EXPECT_EQ(test, mock->points[0].called, 1);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 	KUNIT_EXPECT_EQ(test, kref_read(&mock->timelines[0]->kref), 1);
 }
 
@@ -66,7 +67,7 @@ static void inc_dying_is_skipped(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, test_bit(DMA_FENCE_FLAG_SIGNALED_BIT,
 					  &dying->flags));
 	dma_fence_release(&dying->refcount);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /*
@@ -88,7 +89,7 @@ static void inc_callback_drops_last_references(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&mock->timelines[0]->kref), 2);
 	sync_timeline_inc(mock->timelines[0], 2);
 	KUNIT_EXPECT_EQ(test, mock->points[1].called, 2);
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 static void release_pending_with_irqs_off(struct kunit *test)
@@ -108,7 +109,7 @@ static void release_pending_with_irqs_off(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&mock->timelines[0]->kref), 2);
 	sync_timeline_inc(mock->timelines[0], 2);
 	KUNIT_EXPECT_EQ(test, mock->points[0].called, 1);
-	sync_mock_put_last(test, other);
+	mock_fence_put_last(test, other);
 }
 
 static void destroy_fails_pending(struct kunit *test)
@@ -129,7 +130,7 @@ static void destroy_fails_pending(struct kunit *test)
 		fence = mock->points[i].fence;
 		KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence),
 				i == 1 ? 1 : -ENOENT);
-		sync_mock_put_last(test, fence);
+		mock_fence_put_last(test, fence);
 	}
 }
 
@@ -145,7 +146,7 @@ static void fence_after_destroy_fails_at_once(struct kunit *test)
 		fence = sync_timeline_fence(timeline, value);
 		KUNIT_ASSERT_NOT_NULL(test, fence);
 		KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), -ENOENT);
-		sync_mock_put_last(test, fence);
+		mock_fence_put_last(test, fence);
 	}
 	KUNIT_EXPECT_EQ(test, kref_read(&timeline->kref), 1);
 	sync_timeline_put(timeline);
@@ -169,7 +170,7 @@ static void names_outlive_maker(struct kunit *test)
 		KUNIT_EXPECT_STREQ(test, dma_fence_timeline_name(fence),
 				   "a name of more than 31 characte");
 	}
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 }
 
 /* Does the visit of all timelines come to this one? */
@@ -193,7 +194,7 @@ static void next_visits_while_referenced(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&timeline->kref), 2);
 	sync_mock_destroy(test);
 	KUNIT_EXPECT_TRUE(test, is_listed(timeline));
-	sync_mock_put_last(test, fence);
+	mock_fence_put_last(test, fence);
 	KUNIT_EXPECT_FALSE(test, is_listed(timeline));
 }
 
@@ -281,7 +282,7 @@ static void inc_concurrent_keeps_order(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sync_timeline_value(mock->timelines[0]),
 			STEPPERS * STEPS);
 	for (int i = 0; i < ARRAY_SIZE(race->racers); i++)
-		sync_mock_put_last(test, race->racers[i].fence);
+		mock_fence_put_last(test, race->racers[i].fence);
 }
 
 static struct kunit_case sync_timeline_life_cases[] = {
