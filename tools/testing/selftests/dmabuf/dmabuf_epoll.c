@@ -8,31 +8,9 @@
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
-#include "dmabuf_util.h"
+#include "dmabuf_setup.h"
 
 #define BOTH (EPOLLIN | EPOLLOUT)
-
-/* Two timelines with one pending fence each. */
-static int open_fences(int *timeline, int *fence)
-{
-	int i;
-
-	for (i = 0; i < 2; i++) {
-		timeline[i] = sw_open();
-		fence[i] = timeline[i] < 0 ? -1 : sw_fence(timeline[i], 1);
-	}
-	return fence[0] < 0 || fence[1] < 0 ? -1 : 0;
-}
-
-static void close_fences(int *timeline, int *fence)
-{
-	int i;
-
-	for (i = 0; i < 2; i++) {
-		close(fence[i]);
-		close(timeline[i]);
-	}
-}
 
 static int epoll_do(int ep, int op, int fd, unsigned int events)
 {
@@ -86,14 +64,14 @@ FIXTURE_SETUP(epoll)
 
 	self->fd = heap_alloc(page_size());
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, open_fences(self->timeline, self->fence));
+	ASSERT_EQ(0, sw_open_two(self->timeline, self->fence));
 	self->ep = epoll_create1(EPOLL_CLOEXEC);
 	ASSERT_LE(0, self->ep);
 }
 
 FIXTURE_TEARDOWN(epoll)
 {
-	close_fences(self->timeline, self->fence);
+	sw_close_two(self->timeline, self->fence);
 	close(self->ep);
 	close(self->fd);
 }

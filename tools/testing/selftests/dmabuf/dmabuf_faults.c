@@ -8,20 +8,7 @@
  */
 #include <sys/wait.h>
 
-#include "dmabuf_util.h"
-
-enum source { FROM_SYSTEM, FROM_CMA, FROM_UDMABUF };
-
-static int cma_alloc(size_t size)
-{
-	int heap = cma_heap_open(), fd;
-
-	if (heap < 0)
-		return heap;
-	fd = heap_alloc_from(heap, size, O_RDWR | O_CLOEXEC);
-	close(heap);
-	return fd;
-}
+#include "dmabuf_setup.h"
 
 /* One word per page, at its start, that tells the page's number. */
 static void mark(void *map, size_t pages, unsigned int salt)
@@ -91,19 +78,9 @@ FIXTURE_VARIANT_ADD(faults, udmabuf_locked)
 FIXTURE_SETUP(faults)
 {
 	self->size = (8u << 20) + 3 * page_size();
-	switch (variant->source) {
-	case FROM_SYSTEM:
-		self->fd = heap_alloc(self->size);
-		break;
-	case FROM_CMA:
-		self->fd = cma_alloc(self->size);
-		break;
-	case FROM_UDMABUF:
-		self->fd = udmabuf_alloc(self->size);
-		break;
-	}
+	self->fd = alloc_from(variant->source, self->size);
 	if (self->fd == -ENOENT)
-		SKIP(return, "no such source: CONFIG_DMABUF_HEAPS_SYSTEM, _CMA or CONFIG_UDMABUF");
+		SKIP(return, NEEDS_SOURCE);
 	ASSERT_LE(0, self->fd);
 }
 

@@ -10,11 +10,9 @@
 #include <sys/personality.h>
 #include <sys/wait.h>
 
-#include "dmabuf_util.h"
+#include "dmabuf_setup.h"
 
 #define PAGES 8
-
-enum source { FROM_SYSTEM, FROM_CMA, FROM_UDMABUF };
 
 FIXTURE(map)
 {
@@ -42,33 +40,12 @@ FIXTURE_VARIANT_ADD(map, udmabuf)
 	.source = FROM_UDMABUF,
 };
 
-static int cma_alloc(size_t size)
-{
-	int heap = cma_heap_open(), fd;
-
-	if (heap < 0)
-		return heap;
-	fd = heap_alloc_from(heap, size, O_RDWR | O_CLOEXEC);
-	close(heap);
-	return fd;
-}
-
 FIXTURE_SETUP(map)
 {
 	self->size = PAGES * page_size();
-	switch (variant->source) {
-	case FROM_SYSTEM:
-		self->fd = heap_alloc(self->size);
-		break;
-	case FROM_CMA:
-		self->fd = cma_alloc(self->size);
-		break;
-	case FROM_UDMABUF:
-		self->fd = udmabuf_alloc(self->size);
-		break;
-	}
+	self->fd = alloc_from(variant->source, self->size);
 	if (self->fd == -ENOENT)
-		SKIP(return, "no such source: CONFIG_DMABUF_HEAPS_SYSTEM, _CMA or CONFIG_UDMABUF");
+		SKIP(return, NEEDS_SOURCE);
 	ASSERT_LE(0, self->fd);
 }
 

@@ -8,31 +8,9 @@
  */
 #include <sys/wait.h>
 
-#include "dmabuf_util.h"
+#include "dmabuf_setup.h"
 
 #define BOTH (POLLIN | POLLOUT)
-
-/* Two timelines with one pending fence each. */
-static int open_fences(int *timeline, int *fence)
-{
-	int i;
-
-	for (i = 0; i < 2; i++) {
-		timeline[i] = sw_open();
-		fence[i] = timeline[i] < 0 ? -1 : sw_fence(timeline[i], 1);
-	}
-	return fence[0] < 0 || fence[1] < 0 ? -1 : 0;
-}
-
-static void close_fences(int *timeline, int *fence)
-{
-	int i;
-
-	for (i = 0; i < 2; i++) {
-		close(fence[i]);
-		close(timeline[i]);
-	}
-}
 
 FIXTURE(poll)
 {
@@ -50,12 +28,12 @@ FIXTURE_SETUP(poll)
 
 	self->fd = heap_alloc(page_size());
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, open_fences(self->timeline, self->fence));
+	ASSERT_EQ(0, sw_open_two(self->timeline, self->fence));
 }
 
 FIXTURE_TEARDOWN(poll)
 {
-	close_fences(self->timeline, self->fence);
+	sw_close_two(self->timeline, self->fence);
 	close(self->fd);
 }
 
@@ -171,13 +149,13 @@ FIXTURE_SETUP(wake)
 
 	self->fd = heap_alloc(page_size());
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, open_fences(self->timeline, self->fence));
+	ASSERT_EQ(0, sw_open_two(self->timeline, self->fence));
 	ASSERT_EQ(0, db_import(self->fd, variant->import, self->fence[0]));
 }
 
 FIXTURE_TEARDOWN(wake)
 {
-	close_fences(self->timeline, self->fence);
+	sw_close_two(self->timeline, self->fence);
 	close(self->fd);
 }
 
