@@ -28,7 +28,7 @@
  * 5. &dma_fence.lock of an array or a chain, then that of a fence in it;
  * 6. &dma_buf.lock, &dma_buf.name_lock, the lock of &dma_buf.poll, and those of
  *    the lists of all buffers and of all mappings that are kept: nothing is taken
- *    under them but what waking a task takes, and by a trylock a reservation lock.
+ *    under them but what waking a task takes.
  *
  * Called by importers *with* the reservation lock: dma_buf_pin(),
  * dma_buf_unpin(), dma_buf_map_attachment(), dma_buf_unmap_attachment(),
@@ -39,7 +39,9 @@
  * &dma_buf_ops.map_dma_buf, &dma_buf_ops.unmap_dma_buf,
  * &dma_buf_ops.keep_mapping, &dma_buf_ops.begin_device_access,
  * &dma_buf_ops.end_device_access, &dma_buf_ops.vmap and &dma_buf_ops.vunmap, and
- * *without* for all others. Importers are called with it for
+ * *without* for all others. Those with &dma_buf_ops.keep_mapping are called
+ * without it for &dma_buf_ops.unmap_dma_buf too, from memory reclaim and elsewhere,
+ * to end a mapping that nobody uses. Importers are called with it for
  * &dma_buf_attach_ops.move_notify.
  */
 
@@ -62,8 +64,9 @@
  * keep for the next time; see "kept mappings".
  *
  * *Locking.* &dma_buf.attachments changes under the reservation lock and
- * &dma_buf.lock, so either is enough to read it; all that changes in an
- * attachment is protected by the reservation lock.
+ * &dma_buf.lock, so either is enough to read it. What changes in an attachment is
+ * protected by the reservation lock; but of what is kept, a state of its own tells
+ * whose it is.
  */
 
 /* Is the memory mapped from attach to detach? */

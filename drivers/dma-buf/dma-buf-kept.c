@@ -379,12 +379,14 @@ void dma_buf_kept_end_device(struct device *dev)
 
 	/* What the policy goes by before the list; see dma_buf_kept_keep(). */
 	smp_mb();
-	do {
+	for (;;) {
 		while ((attach = claim_of_device(dev, &idle)))
 			end_listed(attach, idle);
-		/* Others are ending theirs, which takes no longer than an unmap. */
-		cond_resched();
-	} while (is_listed(dev));
+		if (!is_listed(dev))
+			return;
+		/* Others end theirs just now, perhaps at a lower priority. */
+		schedule_timeout_uninterruptible(1);
+	}
 }
 
 /* Look at the next mapping; NULL if it stays. */

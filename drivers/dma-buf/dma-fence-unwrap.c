@@ -197,7 +197,6 @@ static bool is_wanted(struct collection *c, struct dma_fence *fence)
 }
 
 /* Sorted, so that each timeline is in one place, from its end backwards. */
-
 static void collect(struct collection *c, struct dma_fence **fences,
 		    unsigned int num_fences, struct dma_fence_unwrap *cursors)
 {
