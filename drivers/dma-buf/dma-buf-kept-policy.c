@@ -73,11 +73,11 @@ static const struct kernel_param_ops policy_ops = {
 };
 
 module_param_cb(keep, &policy_ops, &dma_buf_kept_policy, 0644);
-MODULE_PARM_DESC(keep, "keep mappings from unmap to map: 0 never, 1 where the isolation of the device allows it, 2 always");
+MODULE_PARM_DESC(keep, "keep mappings from unmap to map: 0 never, 1 where the isolation of the device allows it, 2 whatever the isolation");
 
 VISIBLE_IF_KUNIT unsigned long dma_buf_kept_limit;
 module_param_named(limit, dma_buf_kept_limit, ulong, 0644);
-MODULE_PARM_DESC(limit, "most bytes of all mappings that are kept for one device; 0 for half of the memory");
+MODULE_PARM_DESC(limit, "most bytes of all mappings that are kept for one device, or one IOMMU domain; 0 for half of the memory");
 
 /* What is kept in an address space, while there is something. */
 struct kept_account {

@@ -4,8 +4,8 @@
  *
  * Copyright (C) 2026 the dma-buf project authors
  *
- * Each heap is a character device below /dev/dma_heap. A request that the
- * heap's device does not know gives EINVAL.
+ * Each heap is a character device below /dev/dma_heap. A request of a
+ * number that the heap's device does not know gives EINVAL.
  */
 #ifndef _UAPI_LINUX_DMABUF_POOL_H
 #define _UAPI_LINUX_DMABUF_POOL_H

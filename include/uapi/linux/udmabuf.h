@@ -13,8 +13,9 @@
  * beyond the end of the memfd, for no memory at all or more than the module's
  * limits allow; EACCES for memfds of which some can only be read and some only
  * be written; EBUSY for huge pages that somebody takes away again and again;
- * ENOMEM, of huge pages too; EINTR when the caller is being killed; EMFILE;
- * ENFILE; EFAULT; ENOTTY for another command.
+ * ENOMEM, of huge pages too; ENOSPC beyond the overcommit limit; EIO when swap
+ * cannot be read; EINTR when the caller is being killed; EMFILE; ENFILE; EFAULT;
+ * ENOTTY for another command.
  *
  * The access mode of the buffer is that of the memfds' descriptors: O_RDONLY if
  * one of them is.

@@ -149,7 +149,8 @@ static int template_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
 	struct template_buffer *buffer = dmabuf->priv;
 
-	if (!(vma->vm_flags & VM_SHARED))
+	/* A shared mapping of a read-only file has only the second. */
+	if (!(vma->vm_flags & (VM_SHARED | VM_MAYSHARE)))
 		return -EINVAL;
 	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
 	return vm_map_pages(vma, buffer->pages, buffer->count);
