@@ -25,7 +25,7 @@
  * 3. &dma_buf.resv, one, or many with an acquire context;
  * 4. locks of exporters that they take in their operations; memory reclaim;
  *    MMU notifiers; waiting for a fence;
- * 5. &dma_fence.lock of an array or a chain, then that of a fence in it;
+ * 5. &dma_fence.lock of a chain, then of an array, then of a fence in it;
  * 6. &dma_buf.lock, &dma_buf.name_lock, the lock of &dma_buf.poll, and those of
  *    the lists of all buffers and of all mappings that are kept: nothing is taken
  *    under them but what waking a task takes.

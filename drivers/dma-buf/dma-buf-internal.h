@@ -95,7 +95,7 @@ void dma_buf_unmap_memory(struct dma_buf_attachment *attach,
  * @DMA_BUF_KEPT_SHARED: for all users, until detach
  * @DMA_BUF_KEPT_BUSY: for one user at a time, who has it
  * @DMA_BUF_KEPT_IDLE: for one user at a time; nobody has it
- * @DMA_BUF_KEPT_CHANGING: somebody begins or ends the keeping, and owns it
+ * @DMA_BUF_KEPT_CHANGING: somebody is about to change the state, and owns the table
  */
 enum dma_buf_kept_state {
 	DMA_BUF_KEPT_NONE,

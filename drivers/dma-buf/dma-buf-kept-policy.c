@@ -57,7 +57,7 @@ enum { KEEP_NOTHING, KEEP_IF_ISOLATED, KEEP_ALWAYS };
 VISIBLE_IF_KUNIT unsigned int dma_buf_kept_policy =
 	IS_ENABLED(CONFIG_DMABUF_DEBUG) ? KEEP_NOTHING : KEEP_IF_ISOLATED;
 
-/* What was kept by the policy so far ends, so that "never" means never. */
+/* What is not allowed any more ends, so that "never" means never. */
 static int set_policy(const char *val, const struct kernel_param *kp)
 {
 	int ret = param_set_uint_minmax(val, kp, KEEP_NOTHING, KEEP_ALWAYS);
@@ -259,9 +259,11 @@ void dma_buf_kept_uncharge(struct dma_buf_attachment *attach)
 static int bus_event(struct notifier_block *nb, unsigned long action,
 		     void *data)
 {
-	/* The driver's own remove follows; the device's state says so already. */
-	if (action == BUS_NOTIFY_UNBIND_DRIVER ||
-	    action == BUS_NOTIFY_DEL_DEVICE)
+	/*
+	 * The driver's own remove follows; the device's state says so already. A
+	 * device that goes is unbound before.
+	 */
+	if (action == BUS_NOTIFY_UNBIND_DRIVER)
 		dma_buf_kept_end_device(data);
 	return NOTIFY_DONE;
 }

@@ -51,11 +51,12 @@
  *
  *	CPU 0, importer			CPU 1, shrinker
  *
- *	IDLE -> BUSY succeeds
+ *	IDLE -> CHANGING succeeds
  *					IDLE -> CHANGING fails
- *	has the table			looks at the next one
+ *	CHANGING -> BUSY		looks at the next one
+ *	has the table
  *
- *	IDLE -> BUSY fails		IDLE -> CHANGING succeeds
+ *	IDLE -> CHANGING fails		IDLE -> CHANGING succeeds
  *	maps anew, not kept		has the exporter unmap
  *					CHANGING -> NONE
  *
@@ -116,11 +117,23 @@ static void end_kept(struct dma_buf_attachment *attach, bool unmap)
 	settle(attach, DMA_BUF_KEPT_NONE);
 }
 
-/* Wait for one who begins or ends the keeping. */
-static void wait_until_settled(struct dma_buf_attachment *attach)
+/*
+ * Become the owner of the table of one user at a time, idle or not, and tell which;
+ * wait for one who is the owner. Or tell that there is none.
+ */
+static enum dma_buf_kept_state claim_kept(struct dma_buf_attachment *attach)
 {
-	wait_var_event(&attach->kept, atomic_read_acquire(&attach->kept) !=
-				      DMA_BUF_KEPT_CHANGING);
+	enum dma_buf_kept_state state;
+
+	for (;;) {
+		wait_var_event(&attach->kept,
+			       (state = atomic_read_acquire(&attach->kept)) !=
+			       DMA_BUF_KEPT_CHANGING);
+		/* Others may be faster after that. */
+		if ((state != DMA_BUF_KEPT_IDLE && state != DMA_BUF_KEPT_BUSY) ||
+		    claim(attach, state))
+			return state;
+	}
 }
 
 /**
@@ -191,6 +204,7 @@ void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
 struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
 				      enum dma_data_direction dir)
 {
+	struct sg_table *sgt;
 	long ret;
 
 	if (atomic_read(&attach->kept) != DMA_BUF_KEPT_IDLE)
@@ -198,19 +212,19 @@ struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
 	ret = dma_buf_wait_for_moves(attach);
 	if (ret < 0)
 		return ERR_PTR(ret);
-	if (atomic_cmpxchg(&attach->kept, DMA_BUF_KEPT_IDLE,
-			   DMA_BUF_KEPT_BUSY) != DMA_BUF_KEPT_IDLE)
+	if (!claim(attach, DMA_BUF_KEPT_IDLE))
 		return NULL;
 	if (attach->dir != dir) {
-		if (claim(attach, DMA_BUF_KEPT_BUSY))
-			end_kept(attach, true);
+		end_kept(attach, true);
 		return NULL;
 	}
+	sgt = attach->sgt;
 	if (attach->keep == DMA_BUF_KEEP_IDLE)
 		attach->dmabuf->ops->begin_device_access(attach,
-					dma_buf_debug_real(attach->sgt));
+							 dma_buf_debug_real(sgt));
 	attach->used = true;
-	return attach->sgt;
+	settle(attach, DMA_BUF_KEPT_BUSY);
+	return sgt;
 }
 
 /**
@@ -224,15 +238,23 @@ struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
 bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
 			   struct sg_table *sgt)
 {
-	if (atomic_read_acquire(&attach->kept) != DMA_BUF_KEPT_BUSY ||
-	    READ_ONCE(attach->sgt) != sgt)
+	enum dma_buf_kept_state state;
+
+	if (READ_ONCE(attach->sgt) != sgt)
 		return false;
+	state = claim_kept(attach);
+	if (state != DMA_BUF_KEPT_BUSY && state != DMA_BUF_KEPT_IDLE)
+		return false;
+	/* Another one by now, if the importer takes no lock. */
+	if (state == DMA_BUF_KEPT_IDLE || attach->sgt != sgt) {
+		settle(attach, state);
+		return false;
+	}
 	if (attach->keep == DMA_BUF_KEEP_IDLE)
 		attach->dmabuf->ops->end_device_access(attach,
 						       dma_buf_debug_real(sgt));
-	/* A move may have ended the keeping in between. */
-	return atomic_cmpxchg(&attach->kept, DMA_BUF_KEPT_BUSY,
-			      DMA_BUF_KEPT_IDLE) == DMA_BUF_KEPT_BUSY;
+	settle(attach, DMA_BUF_KEPT_IDLE);
+	return true;
 }
 
 /**
@@ -246,12 +268,13 @@ bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
  */
 void dma_buf_kept_drop(struct dma_buf_attachment *attach)
 {
+	enum dma_buf_kept_state state;
+
 	dma_resv_assert_held(attach->dmabuf->resv);
-	wait_until_settled(attach);
-	if (claim(attach, DMA_BUF_KEPT_IDLE))
-		end_kept(attach, true);
-	else if (claim(attach, DMA_BUF_KEPT_BUSY))
-		end_kept(attach, false);
+
+	state = claim_kept(attach);
+	if (state == DMA_BUF_KEPT_IDLE || state == DMA_BUF_KEPT_BUSY)
+		end_kept(attach, state == DMA_BUF_KEPT_IDLE);
 }
 
 /**
@@ -265,18 +288,20 @@ bool dma_buf_kept_detach(struct dma_buf_attachment *attach)
 {
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	wait_until_settled(attach);
-	if (claim(attach, DMA_BUF_KEPT_IDLE) ||
-	    claim(attach, DMA_BUF_KEPT_BUSY)) {
+	switch (claim_kept(attach)) {
+	case DMA_BUF_KEPT_IDLE:
+	case DMA_BUF_KEPT_BUSY:
 		end_kept(attach, true);
 		return false;
-	}
-	if (!claim(attach, DMA_BUF_KEPT_SHARED))
+	case DMA_BUF_KEPT_SHARED:
+		/* Nobody else ends that. */
+		dma_buf_unmap_memory(attach, attach->sgt, attach->dir);
+		attach->sgt = NULL;
+		atomic_set(&attach->kept, DMA_BUF_KEPT_NONE);
+		return true;
+	default:
 		return false;
-	dma_buf_unmap_memory(attach, attach->sgt, attach->dir);
-	attach->sgt = NULL;
-	settle(attach, DMA_BUF_KEPT_NONE);
-	return true;
+	}
 }
 
 /*
@@ -335,14 +360,20 @@ bool dma_buf_kept_make_room(struct device *dev)
 	return ended;
 }
 
-/* What is left of a device, or of all if it is NULL: also one that is changing. */
+/* Of the device; or, if that is NULL, of one that nothing may be kept for. */
+static bool is_to_end(struct dma_buf_attachment *attach, struct device *dev)
+{
+	return dev ? attach->dev == dev : !dma_buf_kept_is_allowed(attach->dev);
+}
+
+/* Is something left to end? Also if somebody is changing it. */
 static bool is_listed(struct device *dev)
 {
 	struct dma_buf_attachment *attach;
 
 	guard(spinlock)(&kept_lock);
 	list_for_each_entry(attach, &kept, kept_node) {
-		if (!dev || attach->dev == dev)
+		if (is_to_end(attach, dev))
 			return true;
 	}
 	return false;
@@ -354,7 +385,7 @@ static struct dma_buf_attachment *claim_of_device(struct device *dev, bool *idle
 
 	guard(spinlock)(&kept_lock);
 	list_for_each_entry(attach, &kept, kept_node) {
-		if (dev && attach->dev != dev)
+		if (!is_to_end(attach, dev))
 			continue;
 		*idle = claim_listed(attach, DMA_BUF_KEPT_IDLE);
 		if (*idle || claim_listed(attach, DMA_BUF_KEPT_BUSY))
@@ -365,10 +396,10 @@ static struct dma_buf_attachment *claim_of_device(struct device *dev, bool *idle
 
 /**
  * dma_buf_kept_end_device - end what is kept for a device
- * @dev: the device, or NULL for all
+ * @dev: the device; or NULL for all that the policy does not allow any more
  *
  * A mapping that an importer has is left to it. Any other has ended when this
- * returns. The policy decides what is kept from now on.
+ * returns. The policy allows none to be kept for the device from now on.
  *
  * Context: Process, may sleep. Takes no lock that a fence is waited for under.
  */

@@ -37,11 +37,11 @@ EXPORT_TRACEPOINT_SYMBOL(dma_fence_signaled);
  *
  * *Life cycle.* dma_fence_init() gives the maker the first reference. The fence
  * is pending until dma_fence_signal(); the callbacks run once, in the order in
- * which they were added. The signaller holds a reference of its own across the
- * call. The last dma_fence_put() releases it; memory stays for an RCU grace
- * period. A fence that is released while it has callbacks has been forgotten
- * by its maker: it signals -EDEADLK, with a warning. Nothing in a release sleeps,
- * because the last reference may go anywhere.
+ * which they were added, but those of sleepers first. The signaller holds a
+ * reference of its own across the call. The last dma_fence_put() releases it;
+ * memory stays for an RCU grace period. A fence that is released while it has
+ * callbacks has been forgotten by its maker: it signals -EDEADLK, with a warning.
+ * Nothing in a release sleeps, because the last reference may go anywhere.
  *
  * *When the signaller has left.* A fence may live on a stack, or in memory that
  * its owner uses again as soon as it has signalled. The flag does not say when
@@ -74,8 +74,8 @@ EXPORT_TRACEPOINT_SYMBOL(dma_fence_signaled);
  * *Locking.* &dma_fence.lock, which the maker chooses, protects the list of
  * callbacks and serialises signalling. Many fences may share it, so no two
  * locks of fences are ever taken inside each other, except for that of a
- * container outside that of a fence that is none. All of it works in
- * interrupts.
+ * chain outside that of an array, and of both outside that of a fence that is no
+ * container. All of it works in interrupts.
  */
 
 /**

@@ -45,7 +45,7 @@
  * The pool keeps only what pays. Pages below HEAP_POOL_MIN_ORDER keep others from
  * merging, which costs more than to zero them. A page that somebody else has a
  * reference to is not ours to change. Memory that has failed in any part is not
- * used again. A system that wants freed memory to be zeroed at once
+ * kept. A system that wants freed memory to be zeroed at once
  * (``init_on_free``) gets it at once.
  *
  * *Locking.* Each memory node has a lock for its lists, which is a leaf; counters

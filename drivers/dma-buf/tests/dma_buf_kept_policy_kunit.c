@@ -282,7 +282,7 @@ static int unbind(void *data)
 	struct slow_unmap *slow = data;
 
 	device_release_driver(slow->dev);
-	complete(&slow->overtaken);
+	complete_all(&slow->overtaken);
 	return 0;
 }
 
@@ -291,7 +291,7 @@ static int detach(void *data)
 	struct slow_unmap *slow = data;
 
 	dma_buf_detach(slow->ctx->exp->dmabuf, slow->ctx->attach);
-	complete(&slow->overtaken);
+	complete_all(&slow->overtaken);
 	return 0;
 }
 
@@ -303,7 +303,7 @@ static int move(void *data)
 	dma_resv_lock(dmabuf->resv, NULL);
 	dma_buf_move_notify(dmabuf);
 	dma_resv_unlock(dmabuf->resv);
-	complete(&slow->overtaken);
+	complete_all(&slow->overtaken);
 	return 0;
 }
 
@@ -354,6 +354,42 @@ static void nobody_overtakes_an_unmap(struct kunit *test)
 		end(&ctx);
 }
 
+/* In the middle of taking up: the driver is being unbound. */
+static void unbind_meanwhile(struct mock_exporter *exp, enum mock_op op)
+{
+	struct slow_unmap *slow = exp->hook_data;
+	struct task_struct *task;
+
+	if (op != MOCK_BEGIN_DEVICE)
+		return;
+	task = kthread_run(unbind, slow, "unbind");
+	KUNIT_EXPECT_FALSE(exp->test, IS_ERR(task));
+	KUNIT_EXPECT_EQ(exp->test,
+			wait_for_completion_timeout(&slow->overtaken, HZ / 10), 0);
+}
+
+/* Either the importer gets it, all of it, or it ends. */
+static void unbind_waits_for_who_takes_up(struct kunit *test)
+{
+	struct device *dev = bound_device(test);
+	struct ctx ctx = begin(test, dev);
+	struct slow_unmap slow = { .ctx = &ctx, .dev = dev };
+	struct sg_table *sgt;
+
+	init_completion(&slow.overtaken);
+	map_once(test, &ctx);
+	atomic_set(&ctx.exp->num_logged, 0);
+	ctx.exp->hook_data = &slow;
+	ctx.exp->hook = unbind_meanwhile;
+	sgt = map(&ctx);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	wait_for_completion(&slow.overtaken);
+	MOCK_EXPECT_LOG(ctx.exp, MOCK_BEGIN_DEVICE);
+	dma_buf_unmap_attachment_unlocked(ctx.attach, sgt, DMA_TO_DEVICE);
+	MOCK_EXPECT_LOG(ctx.exp, MOCK_UNMAP);
+	end(&ctx);
+}
+
 /* Several attachments of one device count together. */
 static void kept_is_bounded_in_bytes(struct kunit *test)
 {
@@ -390,6 +426,7 @@ static struct kunit_case dma_buf_kept_policy_cases[] = {
 	KUNIT_CASE(shrinker_heeds_gfp_mask),
 	KUNIT_CASE(unbind_ends_what_is_kept),
 	KUNIT_CASE_PARAM(nobody_overtakes_an_unmap, overtaker_gen_params),
+	KUNIT_CASE(unbind_waits_for_who_takes_up),
 	KUNIT_CASE(kept_is_bounded_in_bytes),
 	{}
 };
