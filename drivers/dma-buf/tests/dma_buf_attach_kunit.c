@@ -11,7 +11,7 @@
 #include <linux/dma-direction.h>
 #include <linux/list.h>
 
-#include "../dma-buf-internal.h"
+#include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
 #define SIZE (3 * PAGE_SIZE)

@@ -19,7 +19,6 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
-#include "../dma-buf-internal.h"
 #include "mock.h"
 
 #define PAGES 3

@@ -11,7 +11,7 @@
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 
-#include "../dma-buf-internal.h"
+#include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
 #define PAGES 200

@@ -15,7 +15,6 @@
 #include <linux/pgtable.h>
 #include <linux/sched.h>
 
-#include "../dma-buf-internal.h"
 #include "mock.h"
 
 static int redirect_mmap(struct file *file, struct vm_area_struct *vma)

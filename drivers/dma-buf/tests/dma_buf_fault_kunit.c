@@ -16,7 +16,6 @@
 #include <linux/sync_file.h>
 #include <linux/uaccess.h>
 
-#include "../dma-buf-internal.h"
 #include "mock.h"
 
 /* More than any of the calls makes. */

@@ -12,7 +12,7 @@
 #include <linux/types.h>
 #include <linux/uaccess.h>
 
-#include "../dma-buf-internal.h"
+#include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
 static long call(struct mock_exporter *exp, unsigned int cmd,

@@ -12,7 +12,7 @@
 #include <linux/scatterlist.h>
 #include <linux/sched/mm.h>
 
-#include "../dma-buf-internal.h"
+#include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
 #define SIZE (3 * PAGE_SIZE)

@@ -16,7 +16,7 @@
 #include <linux/kthread.h>
 #include <linux/shrinker.h>
 
-#include "../dma-buf-internal.h"
+#include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
 #define SIZE (3 * PAGE_SIZE)

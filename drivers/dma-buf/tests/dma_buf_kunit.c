@@ -18,7 +18,7 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
-#include "../dma-buf-internal.h"
+#include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
 #define SIZE (3 * PAGE_SIZE)

@@ -10,7 +10,6 @@
 #include <linux/dma-direction.h>
 #include <linux/scatterlist.h>
 
-#include "../dma-buf-internal.h"
 #include "mock.h"
 
 #define SIZE (3 * PAGE_SIZE)

@@ -14,7 +14,7 @@
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
-#include "../dma-buf-internal.h"
+#include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
 /* As numbers, which can be compared and counted. */

@@ -15,7 +15,6 @@
 #include <linux/preempt.h>
 #include <linux/workqueue.h>
 
-#include "../dma-buf-internal.h"
 #include "mock.h"
 
 #define IN ((__force u32)EPOLLIN)

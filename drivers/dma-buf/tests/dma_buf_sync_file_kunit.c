@@ -18,7 +18,6 @@
 #include <linux/sync_file.h>
 #include <linux/uaccess.h>
 
-#include "../dma-buf-internal.h"
 #include "mock.h"
 
 struct ctx {

@@ -15,7 +15,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "../dma-buf-internal.h"
+#include "../fence/dma-fence-internal.h"
 #include "mock.h"
 
 #define PATIENCE (60 * HZ)

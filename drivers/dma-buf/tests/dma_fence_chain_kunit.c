@@ -15,7 +15,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
-#include "../dma-buf-internal.h"
+#include "../fence/dma-fence-internal.h"
 #include "mock.h"
 
 static int chain_test_init(struct kunit *test)

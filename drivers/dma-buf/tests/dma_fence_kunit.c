@@ -12,7 +12,7 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
-#include "../dma-buf-internal.h"
+#include "../fence/dma-fence-internal.h"
 #include "mock.h"
 
 /* What a callback saw. */

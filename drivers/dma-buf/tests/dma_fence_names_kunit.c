@@ -16,7 +16,7 @@
 
 #include <trace/events/dma_fence.h>
 
-#include "../dma-buf-internal.h"
+#include "../fence/dma-fence-internal.h"
 #include "mock.h"
 
 static int names_test_init(struct kunit *test)

@@ -11,7 +11,7 @@
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
-#include "../dma-buf-internal.h"
+#include "../fence/dma-fence-internal.h"
 
 static void never_called(struct dma_fence *fence, struct dma_fence_cb *cb)
 {

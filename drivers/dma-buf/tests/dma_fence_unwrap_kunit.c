@@ -11,7 +11,7 @@
 #include <linux/dma-fence-unwrap.h>
 #include <linux/dma-fence.h>
 
-#include "../dma-buf-internal.h"
+#include "../fence/dma-fence-internal.h"
 #include "mock.h"
 
 #define NUM 6

@@ -13,7 +13,7 @@
 #include <linux/prandom.h>
 #include <linux/slab.h>
 
-#include "../dma-resv-list.h"
+#include "../resv/dma-resv-list.h"
 #include "mock.h"
 
 #define MAX_PENDING 300

@@ -10,7 +10,7 @@
 #include <linux/dma-resv.h>
 #include <linux/slab.h>
 
-#include "../dma-resv-list.h"
+#include "../resv/dma-resv-list.h"
 #include "mock.h"
 
 #define MANY 3000

@@ -12,7 +12,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
-#include "../dma-resv-list.h"
+#include "../resv/dma-resv-list.h"
 #include "mock.h"
 
 #define MAX_FENCES 20

@@ -12,7 +12,7 @@
 #include <linux/dma-resv.h>
 #include <linux/slab.h>
 
-#include "../dma-resv-list.h"
+#include "../resv/dma-resv-list.h"
 #include "mock.h"
 
 /* Other fences that are in the object already. */

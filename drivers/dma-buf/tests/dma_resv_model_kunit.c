@@ -13,7 +13,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "../dma-resv-list.h"
+#include "../resv/dma-resv-list.h"
 #include "mock.h"
 
 #define CONTEXTS 24

@@ -12,7 +12,7 @@
 #include <linux/kthread.h>
 #include <linux/sched/mm.h>
 
-#include "../dma-buf-internal.h"
+#include "../buffer/dma-buf-internal.h"
 #include "heap_mock.h"
 #include "mock.h"
 

@@ -12,7 +12,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/scatterlist.h>
 
-#include "../dma-buf-importer.h"
+#include "../importer/importer.h"
 
 #define SEGMENTS 3
 

@@ -12,7 +12,7 @@
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
 
-#include "../dma-buf-importer.h"
+#include "../importer/importer.h"
 #include "mock.h"
 
 #define PAGES 4

@@ -12,7 +12,7 @@
 #include <linux/ktime.h>
 #include <linux/slab.h>
 
-#include "../dma-buf-importer.h"
+#include "../importer/importer.h"
 #include "mock.h"
 
 #define LONG_MS 60000

@@ -19,7 +19,7 @@
 #include <linux/vmalloc.h>
 #include <linux/wait_bit.h>
 
-#include "../dma-buf-internal.h"
+#include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
 #define PATIENCE (20 * HZ)

@@ -16,9 +16,9 @@
 #include <linux/seq_file.h>
 #include <linux/sync_file.h>
 
-#include "../sync_debug.h"
-#include "../sync_timeline.h"
-#include "../dma-buf-internal.h"
+#include "../fence/dma-fence-internal.h"
+#include "../sync/sync_debug.h"
+#include "../sync/sync_timeline.h"
 #include "mock.h"
 #include "sync_mock.h"
 

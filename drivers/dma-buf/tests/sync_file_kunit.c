@@ -18,7 +18,7 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/sync_file.h>
 
-#include "../sync_timeline.h"
+#include "../sync/sync_timeline.h"
 #include "mock.h"
 #include "sync_mock.h"
 

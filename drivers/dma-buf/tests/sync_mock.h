@@ -14,7 +14,7 @@
 #include <linux/sync_file.h>
 #include <linux/types.h>
 
-#include "../sync_timeline.h"
+#include "../sync/sync_timeline.h"
 
 #define SYNC_MOCK_POINTS	16
 #define SYNC_MOCK_TIMELINES	8

@@ -10,7 +10,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include "../sync_timeline.h"
+#include "../sync/sync_timeline.h"
 #include "mock.h"
 #include "sync_mock.h"
 

@@ -16,8 +16,8 @@
 #include <linux/sched/task.h>
 #include <linux/spinlock.h>
 
-#include "../sync_timeline.h"
-#include "../dma-buf-internal.h"
+#include "../fence/dma-fence-internal.h"
+#include "../sync/sync_timeline.h"
 #include "mock.h"
 #include "sync_mock.h"
 

@@ -15,7 +15,7 @@
 #include <linux/mman.h>
 #include <linux/shmem_fs.h>
 
-#include "../udmabuf.h"
+#include "../heaps/udmabuf.h"
 #include "heap_mock.h"
 #include "mock.h"
 #include "udmabuf_mock.h"

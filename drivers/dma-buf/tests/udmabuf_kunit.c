@@ -18,7 +18,7 @@
 #include <linux/sizes.h>
 #include <uapi/linux/udmabuf.h>
 
-#include "../udmabuf.h"
+#include "../heaps/udmabuf.h"
 #include "heap_mock.h"
 #include "mock.h"
 #include "udmabuf_mock.h"

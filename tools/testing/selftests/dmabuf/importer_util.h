@@ -9,8 +9,8 @@
 #ifndef IMPORTER_UTIL_H
 #define IMPORTER_UTIL_H
 
-#include <linux/dmabuf-importer.h>
 
+#include "../../../../drivers/dma-buf/importer/dmabuf-importer.h"
 #include "dmabuf_util.h"
 
 #define IMPORTER_PATH "/dev/dmabuf-importer"

@@ -13,9 +13,10 @@
 
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
-#include <linux/dmabuf-importer.h>
 #include <linux/sync_file.h>
 #include <linux/udmabuf.h>
+
+#include "../../../../drivers/dma-buf/importer/dmabuf-importer.h"
 
 #define SIZE(type, size) static_assert(sizeof(type) == (size), "size of " #type)
 #define AT(type, member, offset) \

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The file behind a buffer: its place in a pseudo file system, its memory, and
+ * the file operations that are neither ioctl nor poll.
+ *
+ * Buffer, inode and private reservation object are one allocation. The inode
+ * outlives the file while somebody prints its path, so the name can be read
+ * then; and as all inodes it is freed after an RCU grace period, so the list of
+ * buffers can be walked without a lock.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dcache.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-resv.h>
+#include <linux/fs.h>
+#include <linux/huge_mm.h>
+#include <linux/init.h>
+#include <linux/magic.h>
+#include <linux/mm.h>
+#include <linux/mount.h>
+#include <linux/pseudo_fs.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "../fence/print-text.h"
+#include "dma-buf-internal.h"
+
+struct dma_buf_inode {
+	struct dma_buf dmabuf;
+	/* Used if the exporter brings none. */
+	struct dma_resv resv;
+	/* Of &dma_buf.name, once there is one. */
+	char name[DMA_BUF_NAME_LEN];
+	/* Initialised once, by the constructor. */
+	struct inode vfs_inode;
+};
+
+static struct kmem_cache *inode_cache __ro_after_init;
+static struct vfsmount *mount __ro_after_init;
+
+static struct dma_buf_inode *to_dma_buf_inode(struct inode *inode)
+{
+	return container_of(inode, struct dma_buf_inode, vfs_inode);
+}
+
+static struct inode *inode_of(struct dma_buf *dmabuf)
+{
+	return &container_of(dmabuf, struct dma_buf_inode, dmabuf)->vfs_inode;
+}
+
+static void init_inode_once(void *memory)
+{
+	struct dma_buf_inode *di = memory;
+
+	inode_init_once(&di->vfs_inode);
+}
+
+static struct inode *alloc_inode(struct super_block *sb)
+{
+	struct dma_buf_inode *di = alloc_inode_sb(sb, inode_cache, GFP_KERNEL);
+
+	if (!di)
+		return NULL;
+	memset(&di->dmabuf, 0, sizeof(di->dmabuf));
+	return &di->vfs_inode;
+}
+
+static void free_inode(struct inode *inode)
+{
+	kmem_cache_free(inode_cache, to_dma_buf_inode(inode));
+}
+
+static const struct super_operations super_ops = {
+	.alloc_inode = alloc_inode,
+	.free_inode = free_inode,
+	.statfs = simple_statfs,
+};
+
+/* What /proc shows as the path; may not sleep. */
+static char *dname(struct dentry *dentry, char *buffer, int len)
+{
+	struct dma_buf *dmabuf = &to_dma_buf_inode(d_inode(dentry))->dmabuf;
+	char name[DMA_BUF_NAME_LEN];
+
+	dma_buf_copy_name(dmabuf, name, "");
+	return dynamic_dname(buffer, len, "/%s:%s", dentry->d_name.name, name);
+}
+
+static const struct dentry_operations dentry_ops = {
+	.d_dname = dname,
+};
+
+static int init_fs_context(struct fs_context *fc)
+{
+	struct pseudo_fs_context *ctx = init_pseudo(fc, DMA_BUF_MAGIC);
+
+	if (!ctx)
+		return -ENOMEM;
+	ctx->ops = &super_ops;
+	ctx->dops = &dentry_ops;
+	/*
+	 * What devices write is no code: mmap() refuses PROT_EXEC, and adds it
+	 * for no program whose personality has readable memory executable.
+	 */
+	fc->s_iflags |= SB_I_NOEXEC | SB_I_NODEV;
+	return 0;
+}
+
+static struct file_system_type fs_type = {
+	.name = "dmabuf",
+	.init_fs_context = init_fs_context,
+	.kill_sb = kill_anon_super,
+};
+
+static int file_release(struct inode *inode, struct file *file)
+{
+	dma_buf_release_object(file->private_data);
+	return 0;
+}
+
+/* User space asks for the size this way; there is no position to move. */
+static loff_t file_llseek(struct file *file, loff_t offset, int whence)
+{
+	struct dma_buf *dmabuf = file->private_data;
+
+	if (offset)
+		return -EINVAL;
+	switch (whence) {
+	case SEEK_SET:
+		return 0;
+	case SEEK_END:
+		return dmabuf->size;
+	default:
+		return -EINVAL;
+	}
+}
+
+/**
+ * dma_buf_check_mmap - may a part of the buffer be mapped?
+ * @dmabuf: the buffer
+ * @vma: where to; its size counts
+ * @pgoff: first page of the buffer
+ *
+ * Context: Any.
+ * Return: 0; -EINVAL if the exporter cannot map, or for a range that does not
+ * lie in the whole pages of the buffer; -EOVERFLOW if it has no end.
+ */
+int dma_buf_check_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
+		       unsigned long pgoff)
+{
+	unsigned long end;
+
+	if (!dmabuf->ops->mmap)
+		return -EINVAL;
+	if (check_add_overflow(pgoff, vma_pages(vma), &end))
+		return -EOVERFLOW;
+	return end > dmabuf->size >> PAGE_SHIFT ? -EINVAL : 0;
+}
+
+static int file_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct dma_buf *dmabuf = file->private_data;
+	int ret = dma_buf_check_mmap(dmabuf, vma, vma->vm_pgoff);
+
+	return ret ?: dmabuf->ops->mmap(dmabuf, vma);
+}
+
+/* One line for each key, whatever another process put into the value. */
+static void show_key(struct seq_file *seq, const char *key, const char *value)
+{
+	seq_printf(seq, "%s:\t", key);
+	dma_buf_print_text(seq, value);
+	seq_putc(seq, '\n');
+}
+
+static void file_show_fdinfo(struct seq_file *seq, struct file *file)
+{
+	struct dma_buf *dmabuf = file->private_data;
+	char name[DMA_BUF_NAME_LEN];
+
+	seq_printf(seq, "size:\t%zu\n", dmabuf->size);
+	seq_printf(seq, "count:\t%ld\n", dma_buf_count_users(dmabuf) - 1);
+	show_key(seq, "exp_name", dmabuf->exp_name);
+	if (dma_buf_copy_name(dmabuf, name, ""))
+		show_key(seq, "name", name);
+}
+
+static const struct file_operations file_ops = {
+	.owner = THIS_MODULE,
+	.release = file_release,
+	.llseek = file_llseek,
+	.mmap = file_mmap,
+	.get_unmapped_area = thp_get_unmapped_area,
+	.poll = dma_buf_poll,
+	.unlocked_ioctl = dma_buf_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = file_show_fdinfo,
+};
+
+/**
+ * dma_buf_file_is_ours - is it the file of a buffer?
+ * @file: any file
+ *
+ * Context: Any.
+ * Return: true if its private data is a &struct dma_buf.
+ */
+bool dma_buf_file_is_ours(const struct file *file)
+{
+	return file->f_op == &file_ops;
+}
+
+/**
+ * dma_buf_count_users - how many hold the buffer?
+ * @dmabuf: the buffer
+ *
+ * References that attachments hold for their own safety are not counted: their
+ * importers have one each.
+ *
+ * Context: Any.
+ * Return: The number of references to the file.
+ */
+long dma_buf_count_users(struct dma_buf *dmabuf)
+{
+	/* A snapshot of two counters, for people to read. */
+	return file_count(dmabuf->file) - READ_ONCE(dmabuf->num_attachments);
+}
+
+/**
+ * dma_buf_file_alloc - memory for a buffer
+ * @size: of the buffer, in bytes
+ * @resv: the reservation object; NULL to initialise one that belongs to it
+ *
+ * Context: Process, may sleep.
+ * Return: The buffer, zeroed but for @size and @resv, for dma_buf_file_open() or
+ * dma_buf_file_discard(); or ERR_PTR().
+ */
+struct dma_buf *dma_buf_file_alloc(size_t size, struct dma_resv *resv)
+{
+	static atomic64_t last_ino = ATOMIC64_INIT(0);
+	struct dma_buf_inode *di;
+	struct inode *inode;
+
+	inode = alloc_anon_inode(mount->mnt_sb);
+	if (IS_ERR(inode))
+		return ERR_CAST(inode);
+	/* Not get_next_ino(), which wraps: the number tells buffers apart. */
+	inode->i_ino = atomic64_inc_return(&last_ino);
+	inode_set_bytes(inode, size);
+	i_size_write(inode, size);
+
+	di = to_dma_buf_inode(inode);
+	if (!resv) {
+		resv = &di->resv;
+		dma_resv_init(resv);
+	}
+	di->dmabuf.size = size;
+	di->dmabuf.resv = resv;
+	return &di->dmabuf;
+}
+
+/**
+ * dma_buf_file_name_room - get the memory for a buffer's name
+ * @dmabuf: the buffer
+ *
+ * Context: Any.
+ * Return: DMA_BUF_NAME_LEN bytes that live as long as the inode.
+ */
+char *dma_buf_file_name_room(struct dma_buf *dmabuf)
+{
+	return container_of(dmabuf, struct dma_buf_inode, dmabuf)->name;
+}
+
+static void fini_private_resv(struct dma_buf *dmabuf)
+{
+	struct dma_buf_inode *di = container_of(dmabuf, struct dma_buf_inode,
+						dmabuf);
+
+	if (dmabuf->resv == &di->resv)
+		dma_resv_fini(&di->resv);
+}
+
+/**
+ * dma_buf_file_discard - give back a buffer that has no file
+ * @dmabuf: from dma_buf_file_alloc()
+ *
+ * Context: Process, may sleep.
+ */
+void dma_buf_file_discard(struct dma_buf *dmabuf)
+{
+	fini_private_resv(dmabuf);
+	iput(inode_of(dmabuf));
+}
+
+/**
+ * dma_buf_file_release - the part of a buffer's end that belongs to the file
+ * @dmabuf: a buffer that the exporter has released
+ *
+ * The memory goes with the inode.
+ *
+ * Context: Process, may sleep.
+ */
+void dma_buf_file_release(struct dma_buf *dmabuf)
+{
+	fini_private_resv(dmabuf);
+}
+
+/**
+ * dma_buf_file_open - make the file
+ * @dmabuf: a complete buffer, but for &dma_buf.file
+ * @flags: access mode and O_NONBLOCK; all others are ignored
+ *
+ * Context: Process, may sleep.
+ * Return: 0, and the file, which holds the only reference, releases the buffer;
+ * or a negative errno.
+ */
+int dma_buf_file_open(struct dma_buf *dmabuf, int flags)
+{
+	struct file *file;
+
+	file = alloc_file_pseudo(inode_of(dmabuf), mount, "dmabuf",
+				 flags & (O_ACCMODE | O_NONBLOCK), &file_ops);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	file->private_data = dmabuf;
+	dmabuf->file = file;
+	return 0;
+}
+
+/**
+ * dma_buf_file_init - make the file system
+ *
+ * Context: Boot.
+ * Return: 0 or a negative errno.
+ */
+int __init dma_buf_file_init(void)
+{
+	inode_cache = kmem_cache_create("dma_buf", sizeof(struct dma_buf_inode),
+					0, SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT,
+					init_inode_once);
+	if (!inode_cache)
+		return -ENOMEM;
+	mount = kern_mount(&fs_type);
+	return PTR_ERR_OR_ZERO(mount);
+}

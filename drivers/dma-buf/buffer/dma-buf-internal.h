@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the buffer share with each other and with nobody else.
+ * A part that is configured out has a stub here, so that callers need no #if.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#ifndef _DMA_BUF_INTERNAL_H
+#define _DMA_BUF_INTERNAL_H
+
+#include <linux/device/bus.h>
+#include <linux/dma-buf.h>
+#include <linux/types.h>
+
+struct dma_resv;
+struct poll_table_struct;
+struct shrink_control;
+struct shrinker;
+
+/* dma-buf.c */
+void dma_buf_release_object(struct dma_buf *dmabuf);
+long dma_buf_set_name(struct dma_buf *dmabuf, const char __user *user);
+#if IS_ENABLED(CONFIG_KUNIT)
+void dma_buf_store_name(struct dma_buf *dmabuf,
+			const char name[DMA_BUF_NAME_LEN]);
+#endif
+bool dma_buf_copy_name(struct dma_buf *dmabuf, char name[DMA_BUF_NAME_LEN],
+		       const char *unnamed);
+
+/* dma-buf-file.c */
+struct dma_buf *dma_buf_file_alloc(size_t size, struct dma_resv *resv);
+int dma_buf_file_open(struct dma_buf *dmabuf, int flags);
+void dma_buf_file_discard(struct dma_buf *dmabuf);
+void dma_buf_file_release(struct dma_buf *dmabuf);
+char *dma_buf_file_name_room(struct dma_buf *dmabuf);
+bool dma_buf_file_is_ours(const struct file *file);
+int dma_buf_check_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
+		       unsigned long pgoff);
+long dma_buf_count_users(struct dma_buf *dmabuf);
+int dma_buf_file_init(void);
+
+/* dma-buf-map.c */
+int dma_buf_map_on_attach(struct dma_buf_attachment *attach);
+void dma_buf_unmap_on_detach(struct dma_buf_attachment *attach);
+
+/* dma-buf-mapping.c */
+int dma_buf_pin_memory(struct dma_buf_attachment *attach);
+void dma_buf_unpin_memory(struct dma_buf_attachment *attach);
+long dma_buf_wait_for_moves(struct dma_buf_attachment *attach);
+struct sg_table *dma_buf_map_memory(struct dma_buf_attachment *attach,
+				    enum dma_data_direction dir);
+void dma_buf_unmap_memory(struct dma_buf_attachment *attach,
+			  struct sg_table *sgt, enum dma_data_direction dir);
+
+/**
+ * enum dma_buf_kept_state - the mapping of an attachment that the core keeps
+ * @DMA_BUF_KEPT_NONE: there is none
+ * @DMA_BUF_KEPT_SHARED: for all users, until detach
+ * @DMA_BUF_KEPT_BUSY: for one user at a time, who has it
+ * @DMA_BUF_KEPT_IDLE: for one user at a time; nobody has it
+ * @DMA_BUF_KEPT_CHANGING: somebody is about to change the state, and owns the table
+ */
+enum dma_buf_kept_state {
+	DMA_BUF_KEPT_NONE,
+	DMA_BUF_KEPT_SHARED,
+	DMA_BUF_KEPT_BUSY,
+	DMA_BUF_KEPT_IDLE,
+	DMA_BUF_KEPT_CHANGING,
+};
+
+/* dma-buf-kept.c */
+void dma_buf_kept_share(struct dma_buf_attachment *attach, struct sg_table *sgt,
+			enum dma_data_direction dir);
+void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		       enum dma_data_direction dir);
+struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
+				      enum dma_data_direction dir);
+bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
+			   struct sg_table *sgt);
+void dma_buf_kept_drop(struct dma_buf_attachment *attach);
+bool dma_buf_kept_detach(struct dma_buf_attachment *attach);
+bool dma_buf_kept_make_room(struct device *dev);
+void dma_buf_kept_end_device(struct device *dev);
+
+/* dma-buf-kept-policy.c */
+bool dma_buf_kept_is_allowed(struct device *dev);
+const void *dma_buf_kept_space(struct device *dev);
+bool dma_buf_kept_charge(struct dma_buf_attachment *attach);
+void dma_buf_kept_uncharge(struct dma_buf_attachment *attach);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+extern unsigned int dma_buf_kept_policy;
+extern unsigned long dma_buf_kept_limit;
+void dma_buf_kept_watch(const struct bus_type *bus);
+unsigned long dma_buf_shrink_kept(unsigned long nr);
+unsigned long dma_buf_kept_scan(struct shrinker *shrinker,
+				struct shrink_control *sc);
+#endif
+
+/* dma-buf-ioctl.c */
+long dma_buf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* dma-buf-poll.c */
+int dma_buf_poll_setup(void);
+void dma_buf_poll_init(struct dma_buf *dmabuf);
+__poll_t dma_buf_poll(struct file *file, struct poll_table_struct *wait);
+
+/* dma-buf-registry.c */
+void dma_buf_registry_add(struct dma_buf *dmabuf);
+void dma_buf_registry_del(struct dma_buf *dmabuf);
+struct dma_buf *dma_buf_registry_next(struct dma_buf *prev);
+int dma_buf_registry_init(void);
+
+/* dma-buf-debug.c */
+#ifdef CONFIG_DMABUF_DEBUG
+struct sg_table *dma_buf_debug_wrap(struct sg_table *sgt);
+struct sg_table *dma_buf_debug_real(struct sg_table *sgt);
+struct sg_table *dma_buf_debug_unwrap(struct sg_table *sgt);
+void dma_buf_debug_detach(struct dma_buf_attachment *attach);
+#else
+static inline struct sg_table *dma_buf_debug_wrap(struct sg_table *sgt)
+{
+	return sgt;
+}
+
+static inline struct sg_table *dma_buf_debug_real(struct sg_table *sgt)
+{
+	return sgt;
+}
+
+static inline struct sg_table *dma_buf_debug_unwrap(struct sg_table *sgt)
+{
+	return sgt;
+}
+
+static inline void dma_buf_debug_detach(struct dma_buf_attachment *attach)
+{
+}
+#endif
+
+#endif /* _DMA_BUF_INTERNAL_H */

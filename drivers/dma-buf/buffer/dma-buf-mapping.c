@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the core asks of an exporter for an attached device: to pin the memory and
+ * to map it. Nothing of this remembers what is mapped: dma-buf-map.c counts what
+ * the importer has, dma-buf-kept.c knows what is kept for the next time.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-buf.h>
+#include <linux/dma-resv.h>
+#include <linux/err.h>
+
+#include "../resv/dma-resv-internal.h"
+#include "dma-buf-internal.h"
+
+/**
+ * dma_buf_pin_memory - have the exporter keep the memory in place
+ * @attach: the attachment
+ *
+ * Context: Process, may sleep, reservation lock held.
+ * Return: 0, or what the exporter says.
+ */
+int dma_buf_pin_memory(struct dma_buf_attachment *attach)
+{
+	const struct dma_buf_ops *ops = attach->dmabuf->ops;
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+	return ops->pin ? ops->pin(attach) : 0;
+}
+
+/**
+ * dma_buf_unpin_memory - let the exporter move the memory again
+ * @attach: the attachment
+ *
+ * Context: Process, may sleep, reservation lock held.
+ */
+void dma_buf_unpin_memory(struct dma_buf_attachment *attach)
+{
+	const struct dma_buf_ops *ops = attach->dmabuf->ops;
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+	if (ops->unpin)
+		ops->unpin(attach);
+}
+
+/**
+ * dma_buf_wait_for_moves - wait until the memory is where it is mapped
+ * @attach: the attachment
+ *
+ * A dynamic importer waits for moves on its own, in its own time.
+ *
+ * Context: Process, may sleep.
+ * Return: A negative errno if a signal ended the wait, else any other number.
+ */
+long dma_buf_wait_for_moves(struct dma_buf_attachment *attach)
+{
+	struct dma_resv *resv = attach->dmabuf->resv;
+
+	if (dma_buf_attachment_is_dynamic(attach) || !dma_resv_was_used(resv))
+		return 0;
+	return dma_resv_wait_timeout(resv, DMA_RESV_USAGE_KERNEL, true,
+				     MAX_SCHEDULE_TIMEOUT);
+}
+
+static struct sg_table *try_map(struct dma_buf_attachment *attach,
+				enum dma_data_direction dir)
+{
+	struct sg_table *sgt = attach->dmabuf->ops->map_dma_buf(attach, dir);
+
+	return sgt ?: ERR_PTR(-ENOMEM);
+}
+
+/* What dma_map_sgtable() says of an IOMMU, or a table, that has no room. */
+static bool lacks_room(struct sg_table *sgt)
+{
+	return sgt == ERR_PTR(-ENOMEM) || sgt == ERR_PTR(-EIO) ||
+	       sgt == ERR_PTR(-ENOSPC);
+}
+
+/**
+ * dma_buf_map_memory - have the exporter map the memory
+ * @attach: the attachment
+ * @dir: what the device does with it
+ *
+ * What is kept for the device is in nobody's way: it is given up for this.
+ *
+ * Context: Process, may sleep, reservation lock held.
+ * Return: A table for dma_buf_unmap_memory(), or ERR_PTR().
+ */
+struct sg_table *dma_buf_map_memory(struct dma_buf_attachment *attach,
+				    enum dma_data_direction dir)
+{
+	struct dma_buf *dmabuf = attach->dmabuf;
+	struct sg_table *sgt, *wrapped;
+	long ret;
+
+	dma_resv_assert_held(dmabuf->resv);
+
+	sgt = try_map(attach, dir);
+	if (lacks_room(sgt) && dma_buf_kept_make_room(attach->dev))
+		sgt = try_map(attach, dir);
+	if (IS_ERR(sgt))
+		return sgt;
+
+	ret = dma_buf_wait_for_moves(attach);
+	wrapped = ret < 0 ? ERR_PTR(ret) : dma_buf_debug_wrap(sgt);
+	if (IS_ERR(wrapped))
+		dmabuf->ops->unmap_dma_buf(attach, sgt, dir);
+	return wrapped;
+}
+
+/**
+ * dma_buf_unmap_memory - have the exporter undo a mapping
+ * @attach: the attachment
+ * @sgt: from dma_buf_map_memory()
+ * @dir: as there
+ *
+ * Context: Process, may sleep, reservation lock held; or without it, for what is
+ * kept and nobody uses.
+ */
+void dma_buf_unmap_memory(struct dma_buf_attachment *attach,
+			  struct sg_table *sgt, enum dma_data_direction dir)
+{
+	attach->dmabuf->ops->unmap_dma_buf(attach, dma_buf_debug_unwrap(sgt),
+					   dir);
+}

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Arrays: one fence over many, which signals when all of its members have, or
+ * the first of them. Flattening is in dma-fence-unwrap.c.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-fence-array.h>
+#include <linux/export.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "dma-fence-container.h"
+#include "dma-fence-internal.h"
+
+/**
+ * DOC: Fence arrays
+ *
+ * An array is idle until somebody waits for it. Then it is *armed*: it puts a
+ * callback on each member, and each callback keeps the array alive until it has
+ * run: an array over any member outlives its own signal by that. Who polls an
+ * array that is not armed makes it look at its members.
+ *
+ * Callbacks count down and leave the rest to an irq_work, because they run
+ * under the lock of a member: signalling there would nest the locks of two
+ * fences, and dropping the last reference could take the member's lock again.
+ *
+ * A member may itself be a container. It is armed from the irq_work, so that
+ * arming, like release, takes the same stack for any depth; and polling does
+ * not look into it.
+ *
+ * *Locking*: &dma_fence_array.lock is that of the fence and protects nothing
+ * else. It is taken outside the lock of a member that is no container.
+ */
+
+/* In &dma_fence.flags: the irq_work has containers to arm. */
+enum { ARM_CONTAINERS = DMA_FENCE_FLAG_USER_BITS };
+
+/* In &dma_fence_array.member_error: the first of any is still to come. */
+enum { NO_RESULT = 1 };
+
+static const char *array_driver_name(struct dma_fence *fence)
+{
+	return "dma_fence_array";
+}
+
+static const char *array_timeline_name(struct dma_fence *fence)
+{
+	return "unbound";
+}
+
+/* Is that enough, with so many members still to come? */
+static bool is_complete(struct dma_fence_array *array, int pending)
+{
+	return !pending ||
+	       (array->signal_on_any && pending < array->num_fences);
+}
+
+/* Does going down to @pending call for the irq_work? */
+static bool is_event(struct dma_fence_array *array, int pending)
+{
+	return !pending ||
+	       (array->signal_on_any && pending == array->num_fences - 1);
+}
+
+/*
+ * A member has signalled. The first one that failed counts, or the first of any,
+ * failed or not; that never changes then, whoever sees to it.
+ */
+static void note_result(struct dma_fence_array *array, struct dma_fence *member)
+{
+	int none = array->signal_on_any ? NO_RESULT : 0;
+	int error = min(member->error, 0);
+
+	if (error != none)
+		cmpxchg(&array->member_error, none, error);
+}
+
+/* Return: how many members are still to come. */
+static int member_done(struct dma_fence_array *array, struct dma_fence *member)
+{
+	/* Ordered by the decrement: the last one sees the results of all. */
+	note_result(array, member);
+	return atomic_dec_return(&array->pending);
+}
+
+/* All who find it complete store the same; whoever does signals it next. */
+static void take_result(struct dma_fence_array *array)
+{
+	WRITE_ONCE(array->base.error, READ_ONCE(array->member_error));
+}
+
+static void array_callback(struct dma_fence *member, struct dma_fence_cb *cb)
+{
+	struct dma_fence_array *array =
+		container_of(cb, struct dma_fence_array_cb, cb)->array;
+	bool event = is_event(array, member_done(array, member));
+
+	/*
+	 * The reference of this callback goes to the irq_work if that has to
+	 * run, else away. The last one must not be dropped here, under the lock
+	 * of a member. Then the irq_work does it, which cannot be pending as it
+	 * would have another.
+	 */
+	if (event && irq_work_queue(&array->work))
+		return;
+	if (!refcount_dec_not_one(&array->base.refcount.refcount))
+		irq_work_queue(&array->work);
+}
+
+/* Consumes a reference: it is the callback's, or not the last one. */
+static __always_inline void arm_member(struct dma_fence_array *array,
+				       unsigned int i)
+{
+	struct dma_fence_array_cb *cb = &array->callbacks[i];
+
+	cb->array = array;
+	if (dma_fence_add_callback(array->fences[i], &cb->cb, array_callback)) {
+		member_done(array, array->fences[i]);
+		dma_fence_put(&array->base);
+	}
+}
+
+static void arm_containers(struct dma_fence_array *array)
+{
+	for (unsigned int i = 0; i < array->num_fences; i++) {
+		if (dma_fence_is_container(array->fences[i]))
+			arm_member(array, i);
+	}
+}
+
+/* May run on two processors at once, if a second event comes meanwhile. */
+static void array_work(struct irq_work *work)
+{
+	struct dma_fence_array *array =
+		container_of(work, struct dma_fence_array, work);
+
+	if (test_and_clear_bit(ARM_CONTAINERS, &array->base.flags))
+		arm_containers(array);
+
+	if (is_complete(array, atomic_read_acquire(&array->pending)) &&
+	    !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &array->base.flags)) {
+		take_result(array);
+		dma_fence_signal(&array->base);
+	}
+	/* Each run has a reference. */
+	dma_fence_put(&array->base);
+}
+
+static bool array_enable_signaling(struct dma_fence *fence)
+{
+	struct dma_fence_array *array = to_dma_fence_array(fence);
+	bool containers = false;
+
+	lockdep_assert_held(fence->lock);
+
+	if (!array->num_fences)
+		return false;
+
+	/* For all members at once; those of containers are for later. */
+	refcount_add(array->num_fences, &fence->refcount.refcount);
+	for (unsigned int i = 0; i < array->num_fences; i++) {
+		if (dma_fence_is_container(array->fences[i]))
+			containers = true;
+		else
+			arm_member(array, i);
+	}
+	if (containers) {
+		set_bit(ARM_CONTAINERS, &fence->flags);
+		dma_fence_get(fence);
+		/* If it is pending it has a reference, and sees the bit. */
+		if (!irq_work_queue(&array->work))
+			dma_fence_put(fence);
+	}
+
+	/* A callback may find so too, and queue the work: once is enough. */
+	if (!is_complete(array, atomic_read_acquire(&array->pending)))
+		return true;
+	take_result(array);
+	return false;
+}
+
+/*
+ * Polling looks at what has happened, and for containers no further. It is done
+ * in an RCU read section, as holding a spinlock is one, too.
+ */
+static bool member_is_signaled(struct dma_fence *member)
+{
+	if (dma_fence_is_container(member))
+		return test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
+					&member->flags);
+	return dma_fence_is_signaled_rcu(member);
+}
+
+/*
+ * Look at the members of an array that is not armed. Not inlined: who polls one
+ * that is armed need not save registers for this.
+ */
+static noinline bool poll_members(struct dma_fence_array *array)
+{
+	/* A hint: members never become pending again, so a stale one is fine. */
+	unsigned int i = array->signal_on_any ? 0 :
+			 READ_ONCE(array->first_unsignaled);
+
+	for (; i < array->num_fences; i++) {
+		if (member_is_signaled(array->fences[i]) ==
+		    array->signal_on_any)
+			break;
+	}
+	if (array->signal_on_any) {
+		if (i < array->num_fences)
+			note_result(array, array->fences[i]);
+		return i < array->num_fences || !i;
+	}
+
+	WRITE_ONCE(array->first_unsignaled, i);
+	if (i < array->num_fences)
+		return false;
+	for (i = 0; i < array->num_fences; i++)
+		note_result(array, array->fences[i]);
+	return true;
+}
+
+static bool array_signaled(struct dma_fence *fence)
+{
+	struct dma_fence_array *array = to_dma_fence_array(fence);
+
+	if (test_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &fence->flags)) {
+		if (!is_complete(array, atomic_read_acquire(&array->pending)))
+			return false;
+	} else if (!poll_members(array)) {
+		return false;
+	}
+	take_result(array);
+	return true;
+}
+
+static void array_set_deadline(struct dma_fence *fence, ktime_t deadline)
+{
+	struct dma_fence_array *array = to_dma_fence_array(fence);
+
+	for (unsigned int i = 0; i < array->num_fences; i++) {
+		/* A hint need not go to any depth, the stack must not. */
+		if (!dma_fence_is_container(array->fences[i]))
+			dma_fence_set_deadline(array->fences[i], deadline);
+	}
+}
+
+/* Nobody keeps the data of this file but the array itself. */
+const struct dma_fence_ops dma_fence_array_ops = {
+	.names_persist = true,
+	.get_driver_name = array_driver_name,
+	.get_timeline_name = array_timeline_name,
+	.enable_signaling = array_enable_signaling,
+	.signaled = array_signaled,
+	.release = dma_fence_container_release,
+	.set_deadline = array_set_deadline,
+};
+EXPORT_SYMBOL(dma_fence_array_ops);
+
+/* kvfree() sleeps for what does not lie in a slab, but a release must not. */
+static void free_members(struct dma_fence **fences)
+{
+	if (is_vmalloc_addr(fences))
+		vfree_atomic(fences);
+	else
+		kfree(fences);
+}
+
+/**
+ * dma_fence_array_fini - give back what a released array holds
+ * @fence: the array
+ * @reaper: for members that are containers
+ *
+ * Context: Any.
+ */
+void dma_fence_array_fini(struct dma_fence *fence,
+			  struct dma_fence_reaper *reaper)
+{
+	struct dma_fence_array *array = to_dma_fence_array(fence);
+
+	for (unsigned int i = 0; i < array->num_fences; i++)
+		dma_fence_reap(reaper, array->fences[i]);
+	free_members(array->fences);
+}
+
+/**
+ * dma_fence_array_alloc - memory for an array
+ * @num_fences: room for so many members
+ *
+ * Context: Process, may sleep.
+ * Return: Memory for dma_fence_array_init(), which kfree() gives back if it is
+ * not used; NULL if there is none.
+ */
+struct dma_fence_array *dma_fence_array_alloc(int num_fences)
+{
+	struct dma_fence_array *array;
+
+	if (num_fences < 0)
+		return NULL;
+	return kmalloc(struct_size(array, callbacks, num_fences),
+		       GFP_KERNEL | __GFP_NOWARN);
+}
+EXPORT_SYMBOL(dma_fence_array_alloc);
+
+/**
+ * dma_fence_array_init - make a fence over many
+ * @array: from dma_fence_array_alloc() for at least @num_fences
+ * @num_fences: how many members; without any it counts as signalled
+ * @fences: the members, from kmalloc() or kvmalloc(); the array takes over the
+ *	memory and one reference to each
+ * @context: the timeline of the array
+ * @seqno: its position in it
+ * @signal_on_any: signal with the first member instead of with all
+ *
+ * Context: Any. Allocates nothing.
+ */
+void dma_fence_array_init(struct dma_fence_array *array, int num_fences,
+			  struct dma_fence **fences, u64 context,
+			  unsigned int seqno, bool signal_on_any)
+{
+	if (WARN_ON_ONCE(num_fences <= 0 || !fences))
+		num_fences = 0;
+
+	array->num_fences = num_fences;
+	array->fences = fences;
+	atomic_set(&array->pending, num_fences);
+	array->member_error = signal_on_any ? NO_RESULT : 0;
+	array->first_unsignaled = 0;
+	array->signal_on_any = signal_on_any;
+	init_irq_work(&array->work, array_work);
+	spin_lock_init(&array->lock);
+	dma_fence_init(&array->base, &dma_fence_array_ops, &array->lock,
+		       context, seqno);
+}
+EXPORT_SYMBOL(dma_fence_array_init);
+
+/**
+ * dma_fence_array_create - make a fence over many
+ * @num_fences: how many members
+ * @fences: the members, from kmalloc() or kvmalloc(); on success the array
+ *	takes over the memory and one reference to each
+ * @context: the timeline of the array
+ * @seqno: its position in it
+ * @signal_on_any: signal with the first member instead of with all
+ *
+ * Context: Process, may sleep.
+ * Return: The array, with a reference for the caller; NULL for no memory.
+ */
+struct dma_fence_array *dma_fence_array_create(int num_fences,
+					       struct dma_fence **fences,
+					       u64 context, unsigned int seqno,
+					       bool signal_on_any)
+{
+	struct dma_fence_array *array = dma_fence_array_alloc(num_fences);
+
+	if (array)
+		dma_fence_array_init(array, num_fences, fences, context, seqno,
+				     signal_on_any);
+	return array;
+}
+EXPORT_SYMBOL(dma_fence_array_create);
+
+/**
+ * dma_fence_match_context - is it all of one timeline?
+ * @fence: any fence
+ * @context: the timeline
+ *
+ * Context: Any.
+ * Return: true if the fence, or each member of an array, is of @context.
+ */
+bool dma_fence_match_context(struct dma_fence *fence, u64 context)
+{
+	struct dma_fence *member;
+	unsigned int i;
+
+	dma_fence_array_for_each(member, i, fence) {
+		if (member->context != context)
+			return false;
+	}
+	return true;
+}
+EXPORT_SYMBOL(dma_fence_match_context);
+
+/**
+ * dma_fence_array_first - first member
+ * @head: any fence, or NULL
+ *
+ * Context: Any.
+ * Return: The member, without a reference; @head if it is no array; NULL if
+ * there is none.
+ */
+struct dma_fence *dma_fence_array_first(struct dma_fence *head)
+{
+	if (!to_dma_fence_array(head))
+		return head;
+	return dma_fence_array_next(head, 0);
+}
+EXPORT_SYMBOL(dma_fence_array_first);
+
+/**
+ * dma_fence_array_next - another member
+ * @head: any fence, or NULL
+ * @index: position of the member
+ *
+ * Context: Any.
+ * Return: The member, without a reference; NULL if there is none, or @head is
+ * no array.
+ */
+struct dma_fence *dma_fence_array_next(struct dma_fence *head,
+				       unsigned int index)
+{
+	struct dma_fence_array *array = to_dma_fence_array(head);
+
+	return array && index < array->num_fences ? array->fences[index] : NULL;
+}
+EXPORT_SYMBOL(dma_fence_array_next);

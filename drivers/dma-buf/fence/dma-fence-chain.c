@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Chains: a timeline of points, each a link that adds a fence to all before it.
+ * Flattening is in dma-fence-unwrap.c, release in dma-fence-container.c.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/bitops.h>
+#include <linux/dma-fence-chain.h>
+#include <linux/export.h>
+#include <linux/init.h>
+#include <linux/irq_work.h>
+#include <linux/llist.h>
+#include <linux/minmax.h>
+#include <linux/percpu.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "dma-fence-container.h"
+
+/**
+ * DOC: Fence chains
+ *
+ * A link has signalled when its own fence and all links before it have. It
+ * holds references to its fence and to the link before, so the newest link
+ * holds the whole chain.
+ *
+ * *Garbage.* Who walks along a chain cuts out the links whose fence has
+ * signalled. &dma_fence_chain.prev thus moves on to ever older links, while
+ * &dma_fence_chain.prev_seqno keeps the number that was there first, which is
+ * what a search compares. A link that has signalled holds its own fence and no
+ * other, in whatever order the fences of its chain have signalled: a holder of
+ * the newest link does not keep the whole timeline in memory.
+ *
+ * *Search.* Each link knows its depth, the number of links that were before it.
+ * A search that comes by leaves a way for those that follow: depths fall into
+ * blocks of 8, of 64, and so on, and a link at the start of a block gets a jump
+ * to the start of the next one. Who never looks for an old point does not pay for
+ * that; who does passes each new link once, and of the others few, 80 of 4,096 at
+ * the most. It needs no allocation. A jump holds a reference, and a walk drops it
+ * once the fence of the link that it goes to has signalled: a signalled fence is
+ * not kept longer than it takes until the next walk.
+ *
+ * *Waiting.* A link that is waited for is *armed*: it keeps itself alive by one
+ * reference and has one callback, on the fence of the link at
+ * &dma_fence_chain.cursor. When that signals, the cursor moves on from there to
+ * the next older link whose fence is pending. Fences do not become pending
+ * again, so each is looked at once, in whatever order they signal. If the link
+ * that it comes to is armed itself it waits for that one, which stands for all
+ * that is older: where all n links are waited for, none follows n fences on its
+ * own. The cursor moves in an irq_work, of which each processor has one for
+ * all chains, because the callback runs under the lock of another fence.
+ *
+ * *Locking.* &dma_fence_chain.lock is that of the fence and protects nothing
+ * else. It is taken outside the lock of a contained fence. &dma_fence_chain.prev
+ * and &dma_fence_chain.skip change by compare and exchange and are read under
+ * RCU; both hold references, so what they point to is alive while the link is,
+ * and memory for as long as the read section in which the link was found.
+ */
+
+struct kmem_cache *dma_fence_chain_cache __ro_after_init;
+EXPORT_SYMBOL(dma_fence_chain_cache);
+
+static int __init chain_init(void)
+{
+	dma_fence_chain_cache = KMEM_CACHE(dma_fence_chain, SLAB_PANIC);
+	return 0;
+}
+core_initcall(chain_init);
+
+static const char *chain_driver_name(struct dma_fence *fence)
+{
+	return "dma_fence_chain";
+}
+
+static const char *chain_timeline_name(struct dma_fence *fence)
+{
+	return "unbound";
+}
+
+/*
+ * Has what a link adds signalled? A chain in there is not looked into: it could
+ * contain another one, and so on to any depth.
+ */
+static __always_inline bool contained_is_signaled(struct dma_fence *link)
+{
+	struct dma_fence *fence = dma_fence_chain_contained(link);
+
+	if (dma_fence_is_chain(fence))
+		return test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
+					&fence->flags);
+	return dma_fence_is_signaled(fence);
+}
+
+/* The link before, with a reference. */
+static struct dma_fence *get_prev(struct dma_fence_chain *chain)
+{
+	guard(rcu)();
+	return dma_fence_get_rcu_safe(&chain->prev);
+}
+
+/* Replace the link in @slot unless somebody has; consumes @new. Tells which. */
+static __always_inline bool replace_link(struct dma_fence __rcu **slot,
+					 struct dma_fence *old,
+					 struct dma_fence *new)
+{
+	struct dma_fence *was;
+
+	was = unrcu_pointer(cmpxchg(slot, RCU_INITIALIZER(old),
+				    RCU_INITIALIZER(new)));
+	/* The slot's reference to the one, or ours to the other. */
+	dma_fence_put(was == old ? old : new);
+	return was == old;
+}
+
+/* Do not keep links alive for searches that nobody will make. */
+static void drop_idle_skip(struct dma_fence_chain *chain)
+{
+	struct dma_fence *skip;
+
+	guard(rcu)();
+	skip = rcu_dereference(chain->skip);
+	if (skip && test_bit(DMA_FENCE_FLAG_SIGNALED_BIT,
+			     &to_dma_fence_chain(skip)->fence->flags))
+		replace_link(&chain->skip, skip, NULL);
+}
+
+/*
+ * All that @chain stands for has signalled: nobody has to go back from here.
+ *
+ * A search may leave a jump just now. It looks at the fence of the link that it
+ * jumps to afterwards, see set_skip(), which is found signalled then.
+ */
+static void drop_older(struct dma_fence_chain *chain)
+{
+	dma_fence_put(unrcu_pointer(xchg(&chain->prev, RCU_INITIALIZER(NULL))));
+	dma_fence_put(unrcu_pointer(xchg(&chain->skip, RCU_INITIALIZER(NULL))));
+}
+
+/**
+ * dma_fence_chain_walk - go on to the link before
+ * @fence: a link, or any fence, with a reference that is consumed; or NULL
+ *
+ * Cuts out the links in between whose own fence has signalled.
+ *
+ * Context: Any.
+ * Return: The next older fence that is pending, with a reference for the
+ * caller; NULL if there is none.
+ */
+struct dma_fence *dma_fence_chain_walk(struct dma_fence *fence)
+{
+	struct dma_fence_chain *chain = to_dma_fence_chain(fence);
+	struct dma_fence *prev = NULL, *next;
+
+	if (chain) {
+		drop_idle_skip(chain);
+		prev = get_prev(chain);
+	}
+	while (prev && contained_is_signaled(prev)) {
+		struct dma_fence_chain *link = to_dma_fence_chain(prev);
+		bool cut;
+
+		next = link ? get_prev(link) : NULL;
+		/* One reference for the chain, one to go on with. */
+		dma_fence_get(next);
+		cut = replace_link(&chain->prev, prev, next);
+		dma_fence_put(prev);
+		if (!cut) {
+			dma_fence_put(next);
+			next = get_prev(chain);
+		}
+		prev = next;
+	}
+	dma_fence_put(fence);
+	return prev;
+}
+EXPORT_SYMBOL(dma_fence_chain_walk);
+
+/* A link to jump to from @chain, else the one before it; under RCU. */
+static struct dma_fence_chain *skip_or_prev(struct dma_fence_chain *chain)
+{
+	struct dma_fence *skip = rcu_dereference(chain->skip);
+
+	return to_dma_fence_chain(skip ?: rcu_dereference(chain->prev));
+}
+
+/**
+ * dma_fence_chain_init - add a link
+ * @chain: from dma_fence_chain_alloc()
+ * @prev: the newest link so far, any other fence that comes before, or NULL
+ * @fence: what the link adds; not itself a link
+ * @seqno: number of the point; if @prev is a link and not older, the new one
+ *	begins a timeline of its own
+ *
+ * Consumes the references to @prev and @fence. The caller gets the first one
+ * to &dma_fence_chain.base.
+ *
+ * Context: Any. Allocates nothing.
+ */
+void dma_fence_chain_init(struct dma_fence_chain *chain,
+			  struct dma_fence *prev, struct dma_fence *fence,
+			  uint64_t seqno)
+{
+	struct dma_fence_chain *link = to_dma_fence_chain(prev);
+	u64 context;
+
+	WARN_ON_ONCE(dma_fence_is_chain(fence));
+
+	chain->prev_seqno = 0;
+	chain->depth = 0;
+	if (link && seqno > prev->seqno) {
+		context = prev->context;
+		chain->prev_seqno = prev->seqno;
+		chain->depth = link->depth + 1;
+	} else {
+		context = dma_fence_context_alloc(1);
+		if (link)
+			seqno = max(prev->seqno, seqno);
+	}
+	chain->fence = fence;
+	chain->cursor = NULL;
+	/* Not published yet. */
+	RCU_INIT_POINTER(chain->prev, prev);
+	RCU_INIT_POINTER(chain->skip, NULL);
+	spin_lock_init(&chain->lock);
+	dma_fence_init(&chain->base, &dma_fence_chain_ops, &chain->lock,
+		       context, seqno);
+}
+EXPORT_SYMBOL(dma_fence_chain_init);
+
+/* Does the point @seqno of the timeline @context lie before @chain? */
+static bool is_before(struct dma_fence_chain *chain, u64 context, u64 seqno)
+{
+	return chain->base.context == context && chain->prev_seqno >= seqno;
+}
+
+/*
+ * Depths fall into blocks of 8^n. A jump of level n goes from the first link that
+ * a search comes to in one block to the first in the next that has any.
+ */
+#define LEVEL_BITS 3
+#define LEVELS 6
+
+static void set_skip(struct dma_fence_chain *from, struct dma_fence_chain *to)
+{
+	struct dma_fence *skip;
+
+	/* One that is gone has given back already what it held. */
+	if (!dma_fence_get_rcu(&from->base))
+		return;
+	skip = dma_fence_get_rcu(&to->base);
+	if (skip) {
+		replace_link(&from->skip, NULL, skip);
+		/* The exchange is ordered before the look at the fence. */
+		drop_idle_skip(from);
+	}
+	dma_fence_put(&from->base);
+}
+
+/*
+ * A search comes into another block, which @link is the start of: let the last
+ * start of each level jump there. @last are those that have no jump yet, @depth is
+ * that of the last start. A link whose fence has signalled is none, as nobody is
+ * to hold it; then it is the next one.
+ */
+static void leave_skips(struct dma_fence_chain *link, u32 *depth,
+			struct dma_fence_chain *last[LEVELS])
+{
+	unsigned int level = min(__fls(*depth ^ link->depth) / LEVEL_BITS,
+				 LEVELS - 1);
+
+	if (test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &link->fence->flags))
+		return;
+	*depth = link->depth;
+	for (unsigned int i = 1; i <= level; i++) {
+		if (last[i])
+			set_skip(last[i], link);
+		last[i] = NULL;
+	}
+	if (!rcu_access_pointer(link->skip))
+		last[level] = link;
+}
+
+/*
+ * The newest link that the point @seqno does not lie before. If the chain ends
+ * earlier, because the rest has signalled, its last link and @end set. Under
+ * RCU; a link that was found may be on its way out.
+ */
+static struct dma_fence_chain *find_link(struct dma_fence_chain *chain,
+					 u64 seqno, bool *end)
+{
+	struct dma_fence_chain *last[LEVELS] = {};
+	u64 context = chain->base.context;
+	struct dma_fence_chain *next;
+	u32 depth = chain->depth;
+
+	*end = false;
+	while (chain->base.context == context) {
+		if ((depth ^ chain->depth) >> LEVEL_BITS)
+			leave_skips(chain, &depth, last);
+		if (!is_before(chain, context, seqno))
+			break;
+		next = skip_or_prev(chain);
+		if (!next || !is_before(next, context, seqno))
+			next = to_dma_fence_chain(rcu_dereference(chain->prev));
+		if (!next) {
+			*end = true;
+			break;
+		}
+		chain = next;
+	}
+	return chain;
+}
+
+/**
+ * dma_fence_chain_find_seqno - find the link that completes a point
+ * @pfence: a link of the timeline; on success its reference is exchanged for
+ *	one to the link that signals when the point is reached, or for NULL
+ *	if it has been
+ * @seqno: the point; 0 is any
+ *
+ * Context: Any.
+ * Return: 0; -EINVAL, with @pfence unchanged, if that is no link or older than
+ * @seqno.
+ */
+int dma_fence_chain_find_seqno(struct dma_fence **pfence, uint64_t seqno)
+{
+	struct dma_fence_chain *head, *link;
+	struct dma_fence *fence;
+	bool end;
+
+	if (!seqno)
+		return 0;
+	head = to_dma_fence_chain(*pfence);
+	if (!head || head->base.seqno < seqno)
+		return -EINVAL;
+	/* The newest point, as most ask for. */
+	if (!is_before(head, head->base.context, seqno))
+		return 0;
+
+	scoped_guard(rcu) {
+		/* One that is gone has been cut out: look again. */
+		do {
+			link = find_link(head, seqno, &end);
+			fence = dma_fence_get_rcu(&link->base);
+		} while (!fence);
+	}
+	if (end || (link != head && contained_is_signaled(fence)))
+		fence = dma_fence_chain_walk(fence);
+	dma_fence_put(*pfence);
+	*pfence = fence;
+	return 0;
+}
+EXPORT_SYMBOL(dma_fence_chain_find_seqno);
+
+/**
+ * struct chain_mover - moves the cursors of chains on
+ * @chains: by &dma_fence_chain.node
+ * @work: outside the locks of their fences
+ */
+struct chain_mover {
+	struct llist_head chains;
+	struct irq_work work;
+};
+
+static void move_all(struct irq_work *work);
+
+static DEFINE_PER_CPU(struct chain_mover, chain_mover) = {
+	.work = IRQ_WORK_INIT(move_all),
+};
+
+/* Under the lock of a fence, so on one processor. */
+static void move_later(struct dma_fence_chain *chain)
+{
+	struct chain_mover *mover = this_cpu_ptr(&chain_mover);
+
+	llist_add(&chain->node, &mover->chains);
+	/*
+	 * Not only if the list was empty: who made it that may have been
+	 * preempted right here, where spinlocks are mutexes.
+	 */
+	irq_work_queue(&mover->work);
+}
+
+static void chain_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
+{
+	move_later(container_of(cb, struct dma_fence_chain, cb));
+}
+
+/* What to wait for where the cursor is: see "Waiting" above. */
+static struct dma_fence *awaited(struct dma_fence_chain *chain)
+{
+	struct dma_fence *link = chain->cursor;
+
+	if (link != &chain->base && dma_fence_is_chain(link) &&
+	    test_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &link->flags))
+		return link;
+	return dma_fence_chain_contained(link);
+}
+
+/*
+ * Put the callback on the next pending fence, beginning at the cursor. The one
+ * who does is the one whose turn it is: enabling first, then each irq_work.
+ * Once the callback is added the next turn may begin, on another processor.
+ *
+ * Return: false if there is none left.
+ */
+static bool arm(struct dma_fence_chain *chain, bool locked)
+{
+	struct dma_fence *fence;
+
+	while (chain->cursor) {
+		fence = awaited(chain);
+		if (locked && dma_fence_is_chain(fence)) {
+			/* A chain in a chain: not below its own kind of lock. */
+			move_later(chain);
+			return true;
+		}
+		/* As a rule it has, if it is what has just called. */
+		if (!test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
+				      &fence->flags) &&
+		    !dma_fence_add_callback(fence, &chain->cb, chain_callback))
+			return true;
+		chain->cursor = dma_fence_chain_walk(chain->cursor);
+	}
+	return false;
+}
+
+static void move_all(struct irq_work *work)
+{
+	struct chain_mover *mover =
+		container_of(work, struct chain_mover, work);
+	struct dma_fence_chain *chain, *next;
+
+	llist_for_each_entry_safe(chain, next, llist_del_all(&mover->chains),
+				  node) {
+		if (arm(chain, false))
+			continue;
+		drop_older(chain);
+		dma_fence_signal(&chain->base);
+		/* Of the armed link. */
+		dma_fence_put(&chain->base);
+	}
+}
+
+static bool chain_enable_signaling(struct dma_fence *fence)
+{
+	struct dma_fence_chain *chain = to_dma_fence_chain(fence);
+
+	lockdep_assert_held(fence->lock);
+
+	dma_fence_get(fence);
+	chain->cursor = dma_fence_get(fence);
+	if (arm(chain, true))
+		return true;
+	drop_older(chain);
+	/* Neither is the last one: who enables holds another. */
+	dma_fence_put(fence);
+	return false;
+}
+
+static bool chain_signaled(struct dma_fence *fence)
+{
+	struct dma_fence *link;
+
+	dma_fence_chain_for_each(link, fence) {
+		if (!contained_is_signaled(link)) {
+			dma_fence_put(link);
+			return false;
+		}
+	}
+	drop_older(to_dma_fence_chain(fence));
+	return true;
+}
+
+static void chain_set_deadline(struct dma_fence *fence, ktime_t deadline)
+{
+	struct dma_fence *link;
+
+	dma_fence_chain_for_each(link, fence) {
+		struct dma_fence *contained = dma_fence_chain_contained(link);
+
+		if (!dma_fence_is_chain(contained))
+			dma_fence_set_deadline(contained, deadline);
+	}
+}
+
+const struct dma_fence_ops dma_fence_chain_ops = {
+	.use_64bit_seqno = true,
+	.names_persist = true,
+	.get_driver_name = chain_driver_name,
+	.get_timeline_name = chain_timeline_name,
+	.enable_signaling = chain_enable_signaling,
+	.signaled = chain_signaled,
+	.release = dma_fence_container_release,
+	.set_deadline = chain_set_deadline,
+};
+EXPORT_SYMBOL(dma_fence_chain_ops);
+
+/**
+ * dma_fence_chain_fini - give back what a released link holds
+ * @fence: the link
+ * @reaper: for fences that are containers
+ *
+ * The pointers stay: a search may still be passing through.
+ *
+ * Context: Any.
+ */
+void dma_fence_chain_fini(struct dma_fence *fence,
+			  struct dma_fence_reaper *reaper)
+{
+	struct dma_fence_chain *chain = to_dma_fence_chain(fence);
+
+	/* Nobody walks or arms without a reference. */
+	dma_fence_reap(reaper, rcu_dereference_protected(chain->prev, true));
+	dma_fence_reap(reaper, rcu_dereference_protected(chain->skip, true));
+	dma_fence_reap(reaper, chain->fence);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Release of fences that hold references to other fences, which may be
+ * containers too: chains of any length, arrays of any depth. It takes the same
+ * small stack for all of them.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-fence.h>
+
+#include "dma-fence-container.h"
+#include "dma-fence-internal.h"
+
+static void push(struct dma_fence_reaper *reaper, struct dma_fence *fence)
+{
+	fence->rcu.next = reaper->todo;
+	reaper->todo = &fence->rcu;
+}
+
+static struct dma_fence *pop(struct dma_fence_reaper *reaper)
+{
+	struct callback_head *head = reaper->todo;
+
+	reaper->todo = head->next;
+	return container_of(head, struct dma_fence, rcu);
+}
+
+/**
+ * dma_fence_reap_container - the last reference to a container has gone
+ * @reaper: takes it
+ * @fence: the container
+ *
+ * Context: Any.
+ */
+void dma_fence_reap_container(struct dma_fence_reaper *reaper,
+			      struct dma_fence *fence)
+{
+	dma_fence_destroy_begin(fence);
+	push(reaper, fence);
+}
+
+/**
+ * dma_fence_container_release - &dma_fence_ops.release of containers
+ * @fence: the container
+ *
+ * Context: Any.
+ */
+void dma_fence_container_release(struct dma_fence *fence)
+{
+	struct dma_fence_reaper reaper = {};
+
+	for (;;) {
+		if (dma_fence_is_array(fence))
+			dma_fence_array_fini(fence, &reaper);
+		else
+			dma_fence_chain_fini(fence, &reaper);
+		dma_fence_free(fence);
+		if (!reaper.todo)
+			return;
+		fence = pop(&reaper);
+	}
+}

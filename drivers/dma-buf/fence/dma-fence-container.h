@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How fences that are made of fences let go of them, however deep they are nested.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#ifndef _DMA_FENCE_CONTAINER_H
+#define _DMA_FENCE_CONTAINER_H
+
+#include <linux/dma-fence.h>
+#include <linux/refcount.h>
+#include <linux/types.h>
+
+/**
+ * struct dma_fence_reaper - containers that lost their last reference
+ * @todo: linked through &dma_fence.rcu, which nothing else uses by then
+ */
+struct dma_fence_reaper {
+	struct callback_head *todo;
+};
+
+/* dma-fence-container.c */
+void dma_fence_reap_container(struct dma_fence_reaper *reaper,
+			      struct dma_fence *fence);
+void dma_fence_container_release(struct dma_fence *fence);
+
+/**
+ * dma_fence_reap - drop a reference that a container held
+ * @reaper: takes the fence if it is a container, and this was the last one
+ * @fence: the fence, or NULL
+ *
+ * Context: Any.
+ */
+static inline void dma_fence_reap(struct dma_fence_reaper *reaper,
+				  struct dma_fence *fence)
+{
+	if (!fence || !dma_fence_is_container(fence))
+		dma_fence_put(fence);
+	else if (refcount_dec_and_test(&fence->refcount.refcount))
+		dma_fence_reap_container(reaper, fence);
+}
+
+/* dma-fence-array.c, dma-fence-chain.c */
+void dma_fence_array_fini(struct dma_fence *fence,
+			  struct dma_fence_reaper *reaper);
+void dma_fence_chain_fini(struct dma_fence *fence,
+			  struct dma_fence_reaper *reaper);
+
+#endif /* _DMA_FENCE_CONTAINER_H */

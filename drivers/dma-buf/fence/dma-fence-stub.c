@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Fences that have signalled from the first: one that all share, private ones
+ * with a time of their own, and what becomes of a fence that was initialised
+ * with arguments that cannot work.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-fence.h>
+#include <linux/export.h>
+#include <linux/init.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "dma-fence-internal.h"
+
+static const char *stub_name(struct dma_fence *fence)
+{
+	return "stub";
+}
+
+static const struct dma_fence_ops stub_ops = {
+	.names_persist = true,
+	.get_driver_name = stub_name,
+	.get_timeline_name = stub_name,
+};
+
+/* Shared by all stubs: nothing ever happens under it but signalling. */
+static DEFINE_SPINLOCK(stub_lock);
+
+/* Complete as it is compiled, so that there is no first use to get right. */
+static struct dma_fence stub = {
+	.lock = &stub_lock,
+	.ops = &stub_ops,
+	.flags = BIT(DMA_FENCE_FLAG_SIGNALED_BIT) |
+		 BIT(DMA_FENCE_FLAG_TIMESTAMP_BIT) |
+		 BIT(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT),
+	.refcount = KREF_INIT(1),
+};
+
+/* User space gets to see when it signalled: as early as there is a clock. */
+static int __init dma_fence_stub_init(void)
+{
+	stub.timestamp = ktime_get();
+	return 0;
+}
+core_initcall(dma_fence_stub_init);
+
+/**
+ * dma_fence_get_stub - the fence that has always been signalled
+ *
+ * Context: Any.
+ * Return: The fence, with a reference for the caller; never NULL.
+ */
+struct dma_fence *dma_fence_get_stub(void)
+{
+	return dma_fence_get(&stub);
+}
+EXPORT_SYMBOL(dma_fence_get_stub);
+
+/**
+ * dma_fence_alloc_stub - make a fence that signalled at a given time, and how
+ * @timestamp: the time, CLOCK_MONOTONIC
+ * @error: a negative errno, or 0
+ *
+ * Context: Process, may sleep.
+ * Return: The fence, with a reference for the caller; NULL for no memory.
+ */
+struct dma_fence *dma_fence_alloc_stub(ktime_t timestamp, int error)
+{
+	struct dma_fence *fence = kmalloc(sizeof(*fence), GFP_KERNEL);
+
+	if (!fence)
+		return NULL;
+
+	dma_fence_init(fence, &stub_ops, &stub_lock, 0, 0);
+	set_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &fence->flags);
+	fence->error = error;
+	dma_fence_signal_timestamp(fence, timestamp);
+	return fence;
+}
+
+/**
+ * dma_fence_allocate_private_stub - make a fence that signalled at a given time
+ * @timestamp: the time, CLOCK_MONOTONIC
+ *
+ * Context: Process, may sleep.
+ * Return: The fence, with a reference for the caller; NULL for no memory.
+ */
+struct dma_fence *dma_fence_allocate_private_stub(ktime_t timestamp)
+{
+	return dma_fence_alloc_stub(timestamp, 0);
+}
+EXPORT_SYMBOL(dma_fence_allocate_private_stub);
+
+/**
+ * dma_fence_init_broken - make a safe fence out of one that cannot work
+ * @fence: what dma_fence_init() was given without operations or lock
+ *
+ * It has signalled, with -EINVAL, and is freed like a plain fence.
+ *
+ * Context: Any.
+ */
+void dma_fence_init_broken(struct dma_fence *fence)
+{
+	dma_fence_init(fence, &stub_ops, &stub_lock, 0, 0);
+	fence->error = -EINVAL;
+	dma_fence_signal(fence);
+}

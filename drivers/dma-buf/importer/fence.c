@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The fences of the importer test driver. They are an allocation of their own
+ * and refer to nothing but constants: whoever holds one may do so after the
+ * file, the device and the job are gone.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/slab.h>
+#include <linux/stddef.h>
+
+#include "importer.h"
+
+struct importer_fence {
+	struct dma_fence base;
+	/*
+	 * The fence's own. A lock of the device would make a fence that has
+	 * signalled keep the device; and nothing here needs the fences of a
+	 * timeline signalled in one go.
+	 */
+	spinlock_t lock;
+};
+
+static_assert(offsetof(struct importer_fence, base) == 0,
+	      "freed by dma_fence_free()");
+
+static const char *importer_fence_driver_name(struct dma_fence *fence)
+{
+	return "dmabuf-importer";
+}
+
+static const char *importer_fence_timeline_name(struct dma_fence *fence)
+{
+	return "jobs";
+}
+
+/*
+ * No enable_signaling: the engine interrupts after each job, waited for or not.
+ * No release: the default frees the memory after a grace period.
+ */
+static const struct dma_fence_ops importer_fence_ops = {
+	.use_64bit_seqno	= true,
+	.names_persist		= true,
+	.get_driver_name	= importer_fence_driver_name,
+	.get_timeline_name	= importer_fence_timeline_name,
+};
+
+/**
+ * importer_fence_create - make a fence
+ * @context: the timeline
+ * @seqno: the position
+ *
+ * Context: Process, may sleep.
+ * Return: The fence with one reference, or NULL.
+ */
+struct dma_fence *importer_fence_create(u64 context, u64 seqno)
+{
+	struct importer_fence *fence = kzalloc(sizeof(*fence),
+					       GFP_KERNEL_ACCOUNT);
+
+	if (!fence)
+		return NULL;
+	spin_lock_init(&fence->lock);
+	dma_fence_init(&fence->base, &importer_fence_ops, &fence->lock, context,
+		       seqno);
+	return &fence->base;
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the importer test driver share. How it works, and what
+ * authors of importers can learn from it, is told in importer.c.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+#ifndef _DMA_BUF_IMPORTER_H
+#define _DMA_BUF_IMPORTER_H
+
+#include <linux/atomic.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-fence.h>
+#include <linux/hrtimer.h>
+#include <linux/irq_work.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/scatterlist.h>
+#include <linux/spinlock.h>
+#include <linux/timer.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "dmabuf-importer.h"
+
+struct importer_engine;
+struct page;
+
+/**
+ * struct importer - what an open file owns
+ * @devs: &struct importer_dev by identifier; protected by @lock
+ * @atts: &struct importer_att by identifier; protected by @lock
+ * @jobs: &struct importer_job by identifier, until retired; its own lock
+ */
+struct importer {
+	/** @lock: serialises the ioctls, but those that only touch jobs */
+	struct mutex lock;
+	struct xarray devs;
+	struct xarray atts;
+	struct xarray jobs;
+};
+
+/**
+ * struct importer_dev - a device with a queue of jobs
+ * @importer: the file; immutable
+ * @id: identifier; immutable
+ * @flags: DMABUF_IMPORTER_DEV_*; immutable
+ * @engine: executes the jobs; immutable
+ * @dev: what buffers are mapped for; immutable
+ * @context: of the fences; immutable
+ * @seqno: of the fence made last; &importer.lock
+ * @num_atts: attachments; &importer.lock
+ * @queue: &importer_job.node, in order; the first one is being looked after
+ * @done: &importer_job.node, signalled, not yet retired
+ * @num_jobs: on either list or between the two
+ * @idle: woken when there is none left
+ * @run: looks after the first job of @queue
+ * @retire: gives back what the jobs on @done hold
+ */
+struct importer_dev {
+	struct importer *importer;
+	u32 id;
+	u32 flags;
+	const struct importer_engine *engine;
+	struct device *dev;
+	u64 context;
+	u64 seqno;
+	unsigned int num_atts;
+	/** @lock: protects the lists; taken with interrupts off */
+	spinlock_t lock;
+	struct list_head queue;
+	struct list_head done;
+	atomic_t num_jobs;
+	wait_queue_head_t idle;
+	struct work_struct run;
+	struct work_struct retire;
+};
+
+/**
+ * struct importer_mapping - a mapping that jobs share
+ * @sgt: from the exporter; immutable
+ * @users: the attachment, and each job; protected by the reservation lock
+ */
+struct importer_mapping {
+	struct sg_table *sgt;
+	unsigned int users;
+};
+
+/**
+ * struct importer_att - a device attached to a buffer
+ * @dev: the device; immutable
+ * @attach: what the core knows of it; immutable
+ * @id: identifier; immutable
+ * @map: what the next job uses, or NULL; reservation lock
+ * @stale: the memory has moved away from under @map; reservation lock
+ * @moves: how often; reservation lock
+ * @maps: how often @map was made; reservation lock
+ * @pins: of user space; &importer.lock
+ * @user_sgt: mapping of user space, or NULL; &importer.lock
+ * @user_dir: direction of that
+ * @num_jobs: jobs that hold a mapping; they are retired without @importer.lock
+ */
+struct importer_att {
+	struct importer_dev *dev;
+	struct dma_buf_attachment *attach;
+	u32 id;
+	struct importer_mapping *map;
+	bool stale;
+	unsigned int moves;
+	unsigned int maps;
+	unsigned int pins;
+	struct sg_table *user_sgt;
+	enum dma_data_direction user_dir;
+	atomic_t num_jobs;
+};
+
+/**
+ * struct importer_operand - memory that a job reads or writes
+ * @att: a buffer, or NULL
+ * @map: the mapping of it that the job holds, once published
+ * @pages: memory of the caller, pinned, or NULL
+ * @num_pages: how many
+ * @table: that memory mapped for the device
+ * @dir: what the device does with it
+ * @offset: of the first byte in the table
+ * @length: in bytes; 0 for an operand that is not used
+ */
+struct importer_operand {
+	struct importer_att *att;
+	struct importer_mapping *map;
+	struct page **pages;
+	unsigned int num_pages;
+	struct sg_table table;
+	enum dma_data_direction dir;
+	u64 offset;
+	u64 length;
+};
+
+/* Bit numbers in &importer_job.events: what has happened. */
+enum importer_job_event {
+	/* User space lets it start. */
+	IMPORTER_JOB_RELEASED,
+	/* The delay is over. */
+	IMPORTER_JOB_DELAYED,
+	/* User space, or closing the file, wants it gone. */
+	IMPORTER_JOB_CANCELLED,
+	/* It has waited for too long. */
+	IMPORTER_JOB_TIMED_OUT,
+	/* The fence at &importer_job.next_dep has signalled; cleared for the next. */
+	IMPORTER_JOB_DEP_SIGNALED,
+};
+
+/**
+ * struct importer_job - work for a device
+ * @dev: the device; immutable
+ * @id: identifier; immutable
+ * @node: in one of the lists of @dev
+ * @fence: signals when it is over; a reference
+ * @op: DMABUF_IMPORTER_COPY and so on; immutable
+ * @value: the byte to fill with; immutable
+ * @src: what is read
+ * @dst: what is written
+ * @length: in bytes; immutable
+ * @fail: the errno to fail with, or 0; immutable
+ * @delay_us: immutable
+ * @timeout_ms: immutable
+ * @deps: fences to wait for; those given by user space first
+ * @num_deps: how many
+ * @num_explicit: how many of them were given by user space
+ * @next_dep: the first not yet seen signalled; &importer_dev.run
+ * @dep_armed: @dep_cb is on that one; &importer_dev.run
+ * @dep_cb: on the fence that is waited for
+ * @events: see &enum importer_job_event; atomic
+ * @ready: it could start: the timers are armed; &importer_dev.run
+ * @started: handed to the engine; &importer_dev.run
+ * @finished: the fence has signalled; protected by &importer_dev.lock
+ * @delay: ends @delay_us
+ * @timeout: ends @timeout_ms
+ * @irq: the software engine's interrupt
+ * @error: what it is going to deliver
+ * @engine_node: in the queue of an engine that several devices share
+ */
+struct importer_job {
+	struct importer_dev *dev;
+	u32 id;
+	struct list_head node;
+	struct dma_fence *fence;
+	u32 op;
+	u8 value;
+	struct importer_operand src;
+	struct importer_operand dst;
+	u64 length;
+	int fail;
+	u32 delay_us;
+	u32 timeout_ms;
+	struct dma_fence **deps;
+	unsigned int num_deps;
+	unsigned int num_explicit;
+	unsigned int next_dep;
+	bool dep_armed;
+	struct dma_fence_cb dep_cb;
+	unsigned long events;
+	bool ready;
+	bool started;
+	bool finished;
+	struct hrtimer delay;
+	struct timer_list timeout;
+	struct irq_work irq;
+	int error;
+	struct list_head engine_node;
+};
+
+/**
+ * struct importer_engine - what executes jobs
+ */
+struct importer_engine {
+	/**
+	 * @get: A device with these constraints; ERR_PTR() if there is none.
+	 *
+	 * Context: Process, may sleep.
+	 */
+	struct device *(*get)(const struct dmabuf_importer_create_dev *arg);
+	/** @put: Undo @get. */
+	void (*put)(struct device *dev);
+	/**
+	 * @start: Execute a job, and call importer_job_finish() once for it,
+	 * from an interrupt.
+	 *
+	 * Context: Process, in a fence signalling section: may not wait for
+	 * memory, locks that are held around such waits, or fences.
+	 */
+	void (*start)(struct importer_job *job);
+};
+
+extern const struct importer_engine importer_engine_sw;
+extern const struct importer_engine importer_engine_edu;
+
+/**
+ * struct importer_cursor - a position in memory that a device sees
+ * @sg: the segment
+ * @offset: in it
+ */
+struct importer_cursor {
+	struct scatterlist *sg;
+	u64 offset;
+};
+
+/**
+ * struct importer_cmd - an ioctl
+ * @importer: the file
+ * @user: the argument's place
+ * @arg: a copy of it
+ * @size: of it
+ */
+struct importer_cmd {
+	struct importer *importer;
+	void __user *user;
+	void *arg;
+	size_t size;
+};
+
+/* importer.c */
+int importer_respond(struct importer_cmd *cmd);
+
+/* dev.c */
+int importer_create_dev(struct importer_cmd *cmd);
+int importer_destroy_dev(struct importer_cmd *cmd);
+int importer_attach(struct importer_cmd *cmd);
+int importer_detach(struct importer_cmd *cmd);
+void importer_close_devs(struct importer *importer);
+
+/* map.c */
+int importer_pin(struct importer_cmd *cmd);
+int importer_unpin(struct importer_cmd *cmd);
+int importer_map(struct importer_cmd *cmd);
+int importer_unmap(struct importer_cmd *cmd);
+int importer_info(struct importer_cmd *cmd);
+int importer_att_refresh(struct importer_att *att);
+void importer_mapping_put(struct importer_att *att,
+			  struct importer_mapping *map);
+void importer_att_fini(struct importer_att *att);
+bool importer_meets_constraints(struct importer_dev *dev,
+				struct sg_table *sgt);
+extern const struct dma_buf_attach_ops importer_attach_ops;
+extern const struct dma_buf_attach_ops importer_attach_ops_p2p;
+
+/* submit.c */
+int importer_submit(struct importer_cmd *cmd);
+void importer_job_free(struct importer_job *job);
+
+/* operand.c */
+int importer_operand_init(struct importer_dev *dev,
+			  struct importer_operand *op,
+			  const struct dmabuf_importer_operand *arg,
+			  u64 length, enum dma_data_direction dir);
+void importer_operand_fini(struct importer_dev *dev,
+			   struct importer_operand *op);
+void importer_operand_finish(struct importer_dev *dev,
+			     struct importer_operand *op);
+void importer_cursor_init(struct importer_cursor *cursor,
+			  struct importer_operand *op);
+u32 importer_cursor_peek(struct importer_cursor *cursor, dma_addr_t *addr,
+			 u64 max);
+void importer_cursor_advance(struct importer_cursor *cursor, u32 bytes);
+u64 importer_checksum(u64 sum, const void *data, size_t length);
+#define IMPORTER_CHECKSUM_INIT	0xcbf29ce484222325ULL
+
+/* queue.c */
+int importer_queue_init(void);
+void importer_queue_work(struct work_struct *work);
+void importer_dev_init_queue(struct importer_dev *dev);
+void importer_job_init(struct importer_job *job);
+void importer_job_queue(struct importer_job *job);
+void importer_job_finish(struct importer_job *job, int error);
+void importer_dev_settle(struct importer_dev *dev);
+void importer_dev_drain(struct importer_dev *dev);
+int importer_release_job(struct importer_cmd *cmd);
+int importer_cancel_job(struct importer_cmd *cmd);
+
+/* exporter.c */
+int importer_export(struct importer_cmd *cmd);
+int importer_control(struct importer_cmd *cmd);
+
+/* place.c */
+struct importer_place;
+struct importer_move;
+
+struct importer_place *importer_place_create(unsigned int num_pages, u32 flags);
+struct importer_place *importer_place_get(struct importer_place *place);
+void importer_place_put(struct importer_place *place);
+struct sg_table *importer_place_map(struct importer_place *place,
+				    struct device *dev,
+				    enum dma_data_direction dir);
+void importer_place_unmap(struct device *dev, struct sg_table *sgt,
+			  enum dma_data_direction dir);
+struct importer_move *importer_move_create(void);
+void importer_move_free(struct importer_move *move);
+struct dma_fence *importer_move_fence(struct importer_move *move);
+void importer_move_start(struct importer_move *move,
+			 struct importer_place *from,
+			 struct importer_place *to, struct dma_fence *after);
+
+/* fence.c */
+struct dma_fence *importer_fence_create(u64 context, u64 seqno);
+
+#endif /* _DMA_BUF_IMPORTER_H */

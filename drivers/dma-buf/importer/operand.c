@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the jobs of the importer test driver read and write: ranges of buffers
+ * and memory of the caller, both as tables of DMA addresses, and how engines
+ * walk over these.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include "importer.h"
+
+/* Pin the pages of [@start, @start + @length), all of them or none. */
+static int pin_pages(struct importer_operand *op, unsigned long start,
+		     size_t length)
+{
+	/* Jobs may wait for long: not in memory that has to stay movable. */
+	unsigned int gup = FOLL_LONGTERM |
+			   (op->dir == DMA_FROM_DEVICE ? FOLL_WRITE : 0);
+	unsigned int n = DIV_ROUND_UP(offset_in_page(start) + length, PAGE_SIZE);
+	int pinned;
+
+	op->pages = kvmalloc_array(n, sizeof(*op->pages),
+				   GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!op->pages)
+		return -ENOMEM;
+	pinned = pin_user_pages_fast(start & PAGE_MASK, n, gup, op->pages);
+	if (pinned == n) {
+		op->num_pages = n;
+		return 0;
+	}
+	if (pinned > 0)
+		unpin_user_pages(op->pages, pinned);
+	kvfree(op->pages);
+	op->pages = NULL;
+	return pinned < 0 ? pinned : -EFAULT;
+}
+
+static void unpin_pages(struct importer_operand *op)
+{
+	unpin_user_pages_dirty_lock(op->pages, op->num_pages,
+				    op->dir == DMA_FROM_DEVICE);
+	kvfree(op->pages);
+	op->pages = NULL;
+}
+
+/* Map the pages for the device, in segments that it can do. */
+static int map_pages(struct importer_dev *dev, struct importer_operand *op,
+		     unsigned int offset, size_t length)
+{
+	unsigned int max = dma_get_max_seg_size(dev->dev) & PAGE_MASK;
+	int ret;
+
+	/* A single page crosses no boundary; not every mapping splits there. */
+	if (dma_get_seg_boundary(dev->dev) < UINT_MAX)
+		max = PAGE_SIZE;
+	ret = sg_alloc_table_from_pages_segment(&op->table, op->pages,
+						op->num_pages, offset, length,
+						max, GFP_KERNEL_ACCOUNT);
+	if (ret)
+		return ret;
+	/* Two jobs may use one page, so caches are looked after apart. */
+	ret = dma_map_sgtable(dev->dev, &op->table, op->dir,
+			      DMA_ATTR_SKIP_CPU_SYNC);
+	if (ret)
+		goto err_free;
+	if (importer_meets_constraints(dev, &op->table)) {
+		dma_sync_sgtable_for_device(dev->dev, &op->table, op->dir);
+		return 0;
+	}
+	ret = -EOPNOTSUPP;
+	dma_unmap_sgtable(dev->dev, &op->table, op->dir, DMA_ATTR_SKIP_CPU_SYNC);
+err_free:
+	sg_free_table(&op->table);
+	return ret;
+}
+
+static int init_user(struct importer_dev *dev, struct importer_operand *op,
+		     u64 address, u64 length)
+{
+	u64 end;
+	int ret;
+
+	if (check_add_overflow(address, length, &end) || end > ULONG_MAX)
+		return -EINVAL;
+	ret = pin_pages(op, address, length);
+	if (ret)
+		return ret;
+	ret = map_pages(dev, op, offset_in_page(address), length);
+	if (ret) {
+		unpin_pages(op);
+		return ret;
+	}
+	op->offset = 0;
+	return 0;
+}
+
+/**
+ * importer_operand_init - find or map the memory that a job uses
+ * @dev: the device of the job
+ * @op: zeroed
+ * @arg: from user space
+ * @length: in bytes, 0 if the job does not use the operand
+ * @dir: what the device does with it
+ *
+ * Buffers are looked up here and mapped when the job is published.
+ *
+ * Context: Process, may sleep, &importer.lock held.
+ * Return: 0; -EINVAL, -ENOENT, -EFAULT, -ENOMEM, -EOPNOTSUPP.
+ */
+int importer_operand_init(struct importer_dev *dev,
+			  struct importer_operand *op,
+			  const struct dmabuf_importer_operand *arg,
+			  u64 length, enum dma_data_direction dir)
+{
+	u64 end;
+
+	if (arg->pad)
+		return -EINVAL;
+	if (!length)
+		return arg->attachment || arg->offset ? -EINVAL : 0;
+
+	op->dir = dir;
+	op->length = length;
+	op->offset = arg->offset;
+	if (!arg->attachment)
+		return init_user(dev, op, arg->offset, length);
+
+	op->att = xa_load(&dev->importer->atts, arg->attachment);
+	if (!op->att)
+		return -ENOENT;
+	if (op->att->dev != dev ||
+	    check_add_overflow(arg->offset, length, &end) ||
+	    end > op->att->attach->dmabuf->size)
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * importer_operand_fini - give back what a job used
+ * @dev: the device
+ * @op: the operand; not used by the device any more
+ *
+ * Context: Process, may sleep. Takes the reservation lock.
+ */
+void importer_operand_fini(struct importer_dev *dev,
+			   struct importer_operand *op)
+{
+	if (op->map) {
+		struct dma_resv *resv = op->att->attach->dmabuf->resv;
+
+		dma_resv_lock(resv, NULL);
+		importer_mapping_put(op->att, op->map);
+		dma_resv_unlock(resv);
+		/* From here on it can be detached. */
+		atomic_dec(&op->att->num_jobs);
+	}
+	if (op->pages) {
+		/*
+		 * importer_operand_finish() has handed it to the CPU. To do it
+		 * again would undo what the process has written since then,
+		 * where the data went through a bounce buffer.
+		 */
+		dma_unmap_sgtable(dev->dev, &op->table, op->dir,
+				  DMA_ATTR_SKIP_CPU_SYNC);
+		sg_free_table(&op->table);
+		unpin_pages(op);
+	}
+}
+
+/**
+ * importer_operand_finish - hand what was written to the CPU
+ * @dev: the device
+ * @op: what it has written
+ *
+ * Before the fence signals: then the process looks. For a buffer that is up to
+ * the exporter, in the brackets around CPU access.
+ *
+ * Context: Any.
+ */
+void importer_operand_finish(struct importer_dev *dev,
+			     struct importer_operand *op)
+{
+	if (op->pages && op->dir == DMA_FROM_DEVICE)
+		dma_sync_sgtable_for_cpu(dev->dev, &op->table, op->dir);
+}
+
+/**
+ * importer_cursor_init - begin a walk over an operand
+ * @cursor: the position
+ * @op: the operand of a job that has been published
+ *
+ * Context: Any.
+ */
+void importer_cursor_init(struct importer_cursor *cursor,
+			  struct importer_operand *op)
+{
+	cursor->sg = op->map ? op->map->sgt->sgl : op->table.sgl;
+	cursor->offset = op->offset;
+	while (cursor->sg && sg_dma_len(cursor->sg) &&
+	       cursor->offset >= sg_dma_len(cursor->sg)) {
+		cursor->offset -= sg_dma_len(cursor->sg);
+		cursor->sg = sg_next(cursor->sg);
+	}
+}
+
+/**
+ * importer_cursor_peek - what can be reached in one go
+ * @cursor: the position
+ * @addr: returns the DMA address
+ * @max: bytes that are wanted
+ *
+ * Context: Any.
+ * Return: Bytes; 0 if the table ends here, shorter than the buffer.
+ */
+u32 importer_cursor_peek(struct importer_cursor *cursor, dma_addr_t *addr,
+			 u64 max)
+{
+	if (!cursor->sg || cursor->offset >= sg_dma_len(cursor->sg))
+		return 0;
+	*addr = sg_dma_address(cursor->sg) + cursor->offset;
+	return min_t(u64, max, sg_dma_len(cursor->sg) - cursor->offset);
+}
+
+/**
+ * importer_cursor_advance - go on
+ * @cursor: the position
+ * @bytes: at most what importer_cursor_peek() returned
+ *
+ * Context: Any.
+ */
+void importer_cursor_advance(struct importer_cursor *cursor, u32 bytes)
+{
+	cursor->offset += bytes;
+	if (cursor->offset < sg_dma_len(cursor->sg))
+		return;
+	cursor->sg = sg_next(cursor->sg);
+	cursor->offset = 0;
+}
+
+/**
+ * importer_checksum - go on with an FNV-1a hash of 64 bits
+ * @sum: IMPORTER_CHECKSUM_INIT, or of what comes before
+ * @data: bytes
+ * @length: how many
+ *
+ * Context: Any.
+ * Return: The hash.
+ */
+u64 importer_checksum(u64 sum, const void *data, size_t length)
+{
+	const u8 *p = data;
+
+	while (length--)
+		sum = (sum ^ *p++) * 0x100000001b3ULL;
+	return sum;
+}

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Submission of jobs to the importer test driver: all that can fail, then the
+ * moment in which the job becomes known to everybody.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-resv.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/slab.h>
+#include <linux/sync_file.h>
+#include <linux/uaccess.h>
+
+#include "importer.h"
+
+/**
+ * DOC: Submission
+ *
+ * In this order, each step undone if a later one fails:
+ *
+ * 1. arguments, memory of the caller, fences to wait for, the fence of the job;
+ * 2. the descriptor is reserved and its file made; the answer is copied out;
+ * 3. all buffers are locked; what has moved is mapped anew, a slot for the fence
+ *    is reserved, the fences to wait for are taken down;
+ * 4. *nothing fails any more*: the fence goes to the reservation objects, the
+ *    job into the queue, and the locks are dropped;
+ * 5. the descriptor is installed.
+ */
+
+#define IMPORTER_JOB_FLAGS						\
+	(DMABUF_IMPORTER_JOB_IMPLICIT | DMABUF_IMPORTER_JOB_OUT_FENCE |	\
+	 DMABUF_IMPORTER_JOB_HELD)
+
+static int check_job(const struct dmabuf_importer_job *arg)
+{
+	if (arg->op > DMABUF_IMPORTER_CHECKSUM || arg->pad ||
+	    arg->flags & ~IMPORTER_JOB_FLAGS)
+		return -EINVAL;
+	if (!arg->length || arg->length > DMABUF_IMPORTER_MAX_LENGTH)
+		return -EINVAL;
+	if (arg->value > (arg->op == DMABUF_IMPORTER_FILL ? U8_MAX : 0))
+		return -EINVAL;
+	if (arg->num_in_fences > DMABUF_IMPORTER_MAX_IN_FENCES ||
+	    arg->delay_us > DMABUF_IMPORTER_MAX_DELAY_US ||
+	    arg->timeout_ms > DMABUF_IMPORTER_MAX_TIMEOUT_MS)
+		return -EINVAL;
+	if (arg->error > 0 || arg->error < -MAX_ERRNO)
+		return -EINVAL;
+	return 0;
+}
+
+static struct dma_resv *resv_of(const struct importer_operand *op)
+{
+	return op->att ? op->att->attach->dmabuf->resv : NULL;
+}
+
+static struct dma_buf *buffer_of(const struct importer_operand *op)
+{
+	return op->att ? op->att->attach->dmabuf : NULL;
+}
+
+/* Engines promise nothing for a job that overwrites what it has yet to read. */
+static bool overlaps(const struct importer_operand *a,
+		     const struct importer_operand *b)
+{
+	return a->length && b->length && buffer_of(a) &&
+	       buffer_of(a) == buffer_of(b) &&
+	       a->offset < b->offset + b->length &&
+	       b->offset < a->offset + a->length;
+}
+
+static int init_operands(struct importer_job *job,
+			 const struct dmabuf_importer_job *arg)
+{
+	u64 read = arg->op == DMABUF_IMPORTER_FILL ? 0 : arg->length;
+	u64 written = arg->op == DMABUF_IMPORTER_CHECKSUM ? sizeof(u64) :
+							    arg->length;
+	int ret;
+
+	ret = importer_operand_init(job->dev, &job->src, &arg->src, read,
+				    DMA_TO_DEVICE);
+	if (ret)
+		return ret;
+	ret = importer_operand_init(job->dev, &job->dst, &arg->dst, written,
+				    DMA_FROM_DEVICE);
+	if (ret)
+		return ret;
+	return overlaps(&job->src, &job->dst) ? -EINVAL : 0;
+}
+
+/* Room for those of both buffers is allocated with that for the given ones. */
+static int get_in_fences(struct importer_job *job,
+			 const struct dmabuf_importer_job *arg)
+{
+	const s32 __user *fds = u64_to_user_ptr(arg->in_fences);
+	u32 i;
+
+	job->deps = kcalloc(arg->num_in_fences + 2, sizeof(*job->deps),
+			    GFP_KERNEL_ACCOUNT);
+	if (!job->deps)
+		return -ENOMEM;
+	for (i = 0; i < arg->num_in_fences; i++) {
+		struct dma_fence *fence;
+		s32 fd;
+
+		if (get_user(fd, &fds[i]))
+			return -EFAULT;
+		fence = sync_file_get_fence(fd);
+		if (!fence)
+			return -EINVAL;
+		job->deps[job->num_deps++] = fence;
+	}
+	job->num_explicit = job->num_deps;
+	return 0;
+}
+
+/**
+ * importer_job_free - give back all that a job holds
+ * @job: a job that was not published, or has been executed
+ *
+ * Context: Process, may sleep. Takes reservation locks.
+ */
+void importer_job_free(struct importer_job *job)
+{
+	unsigned int i;
+
+	if (job->id)
+		xa_erase(&job->dev->importer->jobs, job->id);
+	importer_operand_fini(job->dev, &job->src);
+	importer_operand_fini(job->dev, &job->dst);
+	for (i = 0; i < job->num_deps; i++)
+		dma_fence_put(job->deps[i]);
+	kfree(job->deps);
+	dma_fence_put(job->fence);
+	kfree(job);
+}
+
+static int init_job(struct importer_job *job,
+		    const struct dmabuf_importer_job *arg)
+{
+	struct importer_dev *dev = job->dev;
+	int ret;
+
+	job->op = arg->op;
+	job->value = arg->value;
+	job->length = arg->length;
+	job->fail = arg->error;
+	job->delay_us = arg->delay_us;
+	job->timeout_ms = arg->timeout_ms ?: DMABUF_IMPORTER_DEFAULT_TIMEOUT_MS;
+	importer_job_init(job);
+	if (!(arg->flags & DMABUF_IMPORTER_JOB_HELD))
+		set_bit(IMPORTER_JOB_RELEASED, &job->events);
+
+	ret = init_operands(job, arg);
+	if (ret)
+		return ret;
+	ret = get_in_fences(job, arg);
+	if (ret)
+		return ret;
+	/* A number that is not used in the end leaves a gap, and no harm. */
+	job->fence = importer_fence_create(dev->context, ++dev->seqno);
+	if (!job->fence)
+		return -ENOMEM;
+	return xa_alloc(&dev->importer->jobs, &job->id, job, xa_limit_31b,
+			GFP_KERNEL_ACCOUNT);
+}
+
+/*
+ * Lock up to two reservation objects, in whichever order. Whoever loses a race
+ * drops what it has, and takes first what it could not have.
+ */
+static int lock_resvs(struct dma_resv *resvs[2], struct ww_acquire_ctx *ctx)
+{
+	bool slow = false;
+	int ret;
+
+	ww_acquire_init(ctx, &reservation_ww_class);
+	for (;;) {
+		ret = slow ? dma_resv_lock_slow_interruptible(resvs[0], ctx) :
+			     dma_resv_lock_interruptible(resvs[0], ctx);
+		if (ret || !resvs[1])
+			break;
+		ret = dma_resv_lock_interruptible(resvs[1], ctx);
+		if (!ret)
+			break;
+		dma_resv_unlock(resvs[0]);
+		if (ret != -EDEADLK)
+			break;
+		swap(resvs[0], resvs[1]);
+		slow = true;
+	}
+	if (ret)
+		ww_acquire_fini(ctx);
+	else
+		ww_acquire_done(ctx);
+	return ret;
+}
+
+static void unlock_resvs(struct dma_resv *resvs[2], struct ww_acquire_ctx *ctx)
+{
+	if (resvs[1])
+		dma_resv_unlock(resvs[1]);
+	dma_resv_unlock(resvs[0]);
+	ww_acquire_fini(ctx);
+}
+
+/*
+ * All that a buffer needs before the job is published and that may fail. Who
+ * does not take part in implicit synchronisation still waits for moves.
+ */
+static int prepare_buffer(struct importer_job *job, struct importer_operand *op,
+			  bool implicit)
+{
+	struct dma_resv *resv = resv_of(op);
+	enum dma_resv_usage usage = DMA_RESV_USAGE_KERNEL;
+	struct dma_fence *fence;
+	int ret;
+
+	if (!resv)
+		return 0;
+	ret = importer_att_refresh(op->att);
+	if (ret)
+		return ret;
+	ret = dma_resv_reserve_fences(resv, 1);
+	if (ret)
+		return ret;
+	if (implicit)
+		usage = dma_resv_usage_rw(op->dir == DMA_FROM_DEVICE);
+	ret = dma_resv_get_singleton(resv, usage, &fence);
+	if (!ret && fence)
+		job->deps[job->num_deps++] = fence;
+	return ret;
+}
+
+/* Nothing in here may fail. */
+static void commit_buffer(struct importer_job *job, struct importer_operand *op,
+			  bool implicit)
+{
+	enum dma_resv_usage usage = DMA_RESV_USAGE_BOOKKEEP;
+
+	if (!op->att)
+		return;
+	op->map = op->att->map;
+	op->map->users++;
+	atomic_inc(&op->att->num_jobs);
+
+	if (implicit)
+		usage = op->dir == DMA_FROM_DEVICE ? DMA_RESV_USAGE_WRITE :
+						     DMA_RESV_USAGE_READ;
+	dma_resv_add_fence(resv_of(op), job->fence, usage);
+}
+
+static int publish(struct importer_job *job, bool implicit)
+{
+	struct dma_resv *resvs[2] = { resv_of(&job->src), resv_of(&job->dst) };
+	struct ww_acquire_ctx ctx;
+	int ret = 0;
+
+	/* Those that are there, each once, come first. */
+	if (!resvs[0] || resvs[0] == resvs[1]) {
+		resvs[0] = resvs[1];
+		resvs[1] = NULL;
+	}
+	if (!resvs[0]) {
+		importer_job_queue(job);
+		return 0;
+	}
+
+	ret = lock_resvs(resvs, &ctx);
+	if (ret)
+		return ret;
+	ret = prepare_buffer(job, &job->src, implicit) ?:
+	      prepare_buffer(job, &job->dst, implicit);
+	if (!ret) {
+		/*
+		 * A fence that stands for a read and a write of one object has
+		 * to end up as the write: that comes second.
+		 */
+		commit_buffer(job, &job->src, implicit);
+		commit_buffer(job, &job->dst, implicit);
+		importer_job_queue(job);
+	}
+	unlock_resvs(resvs, &ctx);
+	return ret;
+}
+
+/* Make the descriptor and tell user space of it, without installing it. */
+static int reserve_out_fence(struct importer_cmd *cmd,
+			     struct importer_job *job, struct file **file)
+{
+	struct dmabuf_importer_job *arg = cmd->arg;
+	struct sync_file *sync_file;
+	int fd;
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	sync_file = sync_file_create(job->fence);
+	if (!sync_file) {
+		put_unused_fd(fd);
+		return -ENOMEM;
+	}
+	*file = sync_file->file;
+	arg->out_fence = fd;
+	return 0;
+}
+
+/**
+ * importer_submit - DMABUF_IMPORTER_SUBMIT
+ * @cmd: the ioctl
+ *
+ * Context: Process, &importer.lock held.
+ * Return: 0 or a negative errno.
+ */
+int importer_submit(struct importer_cmd *cmd)
+{
+	struct dmabuf_importer_job *arg = cmd->arg;
+	bool out_fence = arg->flags & DMABUF_IMPORTER_JOB_OUT_FENCE;
+	struct file *file = NULL;
+	struct importer_dev *dev;
+	struct importer_job *job;
+	int ret;
+
+	ret = check_job(arg);
+	if (ret)
+		return ret;
+	dev = xa_load(&cmd->importer->devs, arg->dev);
+	if (!dev)
+		return -ENOENT;
+	if (atomic_read(&dev->num_jobs) >= DMABUF_IMPORTER_MAX_JOBS)
+		importer_dev_settle(dev);
+	if (atomic_read(&dev->num_jobs) >= DMABUF_IMPORTER_MAX_JOBS)
+		return -EBUSY;
+	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+	if (!job)
+		return -ENOMEM;
+	job->dev = dev;
+	ret = init_job(job, arg);
+	if (ret)
+		goto err_free;
+
+	arg->out_fence = -1;
+	if (out_fence) {
+		ret = reserve_out_fence(cmd, job, &file);
+		if (ret)
+			goto err_free;
+	}
+	arg->job = job->id;
+	ret = importer_respond(cmd);
+	if (!ret)
+		ret = publish(job, arg->flags & DMABUF_IMPORTER_JOB_IMPLICIT);
+	if (ret)
+		goto err_fd;
+	/* The job may be over and freed already. */
+	if (out_fence)
+		fd_install(arg->out_fence, file);
+	return 0;
+
+err_fd:
+	if (out_fence) {
+		fput(file);
+		put_unused_fd(arg->out_fence);
+	}
+err_free:
+	importer_job_free(job);
+	return ret;
+}

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Questions to a reservation object: is all done, wait until it is, what is it
+ * waiting for. None takes the lock; all are walks over what is pending, see
+ * dma-resv-iter.c for what such a walk sees.
+ *
+ * Copyright (C) 2026 the dma-buf project authors
+ */
+
+#include <linux/dma-fence-array.h>
+#include <linux/dma-resv.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "dma-resv-internal.h"
+#include "dma-resv-list.h"
+
+static void drop_fences(struct dma_fence **fences, unsigned int num)
+{
+	while (num--)
+		dma_fence_put(fences[num]);
+	kfree(fences);
+}
+
+/**
+ * dma_resv_get_fences - get all pending fences
+ * @obj: the object; need not be locked
+ * @usage: of it and of stronger usages
+ * @num_fences: returned: how many
+ * @fences: returned: the fences, a reference to each, in an array for kfree();
+ *	NULL if there are none
+ *
+ * Context: Process, may sleep.
+ * Return: 0, or -ENOMEM and nothing returned.
+ */
+int dma_resv_get_fences(struct dma_resv *obj, enum dma_resv_usage usage,
+			unsigned int *num_fences, struct dma_fence ***fences)
+{
+	unsigned int room = 0, need, num;
+	unsigned long *slots = NULL;
+
+	*num_fences = 0;
+	*fences = NULL;
+
+	while ((need = dma_resv_collect(obj, usage, slots, room, &num)) > room) {
+		kfree(slots);
+		slots = kmalloc_array(need, sizeof(*slots),
+				      GFP_KERNEL | __GFP_NOWARN);
+		if (!slots)
+			return -ENOMEM;
+		room = need;
+	}
+	if (!num) {
+		kfree(slots);
+		return 0;
+	}
+	for (unsigned int i = 0; i < num; i++)
+		slots[i] &= ~DMA_RESV_USAGE_BITS;
+	*num_fences = num;
+	/* What is left of a slot is the fence. */
+	static_assert(sizeof(*slots) == sizeof(**fences));
+	*fences = (struct dma_fence **)slots;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(dma_resv_get_fences);
+
+/* Of two fences, does one stand for the other? In context 0 none does. */
+static bool have_order(struct dma_fence *one, struct dma_fence *two)
+{
+	return one->context && one->context == two->context &&
+	       one->seqno != two->seqno;
+}
+
+/*
+ * If one fence stands for all that is pending, that one, with a reference, or
+ * NULL if none is. If it takes more of them, ERR_PTR(-E2BIG).
+ */
+static struct dma_fence *get_only_fence(struct dma_resv *obj,
+					enum dma_resv_usage usage)
+{
+	struct dma_fence *fence, *only = NULL;
+	struct dma_resv_iter cursor;
+	bool several = false;
+
+	dma_resv_iter_begin(&cursor, obj, usage);
+	dma_resv_for_each_fence_unlocked(&cursor, fence) {
+		if (dma_resv_iter_is_restarted(&cursor)) {
+			dma_fence_put(only);
+			only = NULL;
+		}
+		if (fence == only)
+			continue;
+		several = only && !have_order(only, fence);
+		if (several)
+			break;
+		if (!only || dma_fence_is_later(fence, only)) {
+			dma_fence_put(only);
+			only = dma_fence_get(fence);
+		}
+	}
+	dma_resv_iter_end(&cursor);
+	if (!several)
+		return only;
+	dma_fence_put(only);
+	return ERR_PTR(-E2BIG);
+}
+
+/**
+ * dma_resv_get_singleton - get one fence for all that are pending
+ * @obj: the object; need not be locked
+ * @usage: of it and of stronger usages
+ * @fence: returned: the only fence, or an array of them, with a reference for
+ *	the caller; NULL if there is none
+ *
+ * Context: Process, may sleep.
+ * Return: 0, or -ENOMEM and nothing returned.
+ */
+int dma_resv_get_singleton(struct dma_resv *obj, enum dma_resv_usage usage,
+			   struct dma_fence **fence)
+{
+	struct dma_fence_array *array;
+	struct dma_fence **fences;
+	unsigned int num;
+	int ret;
+
+	*fence = get_only_fence(obj, usage);
+	if (!IS_ERR(*fence))
+		return 0;
+
+	*fence = NULL;
+	ret = dma_resv_get_fences(obj, usage, &num, &fences);
+	if (ret || !num)
+		return ret;
+
+	if (num == 1) {
+		*fence = fences[0];
+		kfree(fences);
+		return 0;
+	}
+	array = dma_fence_array_create(num, fences, dma_fence_context_alloc(1),
+				       1, false);
+	if (!array) {
+		drop_fences(fences, num);
+		return -ENOMEM;
+	}
+	*fence = &array->base;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(dma_resv_get_singleton);
+
+/**
+ * dma_resv_wait_timeout - wait until all is done
+ * @obj: the object; need not be locked
+ * @usage: wait for it and for stronger usages
+ * @intr: end the wait on a signal
+ * @timeout: for all together, in jiffies; 0 to poll, MAX_SCHEDULE_TIMEOUT for
+ *	no limit
+ *
+ * An error of a fence's is no error of the wait.
+ *
+ * Context: Process, may sleep.
+ * Return: What is left of @timeout, at least 1, when nothing is pending; 0 when
+ * the time is up; -ERESTARTSYS on a signal; or what a driver's own
+ * &dma_fence_ops.wait returns.
+ */
+long dma_resv_wait_timeout(struct dma_resv *obj, enum dma_resv_usage usage,
+			   bool intr, unsigned long timeout)
+{
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+	long ret = timeout ?: 1;
+
+	if (!dma_resv_was_used(obj))
+		return ret;
+	dma_resv_iter_begin(&cursor, obj, usage);
+	dma_resv_for_each_fence_unlocked(&cursor, fence) {
+		ret = dma_fence_wait_timeout(fence, intr, timeout);
+		if (ret <= 0)
+			break;
+		/* Polling goes on polling, whatever it is told is left. */
+		if (timeout)
+			timeout = ret;
+	}
+	dma_resv_iter_end(&cursor);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(dma_resv_wait_timeout);
+
+/**
+ * dma_resv_set_deadline - say when all is wanted
+ * @obj: the object; need not be locked
+ * @usage: of it and of stronger usages
+ * @deadline: the time, CLOCK_MONOTONIC
+ *
+ * Context: Any.
+ */
+void dma_resv_set_deadline(struct dma_resv *obj, enum dma_resv_usage usage,
+			   ktime_t deadline)
+{
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+
+	dma_resv_iter_begin(&cursor, obj, usage);
+	dma_resv_for_each_fence_unlocked(&cursor, fence)
+		dma_fence_set_deadline(fence, deadline);
+	dma_resv_iter_end(&cursor);
+}
+EXPORT_SYMBOL_GPL(dma_resv_set_deadline);
+
+/**
+ * dma_resv_test_signaled - is all done?
+ * @obj: the object; need not be locked
+ * @usage: of it and of stronger usages
+ *
+ * Context: Any.
+ * Return: true if nothing is pending.
+ */
+bool dma_resv_test_signaled(struct dma_resv *obj, enum dma_resv_usage usage)
+{
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+
+	dma_resv_iter_begin(&cursor, obj, usage);
+	fence = dma_resv_iter_first_unlocked(&cursor);
+	dma_resv_iter_end(&cursor);
+	return !fence;
+}
+EXPORT_SYMBOL_GPL(dma_resv_test_signaled);
+
+static const char *usage_name(enum dma_resv_usage usage)
+{
+	static const char * const names[] = {
+		[DMA_RESV_USAGE_KERNEL] = "kernel",
+		[DMA_RESV_USAGE_WRITE] = "write",
+		[DMA_RESV_USAGE_READ] = "read",
+		[DMA_RESV_USAGE_BOOKKEEP] = "bookkeep",
+	};
+
+	return names[usage];
+}
+
+static void describe_fence(struct dma_resv_iter *cursor,
+			   struct dma_fence *fence, struct seq_file *seq)
+{
+	seq_printf(seq, "\t%s fence:", usage_name(dma_resv_iter_usage(cursor)));
+	dma_fence_describe(fence, seq);
+}
+
+/**
+ * dma_resv_describe - print the fences that order access, for debugfs
+ * @obj: the object
+ * @seq: where to
+ *
+ * Context: Process, reservation lock held.
+ */
+void dma_resv_describe(struct dma_resv *obj, struct seq_file *seq)
+{
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+
+	dma_resv_for_each_fence(&cursor, obj, DMA_RESV_USAGE_READ, fence)
+		describe_fence(&cursor, fence, seq);
+}
+EXPORT_SYMBOL_GPL(dma_resv_describe);
+
+/**
+ * dma_resv_describe_unlocked - print the pending fences that order access
+ * @obj: the object; need not be locked
+ * @seq: where to
+ *
+ * Context: Any.
+ */
+void dma_resv_describe_unlocked(struct dma_resv *obj, struct seq_file *seq)
+{
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+
+	dma_resv_iter_begin(&cursor, obj, DMA_RESV_USAGE_READ);
+	dma_resv_for_each_fence_unlocked(&cursor, fence)
+		describe_fence(&cursor, fence, seq);
+	dma_resv_iter_end(&cursor);
+}
