@@ -26,7 +26,6 @@
 struct device;
 struct dma_buf;
 struct dma_buf_attachment;
-struct dma_buf_registry;
 struct dma_resv;
 struct module;
 
@@ -230,28 +229,6 @@ struct dma_buf_ops {
 };
 
 /**
- * struct dma_buf_poll_wait - waits for fences on behalf of poll()
- * @cb: on @fence
- * @fence: the fence that it waits for, with a reference; read by RCU
- * @work: looks for the next one, outside the lock of the last
- * @dmabuf: the buffer, which stays open while armed; immutable
- * @usage: &enum dma_resv_usage of what has to signal; immutable
- * @events: what pollers are told then; immutable
- * @index: slot of the reservation object to look at next
- * @armed: it is waiting; protected by the lock of &dma_buf.poll
- */
-struct dma_buf_poll_wait {
-	struct dma_fence_cb cb;
-	struct dma_fence __rcu *fence;
-	struct work_struct work;
-	struct dma_buf *dmabuf;
-	unsigned int usage;
-	__poll_t events;
-	unsigned int index;
-	bool armed;
-};
-
-/**
  * struct dma_buf - a shared buffer
  *
  * Lives for as long as its file; get_dma_buf() and dma_buf_put() count
@@ -286,10 +263,8 @@ struct dma_buf {
 	spinlock_t lock;
 	/** @owner: module of the exporter, with a reference; immutable. */
 	struct module *owner;
-	/** @list_node: in the list of live buffers of @registry. RCU. */
+	/** @list_node: in a list of live buffers. RCU. */
 	struct list_head list_node;
-	/** @registry: which of the lists; NULL once it has left it. */
-	struct dma_buf_registry *registry;
 	/** @priv: the exporter's. */
 	void *priv;
 	/**
@@ -297,12 +272,6 @@ struct dma_buf {
 	 * long as the buffer. Immutable.
 	 */
 	struct dma_resv *resv;
-	/** @poll: who sleeps in poll(). */
-	wait_queue_head_t poll;
-	/** @cb_in: waits until it may be read. */
-	struct dma_buf_poll_wait cb_in;
-	/** @cb_out: waits until it may be written. */
-	struct dma_buf_poll_wait cb_out;
 };
 
 /**

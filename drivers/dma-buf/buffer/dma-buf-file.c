@@ -27,49 +27,35 @@
 #include "../fence/print-text.h"
 #include "dma-buf-internal.h"
 
-struct dma_buf_inode {
-	struct dma_buf dmabuf;
-	/* Used if the exporter brings none. */
-	struct dma_resv resv;
-	/* Of &dma_buf.name, once there is one. */
-	char name[DMA_BUF_NAME_LEN];
-	/* Initialised once, by the constructor. */
-	struct inode vfs_inode;
-};
-
-static struct kmem_cache *inode_cache __ro_after_init;
+static struct kmem_cache *object_cache __ro_after_init;
 static struct vfsmount *mount __ro_after_init;
 
-static struct dma_buf_inode *to_dma_buf_inode(struct inode *inode)
+static struct dma_buf_object *to_object(struct inode *inode)
 {
-	return container_of(inode, struct dma_buf_inode, vfs_inode);
-}
-
-static struct inode *inode_of(struct dma_buf *dmabuf)
-{
-	return &container_of(dmabuf, struct dma_buf_inode, dmabuf)->vfs_inode;
+	return container_of(inode, struct dma_buf_object, inode);
 }
 
 static void init_inode_once(void *memory)
 {
-	struct dma_buf_inode *di = memory;
+	struct dma_buf_object *object = memory;
 
-	inode_init_once(&di->vfs_inode);
+	inode_init_once(&object->inode);
 }
 
 static struct inode *alloc_inode(struct super_block *sb)
 {
-	struct dma_buf_inode *di = alloc_inode_sb(sb, inode_cache, GFP_KERNEL);
+	struct dma_buf_object *object = alloc_inode_sb(sb, object_cache,
+							GFP_KERNEL);
 
-	if (!di)
+	if (!object)
 		return NULL;
-	memset(&di->dmabuf, 0, sizeof(di->dmabuf));
-	return &di->vfs_inode;
+	memset(object, 0, offsetof(struct dma_buf_object, inode));
+	return &object->inode;
 }
 
 static void free_inode(struct inode *inode)
 {
-	kmem_cache_free(inode_cache, to_dma_buf_inode(inode));
+	kmem_cache_free(object_cache, to_object(inode));
 }
 
 static const struct super_operations super_ops = {
@@ -81,7 +67,7 @@ static const struct super_operations super_ops = {
 /* What /proc shows as the path; may not sleep. */
 static char *dname(struct dentry *dentry, char *buffer, int len)
 {
-	struct dma_buf *dmabuf = &to_dma_buf_inode(d_inode(dentry))->dmabuf;
+	struct dma_buf *dmabuf = &to_object(d_inode(dentry))->dmabuf;
 	char name[DMA_BUF_NAME_LEN];
 
 	dma_buf_copy_name(dmabuf, name, "");
@@ -114,14 +100,18 @@ static struct file_system_type fs_type = {
 	.kill_sb = kill_anon_super,
 };
 
-static int file_release(struct inode *inode, struct file *file)
-{
-	dma_buf_release_object(file->private_data);
-	return 0;
-}
-
-/* User space asks for the size this way; there is no position to move. */
-static loff_t file_llseek(struct file *file, loff_t offset, int whence)
+/**
+ * dma_buf_file_llseek - &file_operations.llseek of buffers
+ * @file: of a buffer
+ * @offset: 0
+ * @whence: SEEK_END to ask for the size, SEEK_SET to do nothing
+ *
+ * There is no position to move.
+ *
+ * Context: Process.
+ * Return: The size of the buffer in bytes, or 0 for SEEK_SET; -EINVAL for all else.
+ */
+loff_t dma_buf_file_llseek(struct file *file, loff_t offset, int whence)
 {
 	struct dma_buf *dmabuf = file->private_data;
 
@@ -159,7 +149,15 @@ int dma_buf_check_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
 	return end > dmabuf->size >> PAGE_SHIFT ? -EINVAL : 0;
 }
 
-static int file_mmap(struct file *file, struct vm_area_struct *vma)
+/**
+ * dma_buf_file_mmap - &file_operations.mmap of buffers
+ * @file: of a buffer
+ * @vma: where to map it
+ *
+ * Context: Process, mmap lock held.
+ * Return: 0; as dma_buf_check_mmap(); or what the exporter says.
+ */
+int dma_buf_file_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct dma_buf *dmabuf = file->private_data;
 	int ret = dma_buf_check_mmap(dmabuf, vma, vma->vm_pgoff);
@@ -175,7 +173,14 @@ static void show_key(struct seq_file *seq, const char *key, const char *value)
 	seq_putc(seq, '\n');
 }
 
-static void file_show_fdinfo(struct seq_file *seq, struct file *file)
+/**
+ * dma_buf_file_show_fdinfo - &file_operations.show_fdinfo of buffers
+ * @seq: where to print
+ * @file: of a buffer
+ *
+ * Context: Process.
+ */
+void dma_buf_file_show_fdinfo(struct seq_file *seq, struct file *file)
 {
 	struct dma_buf *dmabuf = file->private_data;
 	char name[DMA_BUF_NAME_LEN];
@@ -185,30 +190,6 @@ static void file_show_fdinfo(struct seq_file *seq, struct file *file)
 	show_key(seq, "exp_name", dmabuf->exp_name);
 	if (dma_buf_copy_name(dmabuf, name, ""))
 		show_key(seq, "name", name);
-}
-
-static const struct file_operations file_ops = {
-	.owner = THIS_MODULE,
-	.release = file_release,
-	.llseek = file_llseek,
-	.mmap = file_mmap,
-	.get_unmapped_area = thp_get_unmapped_area,
-	.poll = dma_buf_poll,
-	.unlocked_ioctl = dma_buf_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-	.show_fdinfo = file_show_fdinfo,
-};
-
-/**
- * dma_buf_file_is_ours - is it the file of a buffer?
- * @file: any file
- *
- * Context: Any.
- * Return: true if its private data is a &struct dma_buf.
- */
-bool dma_buf_file_is_ours(const struct file *file)
-{
-	return file->f_op == &file_ops;
 }
 
 /**
@@ -239,7 +220,7 @@ long dma_buf_count_users(struct dma_buf *dmabuf)
 struct dma_buf *dma_buf_file_alloc(size_t size, struct dma_resv *resv)
 {
 	static atomic64_t last_ino = ATOMIC64_INIT(0);
-	struct dma_buf_inode *di;
+	struct dma_buf_object *object;
 	struct inode *inode;
 
 	inode = alloc_anon_inode(mount->mnt_sb);
@@ -250,35 +231,22 @@ struct dma_buf *dma_buf_file_alloc(size_t size, struct dma_resv *resv)
 	inode_set_bytes(inode, size);
 	i_size_write(inode, size);
 
-	di = to_dma_buf_inode(inode);
+	object = to_object(inode);
 	if (!resv) {
-		resv = &di->resv;
+		resv = &object->resv;
 		dma_resv_init(resv);
 	}
-	di->dmabuf.size = size;
-	di->dmabuf.resv = resv;
-	return &di->dmabuf;
-}
-
-/**
- * dma_buf_file_name_room - get the memory for a buffer's name
- * @dmabuf: the buffer
- *
- * Context: Any.
- * Return: DMA_BUF_NAME_LEN bytes that live as long as the inode.
- */
-char *dma_buf_file_name_room(struct dma_buf *dmabuf)
-{
-	return container_of(dmabuf, struct dma_buf_inode, dmabuf)->name;
+	object->dmabuf.size = size;
+	object->dmabuf.resv = resv;
+	return &object->dmabuf;
 }
 
 static void fini_private_resv(struct dma_buf *dmabuf)
 {
-	struct dma_buf_inode *di = container_of(dmabuf, struct dma_buf_inode,
-						dmabuf);
+	struct dma_buf_object *object = to_dma_buf_object(dmabuf);
 
-	if (dmabuf->resv == &di->resv)
-		dma_resv_fini(&di->resv);
+	if (dmabuf->resv == &object->resv)
+		dma_resv_fini(&object->resv);
 }
 
 /**
@@ -290,7 +258,7 @@ static void fini_private_resv(struct dma_buf *dmabuf)
 void dma_buf_file_discard(struct dma_buf *dmabuf)
 {
 	fini_private_resv(dmabuf);
-	iput(inode_of(dmabuf));
+	iput(&to_dma_buf_object(dmabuf)->inode);
 }
 
 /**
@@ -310,17 +278,20 @@ void dma_buf_file_release(struct dma_buf *dmabuf)
  * dma_buf_file_open - make the file
  * @dmabuf: a complete buffer, but for &dma_buf.file
  * @flags: access mode and O_NONBLOCK; all others are ignored
+ * @fops: operations of the file
  *
  * Context: Process, may sleep.
  * Return: 0, and the file, which holds the only reference, releases the buffer;
  * or a negative errno.
  */
-int dma_buf_file_open(struct dma_buf *dmabuf, int flags)
+int dma_buf_file_open(struct dma_buf *dmabuf, int flags,
+		      const struct file_operations *fops)
 {
 	struct file *file;
 
-	file = alloc_file_pseudo(inode_of(dmabuf), mount, "dmabuf",
-				 flags & (O_ACCMODE | O_NONBLOCK), &file_ops);
+	file = alloc_file_pseudo(&to_dma_buf_object(dmabuf)->inode, mount,
+				 "dmabuf", flags & (O_ACCMODE | O_NONBLOCK),
+				 fops);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	file->private_data = dmabuf;
@@ -336,10 +307,10 @@ int dma_buf_file_open(struct dma_buf *dmabuf, int flags)
  */
 int __init dma_buf_file_init(void)
 {
-	inode_cache = kmem_cache_create("dma_buf", sizeof(struct dma_buf_inode),
-					0, SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT,
-					init_inode_once);
-	if (!inode_cache)
+	object_cache = kmem_cache_create("dma_buf", sizeof(struct dma_buf_object),
+					 0, SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT,
+					 init_inode_once);
+	if (!object_cache)
 		return -ENOMEM;
 	mount = kern_mount(&fs_type);
 	return PTR_ERR_OR_ZERO(mount);

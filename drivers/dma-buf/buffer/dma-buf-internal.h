@@ -10,15 +10,80 @@
 
 #include <linux/device/bus.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-fence.h>
+#include <linux/dma-resv.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
 
-struct dma_resv;
+struct dma_buf_registry;
 struct poll_table_struct;
+struct seq_file;
 struct shrink_control;
 struct shrinker;
 
+/**
+ * struct dma_buf_poll_wait - waits for fences on behalf of poll()
+ * @cb: on @fence
+ * @fence: the fence that it waits for, with a reference; read by RCU
+ * @work: looks for the next one, outside the lock of the last
+ * @object: the buffer, which stays open while armed; immutable
+ * @usage: what has to signal; immutable
+ * @events: what pollers are told then; immutable
+ * @index: slot of the reservation object to look at next
+ * @armed: it is waiting; protected by the lock of &dma_buf_object.poll
+ */
+struct dma_buf_poll_wait {
+	struct dma_fence_cb cb;
+	struct dma_fence __rcu *fence;
+	struct work_struct work;
+	struct dma_buf_object *object;
+	enum dma_resv_usage usage;
+	__poll_t events;
+	unsigned int index;
+	bool armed;
+};
+
+/**
+ * struct dma_buf_object - a buffer with what drivers do not see of it
+ * @dmabuf: the buffer
+ * @resv: its reservation object if the exporter brings none
+ * @name: the text of &dma_buf.name, once there is one
+ * @registry: the list of live buffers that it is on; NULL after it has left it
+ * @poll: pollers sleep here
+ * @cb_in: waits until the buffer may be read
+ * @cb_out: waits until the buffer may be written
+ * @inode: of &dma_buf.file; it frees all of this, an RCU grace period after the
+ *	file. Initialised once, by the constructor of the slab.
+ */
+struct dma_buf_object {
+	struct dma_buf dmabuf;
+	struct dma_resv resv;
+	char name[DMA_BUF_NAME_LEN];
+	struct dma_buf_registry *registry;
+	wait_queue_head_t poll;
+	struct dma_buf_poll_wait cb_in;
+	struct dma_buf_poll_wait cb_out;
+	struct inode inode;
+};
+
+static inline struct dma_buf_object *to_dma_buf_object(struct dma_buf *dmabuf)
+{
+	return container_of(dmabuf, struct dma_buf_object, dmabuf);
+}
+
+/* As dma_buf_put(), for files that dma-buf.c calls. */
+static inline void dma_buf_drop(struct dma_buf *dmabuf)
+{
+	fput(dmabuf->file);
+}
+
 /* dma-buf.c */
-void dma_buf_release_object(struct dma_buf *dmabuf);
+bool dma_buf_file_is_ours(const struct file *file);
+
+/* dma-buf-name.c */
 long dma_buf_set_name(struct dma_buf *dmabuf, const char __user *user);
 #if IS_ENABLED(CONFIG_KUNIT)
 void dma_buf_store_name(struct dma_buf *dmabuf,
@@ -29,11 +94,13 @@ bool dma_buf_copy_name(struct dma_buf *dmabuf, char name[DMA_BUF_NAME_LEN],
 
 /* dma-buf-file.c */
 struct dma_buf *dma_buf_file_alloc(size_t size, struct dma_resv *resv);
-int dma_buf_file_open(struct dma_buf *dmabuf, int flags);
+int dma_buf_file_open(struct dma_buf *dmabuf, int flags,
+		      const struct file_operations *fops);
 void dma_buf_file_discard(struct dma_buf *dmabuf);
 void dma_buf_file_release(struct dma_buf *dmabuf);
-char *dma_buf_file_name_room(struct dma_buf *dmabuf);
-bool dma_buf_file_is_ours(const struct file *file);
+loff_t dma_buf_file_llseek(struct file *file, loff_t offset, int whence);
+int dma_buf_file_mmap(struct file *file, struct vm_area_struct *vma);
+void dma_buf_file_show_fdinfo(struct seq_file *seq, struct file *file);
 int dma_buf_check_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
 		       unsigned long pgoff);
 long dma_buf_count_users(struct dma_buf *dmabuf);
@@ -99,6 +166,28 @@ unsigned long dma_buf_kept_scan(struct shrinker *shrinker,
 
 /* dma-buf-ioctl.c */
 long dma_buf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* dma-buf-sync-file.c */
+#if IS_ENABLED(CONFIG_SYNC_FILE)
+long dma_buf_export_sync_file(struct dma_buf *dmabuf,
+			      struct dma_buf_export_sync_file __user *user);
+long dma_buf_import_sync_file(struct dma_buf *dmabuf,
+			      const struct dma_buf_import_sync_file __user *user);
+#else
+static inline long
+dma_buf_export_sync_file(struct dma_buf *dmabuf,
+			 struct dma_buf_export_sync_file __user *user)
+{
+	return -ENOTTY;
+}
+
+static inline long
+dma_buf_import_sync_file(struct dma_buf *dmabuf,
+			 const struct dma_buf_import_sync_file __user *user)
+{
+	return -ENOTTY;
+}
+#endif
 
 /* dma-buf-poll.c */
 int dma_buf_poll_setup(void);

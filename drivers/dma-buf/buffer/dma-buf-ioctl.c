@@ -7,16 +7,10 @@
  */
 
 #include <linux/build_bug.h>
-#include <linux/cleanup.h>
 #include <linux/dma-buf.h>
-#include <linux/dma-fence-unwrap.h>
-#include <linux/dma-resv.h>
-#include <linux/file.h>
-#include <linux/sync_file.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/dma-buf.h>
 
-#include "../fence/dma-fence-internal.h"
 #include "../sync/ioctl-abi.h"
 #include "dma-buf-internal.h"
 
@@ -24,17 +18,11 @@
 static_assert(sizeof(struct dma_buf_sync) == 8);
 static_assert(sizeof(struct dma_buf_sync_partial) == 16);
 static_assert(offsetof(struct dma_buf_sync_partial, len) == 12);
-static_assert(sizeof(struct dma_buf_export_sync_file) == 8);
-static_assert(offsetof(struct dma_buf_export_sync_file, fd) == 4);
-static_assert(sizeof(struct dma_buf_import_sync_file) == 8);
-static_assert(offsetof(struct dma_buf_import_sync_file, fd) == 4);
 DMA_BUF_ABI_CMD(DMA_BUF_IOCTL_SYNC, _IOC_WRITE, 'b', 0, 8)
 DMA_BUF_ABI_CMD(DMA_BUF_IOCTL_SYNC_PARTIAL, _IOC_WRITE, 'b', 2, 16)
 DMA_BUF_ABI_CMD(DMA_BUF_SET_NAME, _IOC_WRITE, 'b', 1, sizeof(void *))
 DMA_BUF_ABI_CMD(DMA_BUF_SET_NAME_A, _IOC_WRITE, 'b', 1, 4)
 DMA_BUF_ABI_CMD(DMA_BUF_SET_NAME_B, _IOC_WRITE, 'b', 1, 8)
-DMA_BUF_ABI_CMD(DMA_BUF_IOCTL_EXPORT_SYNC_FILE, _IOC_READ | _IOC_WRITE, 'b', 2, 8)
-DMA_BUF_ABI_CMD(DMA_BUF_IOCTL_IMPORT_SYNC_FILE, _IOC_WRITE, 'b', 3, 8)
 
 /* Named after what the CPU does, directions after what devices do. */
 static enum dma_data_direction sync_direction(u64 flags)
@@ -87,116 +75,6 @@ static long ioctl_sync_partial(struct dma_buf *dmabuf,
 						sync.len);
 }
 
-#if IS_ENABLED(CONFIG_SYNC_FILE)
-
-static bool is_access(u32 flags)
-{
-	return flags && !(flags & ~DMA_BUF_SYNC_RW);
-}
-
-static long ioctl_export_sync_file(struct dma_buf *dmabuf,
-				   struct dma_buf_export_sync_file __user *user)
-{
-	struct dma_fence *fence __free(put_fence) = NULL;
-	struct dma_buf_export_sync_file arg;
-	struct sync_file *sync_file;
-	enum dma_resv_usage usage;
-	int ret;
-
-	if (copy_from_user(&arg, user, sizeof(arg)))
-		return -EFAULT;
-	if (!is_access(arg.flags))
-		return -EINVAL;
-
-	CLASS(get_unused_fd, fd)(O_CLOEXEC);
-	if (fd < 0)
-		return fd;
-
-	usage = dma_resv_usage_rw(arg.flags & DMA_BUF_SYNC_WRITE);
-	ret = dma_resv_get_singleton(dmabuf->resv, usage, &fence);
-	if (ret)
-		return ret;
-	if (!fence)
-		fence = dma_fence_get_stub();
-
-	sync_file = sync_file_create(fence);
-	if (!sync_file)
-		return -ENOMEM;
-
-	arg.fd = fd;
-	if (copy_to_user(user, &arg, sizeof(arg))) {
-		fput(sync_file->file);
-		return -EFAULT;
-	}
-	fd_install(take_fd(fd), sync_file->file);
-	return 0;
-}
-
-static long add_fences(struct dma_buf *dmabuf, struct dma_fence *fence,
-		       enum dma_resv_usage usage)
-{
-	unsigned int num = dma_fence_unwrap_count(fence);
-	struct dma_fence_unwrap cursor;
-	struct dma_fence *leaf;
-	int ret;
-
-	if (!num)
-		return 0;
-	/*
-	 * A signal ends the wait before anything has changed, so the call may
-	 * be made anew: whether it is, the flags of the signal's handler say.
-	 */
-	if (dma_resv_lock_interruptible(dmabuf->resv, NULL))
-		return -ERESTARTSYS;
-	ret = dma_resv_reserve_fences(dmabuf->resv, num);
-	if (!ret) {
-		/* Chains may have lost links since they were counted. */
-		dma_fence_unwrap_for_each(leaf, &cursor, fence) {
-			if (!dma_fence_is_signaled(leaf))
-				dma_resv_add_fence(dmabuf->resv, leaf, usage);
-		}
-	}
-	dma_resv_unlock(dmabuf->resv);
-	return ret;
-}
-
-static long
-ioctl_import_sync_file(struct dma_buf *dmabuf,
-		       const struct dma_buf_import_sync_file __user *user)
-{
-	struct dma_fence *fence __free(put_fence) = NULL;
-	struct dma_buf_import_sync_file arg;
-
-	if (copy_from_user(&arg, user, sizeof(arg)))
-		return -EFAULT;
-	if (!is_access(arg.flags))
-		return -EINVAL;
-
-	fence = sync_file_get_fence(arg.fd);
-	if (!fence)
-		return -EINVAL;
-	return add_fences(dmabuf, fence, arg.flags & DMA_BUF_SYNC_WRITE ?
-					 DMA_RESV_USAGE_WRITE :
-					 DMA_RESV_USAGE_READ);
-}
-
-#else
-
-static long ioctl_export_sync_file(struct dma_buf *dmabuf,
-				   struct dma_buf_export_sync_file __user *user)
-{
-	return -ENOTTY;
-}
-
-static long
-ioctl_import_sync_file(struct dma_buf *dmabuf,
-		       const struct dma_buf_import_sync_file __user *user)
-{
-	return -ENOTTY;
-}
-
-#endif /* CONFIG_SYNC_FILE */
-
 /**
  * dma_buf_ioctl - &file_operations.unlocked_ioctl of buffers
  * @file: of a buffer
@@ -220,9 +98,9 @@ long dma_buf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case DMA_BUF_SET_NAME_B:
 		return dma_buf_set_name(dmabuf, user);
 	case DMA_BUF_IOCTL_EXPORT_SYNC_FILE:
-		return ioctl_export_sync_file(dmabuf, user);
+		return dma_buf_export_sync_file(dmabuf, user);
 	case DMA_BUF_IOCTL_IMPORT_SYNC_FILE:
-		return ioctl_import_sync_file(dmabuf, user);
+		return dma_buf_import_sync_file(dmabuf, user);
 	default:
 		return -ENOTTY;
 	}

@@ -323,7 +323,7 @@ static void end_listed(struct dma_buf_attachment *attach, bool unmap)
 	struct dma_buf *dmabuf = attach->dmabuf;
 
 	end_kept(attach, unmap);
-	dma_buf_put(dmabuf);
+	dma_buf_drop(dmabuf);
 }
 
 /* An idle mapping that takes up addresses of the same space. */

@@ -59,7 +59,7 @@
  *					  memory is freed
  *	write to the flags of the item
  *
- * *Locking.* The lock of the wait queue &dma_buf.poll protects
+ * *Locking.* The lock of the wait queue &dma_buf_object.poll protects
  * &dma_buf_poll_wait.armed; who has set it owns the rest of the structure until
  * it is cleared. The reservation lock is not needed.
  */
@@ -78,16 +78,16 @@ static void let_go(struct dma_buf_poll_wait *wait)
 
 static void disarm(struct dma_buf_poll_wait *wait)
 {
-	struct dma_buf *dmabuf = wait->dmabuf;
+	struct dma_buf_object *object = wait->object;
 
-	scoped_guard(spinlock_irqsave, &dmabuf->poll.lock)
+	scoped_guard(spinlock_irqsave, &object->poll.lock)
 		wait->armed = false;
 	/*
 	 * After that: who has seen it armed sleeps already or, having been put
 	 * into the queue before, will not.
 	 */
-	wake_up_poll(&dmabuf->poll, wait->events);
-	dma_buf_put(dmabuf);
+	wake_up_poll(&object->poll, wait->events);
+	dma_buf_drop(&object->dmabuf);
 }
 
 static void wait_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
@@ -95,7 +95,7 @@ static void wait_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
 	struct dma_buf_poll_wait *wait =
 		container_of(cb, struct dma_buf_poll_wait, cb);
 
-	if (!dma_resv_is_only_fence(wait->dmabuf->resv, fence)) {
+	if (!dma_resv_is_only_fence(wait->object->dmabuf.resv, fence)) {
 		queue_work(poll_wq, &wait->work);
 		return;
 	}
@@ -128,7 +128,7 @@ static bool wait_on(struct dma_buf_poll_wait *wait, struct dma_fence *fence)
  */
 static bool wait_for_next(struct dma_buf_poll_wait *wait)
 {
-	struct dma_resv *resv = wait->dmabuf->resv;
+	struct dma_resv *resv = wait->object->dmabuf.resv;
 	struct dma_fence *fence;
 	bool whole;
 
@@ -167,10 +167,10 @@ static void wait_work(struct work_struct *work)
 static bool arm(struct dma_buf_poll_wait *wait, struct dma_fence *fence,
 		unsigned int index)
 {
-	struct dma_buf *dmabuf = wait->dmabuf;
+	struct dma_buf_object *object = wait->object;
 	bool armed;
 
-	scoped_guard(spinlock_irqsave, &dmabuf->poll.lock) {
+	scoped_guard(spinlock_irqsave, &object->poll.lock) {
 		armed = wait->armed;
 		wait->armed = true;
 	}
@@ -179,7 +179,7 @@ static bool arm(struct dma_buf_poll_wait *wait, struct dma_fence *fence,
 		return true;
 	}
 
-	get_dma_buf(dmabuf);
+	get_dma_buf(&object->dmabuf);
 	wait->index = index;
 	if (wait_on(wait, fence) || wait_for_next(wait))
 		return true;
@@ -217,7 +217,7 @@ static bool is_pending(struct dma_buf_poll_wait *wait)
 	 * Looked at even if it is armed: who is woken for the one event is to
 	 * see the other, too, before the callback for that is through.
 	 */
-	fence = dma_resv_get_pending(wait->dmabuf->resv, wait->usage, &index);
+	fence = dma_resv_get_pending(wait->object->dmabuf.resv, wait->usage, &index);
 	return fence && arm(wait, fence, index);
 }
 
@@ -231,26 +231,26 @@ static bool is_pending(struct dma_buf_poll_wait *wait)
  */
 __poll_t dma_buf_poll(struct file *file, poll_table *table)
 {
-	struct dma_buf *dmabuf = file->private_data;
+	struct dma_buf_object *object = to_dma_buf_object(file->private_data);
 	__poll_t events = poll_requested_events(table) & (EPOLLIN | EPOLLOUT);
 
 	/*
 	 * Whatever is asked for now: epoll joins the queue once, and another
 	 * EPOLL_CTL_MOD may ask for more later.
 	 */
-	poll_wait(file, &dmabuf->poll, table);
-	if ((events & EPOLLIN) && is_pending(&dmabuf->cb_in))
+	poll_wait(file, &object->poll, table);
+	if ((events & EPOLLIN) && is_pending(&object->cb_in))
 		events &= ~EPOLLIN;
-	if ((events & EPOLLOUT) && is_pending(&dmabuf->cb_out))
+	if ((events & EPOLLOUT) && is_pending(&object->cb_out))
 		events &= ~EPOLLOUT;
 	return events;
 }
 
-static void init_wait_for(struct dma_buf *dmabuf,
+static void init_wait_for(struct dma_buf_object *object,
 			  struct dma_buf_poll_wait *wait,
 			  enum dma_resv_usage usage, __poll_t events)
 {
-	wait->dmabuf = dmabuf;
+	wait->object = object;
 	wait->usage = usage;
 	wait->events = events;
 	wait->index = UINT_MAX;
@@ -265,10 +265,12 @@ static void init_wait_for(struct dma_buf *dmabuf,
  */
 void dma_buf_poll_init(struct dma_buf *dmabuf)
 {
-	init_waitqueue_head(&dmabuf->poll);
-	init_wait_for(dmabuf, &dmabuf->cb_in, dma_resv_usage_rw(false),
+	struct dma_buf_object *object = to_dma_buf_object(dmabuf);
+
+	init_waitqueue_head(&object->poll);
+	init_wait_for(object, &object->cb_in, dma_resv_usage_rw(false),
 		      EPOLLIN);
-	init_wait_for(dmabuf, &dmabuf->cb_out, dma_resv_usage_rw(true),
+	init_wait_for(object, &object->cb_out, dma_resv_usage_rw(true),
 		      EPOLLOUT);
 }
 

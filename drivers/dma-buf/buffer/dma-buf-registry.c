@@ -44,7 +44,7 @@ void dma_buf_registry_add(struct dma_buf *dmabuf)
 	/* Any will do: no matter if the task moves on meanwhile. */
 	struct dma_buf_registry *reg = raw_cpu_ptr(&registries);
 
-	dmabuf->registry = reg;
+	to_dma_buf_object(dmabuf)->registry = reg;
 	guard(spinlock)(&reg->lock);
 	list_add_tail_rcu(&dmabuf->list_node, &reg->list);
 	reg->count++;
@@ -58,11 +58,12 @@ void dma_buf_registry_add(struct dma_buf *dmabuf)
  */
 void dma_buf_registry_del(struct dma_buf *dmabuf)
 {
-	struct dma_buf_registry *reg = dmabuf->registry;
+	struct dma_buf_object *object = to_dma_buf_object(dmabuf);
+	struct dma_buf_registry *reg = object->registry;
 
 	guard(spinlock)(&reg->lock);
 	list_del_rcu(&dmabuf->list_node);
-	WRITE_ONCE(dmabuf->registry, NULL);
+	WRITE_ONCE(object->registry, NULL);
 	reg->count--;
 }
 
@@ -79,7 +80,7 @@ static bool get_live(struct dma_buf *dmabuf)
 	 * it leaves the list before its file is freed.
 	 */
 	smp_rmb();
-	if (READ_ONCE(dmabuf->registry))
+	if (READ_ONCE(to_dma_buf_object(dmabuf)->registry))
 		return true;
 	fput(file);
 	return false;
@@ -111,11 +112,13 @@ static struct dma_buf *first_live(struct dma_buf_registry *reg,
  */
 struct dma_buf *dma_buf_registry_next(struct dma_buf *prev)
 {
-	struct dma_buf_registry *from = prev ? prev->registry : NULL;
+	struct dma_buf_registry *from = NULL;
 	struct dma_buf_registry *reg;
 	struct dma_buf *next = NULL;
 	int cpu;
 
+	if (prev)
+		from = to_dma_buf_object(prev)->registry;
 	scoped_guard(rcu) {
 		for_each_possible_cpu(cpu) {
 			reg = per_cpu_ptr(&registries, cpu);
@@ -130,7 +133,7 @@ struct dma_buf *dma_buf_registry_next(struct dma_buf *prev)
 		}
 	}
 	if (prev)
-		dma_buf_put(prev);
+		dma_buf_drop(prev);
 	return next;
 }
 
@@ -181,7 +184,7 @@ static int bufinfo_show(struct seq_file *seq, void *unused)
 		show_buffer(seq, dmabuf);
 		if (seq_has_overflowed(seq)) {
 			/* It will be called again, with more room. */
-			dma_buf_put(dmabuf);
+			dma_buf_drop(dmabuf);
 			return 0;
 		}
 		count++;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The buffer as an object: export, descriptors, references, name and end. What
- * can be done with one is in the other dma-buf-*.c.
+ * The buffer as an object: export, descriptors, references and end. What can be
+ * done with one is in the other dma-buf-*.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -10,10 +10,10 @@
 #include <linux/dma-resv.h>
 #include <linux/export.h>
 #include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/huge_mm.h>
 #include <linux/init.h>
 #include <linux/module.h>
-#include <linux/string.h>
-#include <linux/uaccess.h>
 
 #include <kunit/visibility.h>
 
@@ -42,9 +42,49 @@
  * An export that fails leaves nothing behind, and publishes nothing before all
  * that can fail has succeeded.
  *
- * *Locking.* &dma_buf.name_lock, a spinlock that nothing is taken under, protects
- * the name. See dma-buf-attach.c for all other locks and their order.
+ * *Locking.* See dma-buf-attach.c for all locks and their order.
  */
+
+/* The file is gone: end the buffer. */
+static int file_release(struct inode *inode, struct file *file)
+{
+	struct dma_buf *dmabuf = file->private_data;
+	struct module *owner = dmabuf->owner;
+
+	dma_buf_registry_del(dmabuf);
+	/* Attachments hold references; a mapping nobody is left to use. */
+	WARN_ON_ONCE(!list_empty(&dmabuf->attachments));
+	WARN_ON_ONCE(dmabuf->vmapping_counter);
+
+	dmabuf->ops->release(dmabuf);
+	dma_buf_file_release(dmabuf);
+	module_put(owner);
+	return 0;
+}
+
+static const struct file_operations file_ops = {
+	.owner = THIS_MODULE,
+	.release = file_release,
+	.llseek = dma_buf_file_llseek,
+	.mmap = dma_buf_file_mmap,
+	.get_unmapped_area = thp_get_unmapped_area,
+	.poll = dma_buf_poll,
+	.unlocked_ioctl = dma_buf_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = dma_buf_file_show_fdinfo,
+};
+
+/**
+ * dma_buf_file_is_ours - tell whether a file is that of a buffer
+ * @file: any file
+ *
+ * Context: Any.
+ * Return: true if its private data is a &struct dma_buf.
+ */
+VISIBLE_IF_KUNIT bool dma_buf_file_is_ours(const struct file *file)
+{
+	return file->f_op == &file_ops;
+}
 
 static bool is_exportable(const struct dma_buf_export_info *info)
 {
@@ -98,7 +138,7 @@ struct dma_buf *dma_buf_export(const struct dma_buf_export_info *exp_info)
 	INIT_LIST_HEAD(&dmabuf->attachments);
 	dma_buf_poll_init(dmabuf);
 
-	ret = dma_buf_file_open(dmabuf, exp_info->flags);
+	ret = dma_buf_file_open(dmabuf, exp_info->flags, &file_ops);
 	if (ret) {
 		dma_buf_file_discard(dmabuf);
 		module_put(exp_info->owner);
@@ -109,26 +149,6 @@ struct dma_buf *dma_buf_export(const struct dma_buf_export_info *exp_info)
 	return dmabuf;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_export, DMA_BUF);
-
-/**
- * dma_buf_release_object - the file is gone, end the buffer
- * @dmabuf: the buffer
- *
- * Context: Process, may sleep.
- */
-void dma_buf_release_object(struct dma_buf *dmabuf)
-{
-	struct module *owner = dmabuf->owner;
-
-	dma_buf_registry_del(dmabuf);
-	/* Attachments hold references; a mapping nobody is left to use. */
-	WARN_ON_ONCE(!list_empty(&dmabuf->attachments));
-	WARN_ON_ONCE(dmabuf->vmapping_counter);
-
-	dmabuf->ops->release(dmabuf);
-	dma_buf_file_release(dmabuf);
-	module_put(owner);
-}
 
 /**
  * dma_buf_fd - give a buffer to user space
@@ -188,64 +208,6 @@ void dma_buf_put(struct dma_buf *dmabuf)
 	fput(dmabuf->file);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_put, DMA_BUF);
-
-/**
- * dma_buf_store_name - replace the name of a buffer
- * @dmabuf: the buffer
- * @name: the name, zeroes up to its last byte
- *
- * Context: Any but interrupts.
- */
-VISIBLE_IF_KUNIT void dma_buf_store_name(struct dma_buf *dmabuf,
-					 const char name[DMA_BUF_NAME_LEN])
-{
-	char *text = dma_buf_file_name_room(dmabuf);
-
-	guard(spinlock)(&dmabuf->name_lock);
-	/* Who does not lock finds an end: the last byte is zero all the time. */
-	memcpy(text, name, DMA_BUF_NAME_LEN);
-	/* And finds the text behind the pointer. */
-	smp_store_release(&dmabuf->name, text);
-}
-
-/**
- * dma_buf_set_name - name a buffer
- * @dmabuf: the buffer
- * @user: the name, in user space
- *
- * Context: Process, may sleep.
- * Return: 0; -EINVAL for a name of more than 31 characters; -EFAULT.
- */
-long dma_buf_set_name(struct dma_buf *dmabuf, const char __user *user)
-{
-	char name[DMA_BUF_NAME_LEN] = {};
-	long len = strncpy_from_user(name, user, sizeof(name));
-
-	if (len < 0)
-		return len;
-	if (len == sizeof(name))
-		return -EINVAL;
-
-	dma_buf_store_name(dmabuf, name);
-	return 0;
-}
-
-/**
- * dma_buf_copy_name - the name that user space gave
- * @dmabuf: the buffer
- * @name: returned: the name
- * @unnamed: what to return if there is none
- *
- * Context: Any but interrupts.
- * Return: true if there is a name.
- */
-bool dma_buf_copy_name(struct dma_buf *dmabuf, char name[DMA_BUF_NAME_LEN],
-		       const char *unnamed)
-{
-	guard(spinlock)(&dmabuf->name_lock);
-	strscpy(name, dmabuf->name ?: unnamed, DMA_BUF_NAME_LEN);
-	return dmabuf->name;
-}
 
 static int __init dma_buf_init(void)
 {

@@ -398,7 +398,7 @@ static void dma_buf_release_vmapped(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, dma_buf_vmap_unlocked(exp->dmabuf, &map), 0);
 	mock_warn_begin(test);
 	mock_exporter_put_last(exp);
-	mock_warn_end(test, "dma_buf_release_object", 1);
+	mock_warn_end(test, "file_release", 1);
 	vunmap(exp->vaddr);
 	exp->vaddr = NULL;
 }

@@ -73,8 +73,8 @@ static void signal_and_put(struct kunit *test, struct dma_fence *fence)
 
 	dma_fence_signal(fence);
 	dma_fence_put(fence);
-	flush_work(&ctx->exp->dmabuf->cb_in.work);
-	flush_work(&ctx->exp->dmabuf->cb_out.work);
+	flush_work(&to_dma_buf_object(ctx->exp->dmabuf)->cb_in.work);
+	flush_work(&to_dma_buf_object(ctx->exp->dmabuf)->cb_out.work);
 }
 
 static int references(struct ctx *ctx)
@@ -173,7 +173,7 @@ static void poll_modified(struct kunit *test)
 	struct dma_buf *dmabuf = ctx->exp->dmabuf;
 
 	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, param->first), 0);
-	KUNIT_EXPECT_PTR_EQ(test, ctx->poller.head, &dmabuf->poll);
+	KUNIT_EXPECT_PTR_EQ(test, ctx->poller.head, &to_dma_buf_object(dmabuf)->poll);
 	KUNIT_EXPECT_EQ(test, mock_poller_modify(&ctx->poller, dmabuf->file,
 						 param->second), 0);
 	/* Both directions that were ever asked for are waited for. */
@@ -238,7 +238,7 @@ static void poll_looks_at_each_a_few_times(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 0);
 		dma_fence_signal(fences[i]);
 	}
-	flush_work(&ctx->exp->dmabuf->cb_out.work);
+	flush_work(&to_dma_buf_object(ctx->exp->dmabuf)->cb_out.work);
 	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
 	for (i = 0; i < POLL_FENCES; i++) {
 		looks += atomic_read(&to_mock_fence(fences[i])->polled);
@@ -348,7 +348,7 @@ static void poll_while_work_keeps_coming(struct kunit *test)
 static void poll_again_after_wake(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
-	struct dma_buf_poll_wait *wait = &ctx->exp->dmabuf->cb_in;
+	struct dma_buf_poll_wait *wait = &to_dma_buf_object(ctx->exp->dmabuf)->cb_in;
 	struct dma_fence *fence;
 
 	for (int i = 1; i <= 3; i++) {

@@ -15,6 +15,7 @@
 #include <linux/preempt.h>
 #include <linux/workqueue.h>
 
+#include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
 #define IN ((__force u32)EPOLLIN)
@@ -95,7 +96,7 @@ static void poll_races_signal(struct kunit *test)
 		complete(&race.go);
 		ready = mock_poller_ask(&ctx->poller, dmabuf->file, IN);
 		wait_for_completion(&race.done);
-		flush_work(&dmabuf->cb_in.work);
+		flush_work(&to_dma_buf_object(dmabuf)->cb_in.work);
 		lost += !ready && !atomic_read(&ctx->poller.woken);
 		mock_poller_end(&ctx->poller);
 		dma_fence_put(race.fence);
@@ -185,7 +186,7 @@ static void poll_steps_over_fences_in_a_task(struct kunit *test)
 	atomic_set(&asked, 0);
 	atomic_set(&asked_in_interrupt, 0);
 	dma_fence_signal(fences[MANY - 1]);
-	flush_work(&dmabuf->cb_in.work);
+	flush_work(&to_dma_buf_object(dmabuf)->cb_in.work);
 	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 1);
 	KUNIT_EXPECT_GE(test, atomic_read(&asked), MANY - 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&asked_in_interrupt), 0);
