@@ -147,9 +147,9 @@ bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
 void dma_buf_kept_drop(struct dma_buf_attachment *attach);
 bool dma_buf_kept_detach(struct dma_buf_attachment *attach);
 bool dma_buf_kept_make_room(struct device *dev);
-void dma_buf_kept_end_device(struct device *dev);
 
 /* dma-buf-kept-policy.c */
+void dma_buf_kept_policy_init(void (*end)(struct device *dev));
 bool dma_buf_kept_is_allowed(struct device *dev);
 const void *dma_buf_kept_space(struct device *dev);
 bool dma_buf_kept_charge(struct dma_buf_attachment *attach);

@@ -57,13 +57,19 @@ enum { KEEP_NOTHING, KEEP_IF_ISOLATED, KEEP_ALWAYS };
 VISIBLE_IF_KUNIT unsigned int dma_buf_kept_policy =
 	IS_ENABLED(CONFIG_DMABUF_DEBUG) ? KEEP_NOTHING : KEEP_IF_ISOLATED;
 
-/* What is not allowed any more ends, so that "never" means never. */
+/*
+ * Ends all mappings that are kept for a device; or, for NULL, those that the policy
+ * does not allow any more. NULL itself while the kernel boots.
+ */
+static void (*end_device)(struct device *dev) __ro_after_init;
+
+/* "Never" means that mappings which are kept already end, too. */
 static int set_policy(const char *val, const struct kernel_param *kp)
 {
 	int ret = param_set_uint_minmax(val, kp, KEEP_NOTHING, KEEP_ALWAYS);
 
-	if (!ret)
-		dma_buf_kept_end_device(NULL);
+	if (!ret && end_device)
+		end_device(NULL);
 	return ret;
 }
 
@@ -264,7 +270,7 @@ static int bus_event(struct notifier_block *nb, unsigned long action,
 	 * device that goes is unbound before.
 	 */
 	if (action == BUS_NOTIFY_UNBIND_DRIVER)
-		dma_buf_kept_end_device(data);
+		end_device(data);
 	return NOTIFY_DONE;
 }
 
@@ -288,12 +294,18 @@ VISIBLE_IF_KUNIT void dma_buf_kept_watch(const struct bus_type *bus)
 	}
 }
 
-static int __init dma_buf_kept_policy_init(void)
+/**
+ * dma_buf_kept_policy_init - watch the drivers of all devices
+ * @end: called when a driver is about to be unbound, with its device, and when
+ *	the policy has changed, with NULL; may sleep
+ *
+ * Context: Boot.
+ */
+void __init dma_buf_kept_policy_init(void (*end)(struct device *dev))
 {
+	end_device = end;
 #ifdef CONFIG_PCI
 	dma_buf_kept_watch(&pci_bus_type);
 #endif
 	dma_buf_kept_watch(&platform_bus_type);
-	return 0;
 }
-subsys_initcall(dma_buf_kept_policy_init);

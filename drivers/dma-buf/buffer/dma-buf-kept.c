@@ -184,7 +184,7 @@ void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
 	settle(attach, DMA_BUF_KEPT_BUSY);
 	/*
 	 * Either this sees that the driver is being unbound, or
-	 * dma_buf_kept_end_device() sees the mapping in the list.
+	 * end_device() sees the mapping in the list.
 	 */
 	smp_mb();
 	if (!dma_buf_kept_is_allowed(attach->dev) &&
@@ -394,16 +394,14 @@ static struct dma_buf_attachment *claim_of_device(struct device *dev, bool *idle
 	return NULL;
 }
 
-/**
- * dma_buf_kept_end_device - end what is kept for a device
- * @dev: the device; or NULL for all that the policy does not allow any more
- *
- * A mapping that an importer has is left to it. Any other has ended when this
- * returns. The policy allows none to be kept for the device from now on.
+/*
+ * End what is kept for a device; or, for NULL, all that the policy does not allow
+ * any more. A mapping that an importer has is left to the importer, any other has
+ * ended when this returns. The policy allows no new one from now on.
  *
  * Context: Process, may sleep. Takes no lock that a fence is waited for under.
  */
-void dma_buf_kept_end_device(struct device *dev)
+static void end_device(struct device *dev)
 {
 	struct dma_buf_attachment *attach;
 	bool idle;
@@ -476,8 +474,10 @@ VISIBLE_IF_KUNIT unsigned long dma_buf_kept_scan(struct shrinker *shrinker,
 
 static int __init dma_buf_kept_init(void)
 {
-	struct shrinker *shrinker = shrinker_alloc(0, "dma-buf-kept-mappings");
+	struct shrinker *shrinker;
 
+	dma_buf_kept_policy_init(end_device);
+	shrinker = shrinker_alloc(0, "dma-buf-kept-mappings");
 	if (!shrinker)
 		return -ENOMEM;
 	shrinker->count_objects = kept_count;

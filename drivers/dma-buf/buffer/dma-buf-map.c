@@ -22,6 +22,24 @@ static bool pins_on_map(struct dma_buf_attachment *attach)
 	       !IS_ENABLED(CONFIG_DMABUF_MOVE_NOTIFY);
 }
 
+/* Is this what dma_map_sgtable() returns if an IOMMU, or a table, has no room? */
+static bool lacks_room(struct sg_table *sgt)
+{
+	return sgt == ERR_PTR(-ENOMEM) || sgt == ERR_PTR(-EIO) ||
+	       sgt == ERR_PTR(-ENOSPC);
+}
+
+/* Idle mappings that the core keeps for the device make room for a new one. */
+static struct sg_table *map_memory(struct dma_buf_attachment *attach,
+				   enum dma_data_direction dir)
+{
+	struct sg_table *sgt = dma_buf_map_memory(attach, dir);
+
+	if (lacks_room(sgt) && dma_buf_kept_make_room(attach->dev))
+		sgt = dma_buf_map_memory(attach, dir);
+	return sgt;
+}
+
 /**
  * dma_buf_map_on_attach - map for good, for any direction
  * @attach: a new attachment, which nobody else uses yet
@@ -38,7 +56,7 @@ int dma_buf_map_on_attach(struct dma_buf_attachment *attach)
 	ret = dma_buf_pin_memory(attach);
 	if (ret)
 		return ret;
-	sgt = dma_buf_map_memory(attach, DMA_BIDIRECTIONAL);
+	sgt = map_memory(attach, DMA_BIDIRECTIONAL);
 	if (IS_ERR(sgt)) {
 		dma_buf_unpin_memory(attach);
 		return PTR_ERR(sgt);
@@ -128,7 +146,7 @@ static struct sg_table *map_anew(struct dma_buf_attachment *attach,
 		if (ret)
 			return ERR_PTR(ret);
 	}
-	sgt = dma_buf_map_memory(attach, dir);
+	sgt = map_memory(attach, dir);
 	if (!IS_ERR(sgt))
 		keep(attach, sgt, dir);
 	else if (pins_on_map(attach))

@@ -63,27 +63,10 @@ long dma_buf_wait_for_moves(struct dma_buf_attachment *attach)
 				     MAX_SCHEDULE_TIMEOUT);
 }
 
-static struct sg_table *try_map(struct dma_buf_attachment *attach,
-				enum dma_data_direction dir)
-{
-	struct sg_table *sgt = attach->dmabuf->ops->map_dma_buf(attach, dir);
-
-	return sgt ?: ERR_PTR(-ENOMEM);
-}
-
-/* What dma_map_sgtable() says of an IOMMU, or a table, that has no room. */
-static bool lacks_room(struct sg_table *sgt)
-{
-	return sgt == ERR_PTR(-ENOMEM) || sgt == ERR_PTR(-EIO) ||
-	       sgt == ERR_PTR(-ENOSPC);
-}
-
 /**
  * dma_buf_map_memory - have the exporter map the memory
  * @attach: the attachment
  * @dir: what the device does with it
- *
- * What is kept for the device is in nobody's way: it is given up for this.
  *
  * Context: Process, may sleep, reservation lock held.
  * Return: A table for dma_buf_unmap_memory(), or ERR_PTR().
@@ -97,9 +80,7 @@ struct sg_table *dma_buf_map_memory(struct dma_buf_attachment *attach,
 
 	dma_resv_assert_held(dmabuf->resv);
 
-	sgt = try_map(attach, dir);
-	if (lacks_room(sgt) && dma_buf_kept_make_room(attach->dev))
-		sgt = try_map(attach, dir);
+	sgt = dmabuf->ops->map_dma_buf(attach, dir) ?: ERR_PTR(-ENOMEM);
 	if (IS_ERR(sgt))
 		return sgt;
 
