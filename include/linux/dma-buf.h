@@ -306,26 +306,12 @@ struct dma_buf_attachment {
 	struct device *dev;
 	/** @node: in &dma_buf.attachments. */
 	struct list_head node;
-	/** @sgt: the mapping that the core keeps, or NULL; see @kept. */
+	/** @sgt: the mapping that the core keeps, or NULL. */
 	struct sg_table *sgt;
 	/** @dir: direction of @sgt. */
 	enum dma_data_direction dir;
 	/** @peer2peer: may be given memory that is no RAM. */
 	bool peer2peer;
-	/** @used: @sgt was taken up again since the shrinker looked at it. */
-	bool used;
-	/** @keep: what becomes of @sgt while nobody uses it. */
-	enum dma_buf_keep keep;
-	/** @kept: how the core keeps @sgt, and who owns that: dma-buf-kept.c. */
-	atomic_t kept;
-	/** @kept_node: in the list of all that is kept for one at a time. */
-	struct list_head kept_node;
-	/** @kept_space: the address space that @sgt is in, if so. */
-	const void *kept_space;
-	/** @map_count: tables that the importer has. */
-	atomic_t map_count;
-	/** @pin_count: pins that the importer has; reservation lock. */
-	unsigned int pin_count;
 	/** @importer_ops: of a dynamic importer, else NULL; immutable. */
 	const struct dma_buf_attach_ops *importer_ops;
 	/** @importer_priv: the importer's. */

@@ -117,7 +117,7 @@ static int finish_attach(struct dma_buf_attachment *attach)
 static void free_attachment(struct dma_buf_attachment *attach)
 {
 	dma_buf_put(attach->dmabuf);
-	kfree(attach);
+	kfree(to_attached(attach));
 }
 
 /**
@@ -139,23 +139,23 @@ dma_buf_dynamic_attach(struct dma_buf *dmabuf, struct device *dev,
 		       void *importer_priv)
 {
 	struct dma_buf_attachment *attach;
+	struct dma_buf_attached *attached;
 	int ret = 0;
 
 	if (WARN_ON_ONCE(!dmabuf || !dev ||
 			 (importer_ops && !importer_ops->move_notify)))
 		return ERR_PTR(-EINVAL);
 
-	attach = kmalloc(sizeof(*attach), GFP_KERNEL);
-	if (!attach)
+	attached = kzalloc(sizeof(*attached), GFP_KERNEL);
+	if (!attached)
 		return ERR_PTR(-ENOMEM);
 	get_dma_buf(dmabuf);
-	*attach = (struct dma_buf_attachment) {
-		.dmabuf = dmabuf,
-		.dev = dev,
-		.peer2peer = importer_ops && importer_ops->allow_peer2peer,
-		.importer_ops = importer_ops,
-		.importer_priv = importer_priv,
-	};
+	attach = &attached->attach;
+	attach->dmabuf = dmabuf;
+	attach->dev = dev;
+	attach->peer2peer = importer_ops && importer_ops->allow_peer2peer;
+	attach->importer_ops = importer_ops;
+	attach->importer_priv = importer_priv;
 
 	if (dmabuf->ops->attach)
 		ret = dmabuf->ops->attach(dmabuf, attach);

@@ -137,12 +137,13 @@ struct sg_table *dma_buf_debug_unwrap(struct sg_table *sgt)
  */
 void dma_buf_debug_detach(struct dma_buf_attachment *attach)
 {
-	bool shared = atomic_read(&attach->kept) == DMA_BUF_KEPT_SHARED;
+	struct dma_buf_attached *attached = to_attached(attach);
+	bool shared = atomic_read(&attached->kept) == DMA_BUF_KEPT_SHARED;
 
 	/* What all users share goes with the attachment, with no unmap. */
-	WARN_ONCE(!shared && atomic_read(&attach->map_count),
+	WARN_ONCE(!shared && atomic_read(&attached->map_count),
 		  "dma_buf: %s detaches without unmapping\n",
 		  dev_name(attach->dev));
-	WARN_ONCE(attach->pin_count, "dma_buf: %s detaches without unpinning\n",
+	WARN_ONCE(attached->pin_count, "dma_buf: %s detaches without unpinning\n",
 		  dev_name(attach->dev));
 }

@@ -80,6 +80,51 @@ static inline void dma_buf_drop(struct dma_buf *dmabuf)
 	fput(dmabuf->file);
 }
 
+/**
+ * enum dma_buf_kept_state - the mapping of an attachment that the core keeps
+ * @DMA_BUF_KEPT_NONE: there is none
+ * @DMA_BUF_KEPT_SHARED: for all users, until detach
+ * @DMA_BUF_KEPT_BUSY: for one user at a time, who has it
+ * @DMA_BUF_KEPT_IDLE: for one user at a time; nobody has it
+ * @DMA_BUF_KEPT_CHANGING: somebody is about to change the state, and owns the table
+ */
+enum dma_buf_kept_state {
+	DMA_BUF_KEPT_NONE,
+	DMA_BUF_KEPT_SHARED,
+	DMA_BUF_KEPT_BUSY,
+	DMA_BUF_KEPT_IDLE,
+	DMA_BUF_KEPT_CHANGING,
+};
+
+/**
+ * struct dma_buf_attached - an attachment with what drivers do not see of it
+ * @attach: the attachment
+ * @kept: &enum dma_buf_kept_state, which also says who owns &dma_buf_attachment.sgt
+ *	and the members below
+ * @keep: what becomes of the mapping while it is idle
+ * @used: it was taken up again since the shrinker looked at it
+ * @node: in the list of mappings that are kept for one user at a time
+ * @space: the address space that they are in
+ * @map_count: number of tables that the importer has
+ * @pin_count: number of pins that the importer has; reservation lock
+ */
+struct dma_buf_attached {
+	struct dma_buf_attachment attach;
+	atomic_t kept;
+	enum dma_buf_keep keep;
+	bool used;
+	struct list_head node;
+	const void *space;
+	atomic_t map_count;
+	unsigned int pin_count;
+};
+
+static inline struct dma_buf_attached *
+to_attached(struct dma_buf_attachment *attach)
+{
+	return container_of(attach, struct dma_buf_attached, attach);
+}
+
 /* dma-buf.c */
 bool dma_buf_file_is_ours(const struct file *file);
 
@@ -118,22 +163,6 @@ struct sg_table *dma_buf_map_memory(struct dma_buf_attachment *attach,
 				    enum dma_data_direction dir);
 void dma_buf_unmap_memory(struct dma_buf_attachment *attach,
 			  struct sg_table *sgt, enum dma_data_direction dir);
-
-/**
- * enum dma_buf_kept_state - the mapping of an attachment that the core keeps
- * @DMA_BUF_KEPT_NONE: there is none
- * @DMA_BUF_KEPT_SHARED: for all users, until detach
- * @DMA_BUF_KEPT_BUSY: for one user at a time, who has it
- * @DMA_BUF_KEPT_IDLE: for one user at a time; nobody has it
- * @DMA_BUF_KEPT_CHANGING: somebody is about to change the state, and owns the table
- */
-enum dma_buf_kept_state {
-	DMA_BUF_KEPT_NONE,
-	DMA_BUF_KEPT_SHARED,
-	DMA_BUF_KEPT_BUSY,
-	DMA_BUF_KEPT_IDLE,
-	DMA_BUF_KEPT_CHANGING,
-};
 
 /* dma-buf-kept.c */
 void dma_buf_kept_share(struct dma_buf_attachment *attach, struct sg_table *sgt,

@@ -221,19 +221,19 @@ bool dma_buf_kept_charge(struct dma_buf_attachment *attach)
 		return false;
 	limit = limit_of(dev);
 	/* Remembered: the device may get another one. */
-	attach->kept_space = dma_buf_kept_space(dev);
+	to_attached(attach)->space = dma_buf_kept_space(dev);
 	struct kept_account *new __free(kfree) = kzalloc(sizeof(*new),
 							 GFP_KERNEL);
 
 	guard(spinlock)(&accounts_lock);
-	account = find_account(attach->kept_space);
+	account = find_account(to_attached(attach)->space);
 	if (size > limit || (account && account->bytes > limit - size))
 		return false;
 	if (!account) {
 		if (!new)
 			return false;
 		account = no_free_ptr(new);
-		account->space = attach->kept_space;
+		account->space = to_attached(attach)->space;
 		list_add(&account->node, &accounts);
 	}
 	account->num++;
@@ -252,7 +252,7 @@ void dma_buf_kept_uncharge(struct dma_buf_attachment *attach)
 	struct kept_account *account;
 
 	guard(spinlock)(&accounts_lock);
-	account = find_account(attach->kept_space);
+	account = find_account(to_attached(attach)->space);
 	if (WARN_ON_ONCE(!account))
 		return;
 	account->bytes -= attach->dmabuf->size;

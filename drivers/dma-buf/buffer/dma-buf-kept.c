@@ -84,15 +84,15 @@ static unsigned long num_kept;
 static bool claim(struct dma_buf_attachment *attach,
 		  enum dma_buf_kept_state state)
 {
-	return atomic_cmpxchg(&attach->kept, state, DMA_BUF_KEPT_CHANGING) ==
-	       state;
+	return atomic_cmpxchg(&to_attached(attach)->kept, state,
+			      DMA_BUF_KEPT_CHANGING) == state;
 }
 
 /* The owner is through. The attachment may go with NONE. */
 static void settle(struct dma_buf_attachment *attach,
 		   enum dma_buf_kept_state state)
 {
-	atomic_t *kept = &attach->kept;
+	atomic_t *kept = &to_attached(attach)->kept;
 
 	atomic_set_release(kept, state);
 	/* The state before the look for one who waits for it. */
@@ -110,7 +110,7 @@ static void end_kept(struct dma_buf_attachment *attach, bool unmap)
 		dma_buf_unmap_memory(attach, attach->sgt, attach->dir);
 	attach->sgt = NULL;
 	scoped_guard(spinlock, &kept_lock) {
-		list_del(&attach->kept_node);
+		list_del(&to_attached(attach)->node);
 		num_kept--;
 	}
 	dma_buf_kept_uncharge(attach);
@@ -126,8 +126,8 @@ static enum dma_buf_kept_state claim_kept(struct dma_buf_attachment *attach)
 	enum dma_buf_kept_state state;
 
 	for (;;) {
-		wait_var_event(&attach->kept,
-			       (state = atomic_read_acquire(&attach->kept)) !=
+		wait_var_event(&to_attached(attach)->kept,
+			       (state = atomic_read_acquire(&to_attached(attach)->kept)) !=
 			       DMA_BUF_KEPT_CHANGING);
 		/* Others may be faster after that. */
 		if ((state != DMA_BUF_KEPT_IDLE && state != DMA_BUF_KEPT_BUSY) ||
@@ -169,16 +169,16 @@ void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
 {
 	if (!claim(attach, DMA_BUF_KEPT_NONE))
 		return;
-	attach->keep = attach->dmabuf->ops->keep_mapping(attach);
-	if (!attach->keep || !dma_buf_kept_charge(attach)) {
+	to_attached(attach)->keep = attach->dmabuf->ops->keep_mapping(attach);
+	if (!to_attached(attach)->keep || !dma_buf_kept_charge(attach)) {
 		settle(attach, DMA_BUF_KEPT_NONE);
 		return;
 	}
 	attach->sgt = sgt;
 	attach->dir = dir;
-	attach->used = false;
+	to_attached(attach)->used = false;
 	scoped_guard(spinlock, &kept_lock) {
-		list_add_tail(&attach->kept_node, &kept);
+		list_add_tail(&to_attached(attach)->node, &kept);
 		num_kept++;
 	}
 	settle(attach, DMA_BUF_KEPT_BUSY);
@@ -207,7 +207,7 @@ struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
 	struct sg_table *sgt;
 	long ret;
 
-	if (atomic_read(&attach->kept) != DMA_BUF_KEPT_IDLE)
+	if (atomic_read(&to_attached(attach)->kept) != DMA_BUF_KEPT_IDLE)
 		return NULL;
 	ret = dma_buf_wait_for_moves(attach);
 	if (ret < 0)
@@ -219,10 +219,10 @@ struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
 		return NULL;
 	}
 	sgt = attach->sgt;
-	if (attach->keep == DMA_BUF_KEEP_IDLE)
+	if (to_attached(attach)->keep == DMA_BUF_KEEP_IDLE)
 		attach->dmabuf->ops->begin_device_access(attach,
 							 dma_buf_debug_real(sgt));
-	attach->used = true;
+	to_attached(attach)->used = true;
 	settle(attach, DMA_BUF_KEPT_BUSY);
 	return sgt;
 }
@@ -250,7 +250,7 @@ bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
 		settle(attach, state);
 		return false;
 	}
-	if (attach->keep == DMA_BUF_KEEP_IDLE)
+	if (to_attached(attach)->keep == DMA_BUF_KEEP_IDLE)
 		attach->dmabuf->ops->end_device_access(attach,
 						       dma_buf_debug_real(sgt));
 	settle(attach, DMA_BUF_KEPT_IDLE);
@@ -297,7 +297,7 @@ bool dma_buf_kept_detach(struct dma_buf_attachment *attach)
 		/* Nobody else ends that. */
 		dma_buf_unmap_memory(attach, attach->sgt, attach->dir);
 		attach->sgt = NULL;
-		atomic_set(&attach->kept, DMA_BUF_KEPT_NONE);
+		atomic_set(&to_attached(attach)->kept, DMA_BUF_KEPT_NONE);
 		return true;
 	default:
 		return false;
@@ -329,13 +329,13 @@ static void end_listed(struct dma_buf_attachment *attach, bool unmap)
 /* An idle mapping that takes up addresses of the same space. */
 static struct dma_buf_attachment *claim_idle_in_space(const void *space)
 {
-	struct dma_buf_attachment *attach;
+	struct dma_buf_attached *attached;
 
 	guard(spinlock)(&kept_lock);
-	list_for_each_entry(attach, &kept, kept_node) {
-		if (attach->kept_space == space &&
-		    claim_listed(attach, DMA_BUF_KEPT_IDLE))
-			return attach;
+	list_for_each_entry(attached, &kept, node) {
+		if (attached->space == space &&
+		    claim_listed(&attached->attach, DMA_BUF_KEPT_IDLE))
+			return &attached->attach;
 	}
 	return NULL;
 }
@@ -369,11 +369,11 @@ static bool is_to_end(struct dma_buf_attachment *attach, struct device *dev)
 /* Is something left to end? Also if somebody is changing it. */
 static bool is_listed(struct device *dev)
 {
-	struct dma_buf_attachment *attach;
+	struct dma_buf_attached *attached;
 
 	guard(spinlock)(&kept_lock);
-	list_for_each_entry(attach, &kept, kept_node) {
-		if (is_to_end(attach, dev))
+	list_for_each_entry(attached, &kept, node) {
+		if (is_to_end(&attached->attach, dev))
 			return true;
 	}
 	return false;
@@ -381,10 +381,12 @@ static bool is_listed(struct device *dev)
 
 static struct dma_buf_attachment *claim_of_device(struct device *dev, bool *idle)
 {
+	struct dma_buf_attached *attached;
 	struct dma_buf_attachment *attach;
 
 	guard(spinlock)(&kept_lock);
-	list_for_each_entry(attach, &kept, kept_node) {
+	list_for_each_entry(attached, &kept, node) {
+		attach = &attached->attach;
 		if (!is_to_end(attach, dev))
 			continue;
 		*idle = claim_listed(attach, DMA_BUF_KEPT_IDLE);
@@ -421,18 +423,20 @@ static void end_device(struct device *dev)
 /* Look at the next mapping; NULL if it stays. */
 static struct dma_buf_attachment *claim_next(void)
 {
-	struct dma_buf_attachment *attach;
+	struct dma_buf_attached *attached;
 	bool used;
 
 	guard(spinlock)(&kept_lock);
-	attach = list_first_entry_or_null(&kept, struct dma_buf_attachment,
-					  kept_node);
-	if (!attach)
+	attached = list_first_entry_or_null(&kept, struct dma_buf_attached,
+					    node);
+	if (!attached)
 		return NULL;
-	list_move_tail(&attach->kept_node, &kept);
-	used = attach->used;
-	attach->used = false;
-	return !used && claim_listed(attach, DMA_BUF_KEPT_IDLE) ? attach : NULL;
+	list_move_tail(&attached->node, &kept);
+	used = attached->used;
+	attached->used = false;
+	if (used || !claim_listed(&attached->attach, DMA_BUF_KEPT_IDLE))
+		return NULL;
+	return &attached->attach;
 }
 
 /**

@@ -76,8 +76,10 @@ void dma_buf_unmap_on_detach(struct dma_buf_attachment *attach)
 	dma_buf_debug_detach(attach);
 	if (dma_buf_kept_detach(attach))
 		dma_buf_unpin_memory(attach);
-	for (; attach->pin_count; attach->pin_count--)
+	while (to_attached(attach)->pin_count) {
 		dma_buf_unpin_memory(attach);
+		to_attached(attach)->pin_count--;
+	}
 }
 
 /**
@@ -98,7 +100,7 @@ int dma_buf_pin(struct dma_buf_attachment *attach)
 
 	ret = dma_buf_pin_memory(attach);
 	if (!ret)
-		attach->pin_count++;
+		to_attached(attach)->pin_count++;
 	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_pin, DMA_BUF);
@@ -113,10 +115,10 @@ void dma_buf_unpin(struct dma_buf_attachment *attach)
 {
 	dma_resv_assert_held(attach->dmabuf->resv);
 	WARN_ON_ONCE(!dma_buf_attachment_is_dynamic(attach));
-	if (WARN_ON_ONCE(!attach->pin_count))
+	if (WARN_ON_ONCE(!to_attached(attach)->pin_count))
 		return;
 
-	attach->pin_count--;
+	to_attached(attach)->pin_count--;
 	dma_buf_unpin_memory(attach);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_unpin, DMA_BUF);
@@ -165,7 +167,7 @@ static struct sg_table *map_shared(struct dma_buf_attachment *attach,
 
 static bool is_shared(struct dma_buf_attachment *attach)
 {
-	return atomic_read_acquire(&attach->kept) == DMA_BUF_KEPT_SHARED;
+	return atomic_read_acquire(&to_attached(attach)->kept) == DMA_BUF_KEPT_SHARED;
 }
 
 /**
@@ -200,7 +202,7 @@ struct sg_table *dma_buf_map_attachment(struct dma_buf_attachment *attach,
 		sgt = dma_buf_kept_take_up(attach, direction) ?:
 		      map_anew(attach, direction);
 	if (!IS_ERR(sgt))
-		atomic_inc(&attach->map_count);
+		atomic_inc(&to_attached(attach)->map_count);
 	return sgt;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_map_attachment, DMA_BUF);
@@ -236,11 +238,12 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_map_attachment_unlocked, DMA_BUF);
  */
 static bool may_have(struct dma_buf_attachment *attach, struct sg_table *sgt)
 {
-	int state = atomic_read_acquire(&attach->kept);
+	int state = atomic_read_acquire(&to_attached(attach)->kept);
+	int num = atomic_read(&to_attached(attach)->map_count);
 
 	if (READ_ONCE(attach->sgt) == sgt)
 		return state != DMA_BUF_KEPT_IDLE;
-	return atomic_read(&attach->map_count) > (state == DMA_BUF_KEPT_BUSY);
+	return num > (state == DMA_BUF_KEPT_BUSY);
 }
 
 /**
@@ -265,12 +268,12 @@ void dma_buf_unmap_attachment(struct dma_buf_attachment *attach,
 
 	if (is_shared(attach)) {
 		if (!WARN_ON_ONCE(attach->sgt != sg_table))
-			atomic_dec_if_positive(&attach->map_count);
+			atomic_dec_if_positive(&to_attached(attach)->map_count);
 		return;
 	}
 	if (WARN_ON_ONCE(!may_have(attach, sg_table)))
 		return;
-	atomic_dec(&attach->map_count);
+	atomic_dec(&to_attached(attach)->map_count);
 	if (dma_buf_kept_put_down(attach, sg_table))
 		return;
 	dma_buf_unmap_memory(attach, sg_table, direction);
@@ -301,6 +304,14 @@ void dma_buf_unmap_attachment_unlocked(struct dma_buf_attachment *attach,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_unmap_attachment_unlocked, DMA_BUF);
 
+/* An importer that has mapped nothing has nothing to map anew. */
+static bool has_memory(struct dma_buf_attachment *attach)
+{
+	struct dma_buf_attached *attached = to_attached(attach);
+
+	return atomic_read(&attached->map_count) || attached->pin_count;
+}
+
 /**
  * dma_buf_move_notify - the memory is about to move
  * @dmabuf: the buffer
@@ -318,9 +329,7 @@ void dma_buf_move_notify(struct dma_buf *dmabuf)
 	dma_resv_assert_held(dmabuf->resv);
 
 	list_for_each_entry(attach, &dmabuf->attachments, node) {
-		/* Who has mapped nothing has nothing to map anew. */
-		if (attach->importer_ops &&
-		    (atomic_read(&attach->map_count) || attach->pin_count))
+		if (attach->importer_ops && has_memory(attach))
 			attach->importer_ops->move_notify(attach);
 		dma_buf_kept_drop(attach);
 	}

@@ -16,6 +16,7 @@
 #include <linux/sync_file.h>
 #include <linux/uaccess.h>
 
+#include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
 /* More than any of the calls makes. */
@@ -201,7 +202,7 @@ static void check_map(struct kunit *test)
 	struct ctx *ctx = test->priv;
 
 	KUNIT_EXPECT_TRUE(test, list_empty(&ctx->exp->mappings));
-	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->attach->map_count), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_attached(ctx->attach)->map_count), 0);
 }
 
 static void map_allocations(struct kunit *test)

@@ -154,7 +154,7 @@ static void kept_is_taken_up_again(struct kunit *test)
 	for (int i = 0; i < 3; i++)
 		KUNIT_EXPECT_PTR_EQ(test, sgt,
 				    map_once(test, &ctx, DMA_TO_DEVICE));
-	KUNIT_EXPECT_EQ(test, atomic_read(&ctx.attach->map_count), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_attached(ctx.attach)->map_count), 0);
 	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP);
 	end(&ctx);
 	MOCK_EXPECT_LOG(ctx.exp, MOCK_UNMAP, MOCK_DETACH, MOCK_RELEASE);
@@ -248,7 +248,7 @@ static void kept_in_use_is_for_nobody_else(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, a, map_once(test, &ctx, DMA_TO_DEVICE));
 	MOCK_EXPECT_NO_CALLS(ctx.exp);
 	unmap(&ctx, c, DMA_FROM_DEVICE);
-	KUNIT_EXPECT_EQ(test, atomic_read(&ctx.attach->map_count), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_attached(ctx.attach)->map_count), 0);
 	MOCK_EXPECT_LOG(ctx.exp, MOCK_UNMAP);
 	end(&ctx);
 }

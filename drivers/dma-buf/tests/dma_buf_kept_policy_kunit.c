@@ -70,7 +70,7 @@ static void map_once(struct kunit *test, struct ctx *ctx)
 
 static bool is_kept(struct ctx *ctx)
 {
-	return atomic_read(&ctx->attach->kept) == DMA_BUF_KEPT_IDLE;
+	return atomic_read(&to_attached(ctx->attach)->kept) == DMA_BUF_KEPT_IDLE;
 }
 
 /* Strict domains and the like are not on this machine: both ends of the scale. */

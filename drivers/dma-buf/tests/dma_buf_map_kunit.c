@@ -10,6 +10,7 @@
 #include <linux/dma-direction.h>
 #include <linux/scatterlist.h>
 
+#include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
 #define SIZE (3 * PAGE_SIZE)
@@ -129,7 +130,7 @@ static void unmap_attachment_foreign_table(struct kunit *test)
 	mock_warn_begin(test);
 	unmap(&ctx, &foreign, DMA_TO_DEVICE);
 	mock_warn_end(test, "unmap_", 1);
-	KUNIT_EXPECT_EQ(test, atomic_read(&ctx.attach->map_count), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_attached(ctx.attach)->map_count), 1);
 	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP);
 	unmap(&ctx, sgt, DMA_TO_DEVICE);
 	end(&ctx);
@@ -292,7 +293,7 @@ static void pin_counts(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, pin(&ctx), 0);
 	KUNIT_EXPECT_EQ(test, pin(&ctx), 0);
-	KUNIT_EXPECT_EQ(test, ctx.attach->pin_count, 2);
+	KUNIT_EXPECT_EQ(test, to_attached(ctx.attach)->pin_count, 2);
 	unpin(&ctx);
 	unpin(&ctx);
 	MOCK_EXPECT_LOG(ctx.exp, MOCK_PIN, MOCK_PIN, MOCK_UNPIN, MOCK_UNPIN);
@@ -305,7 +306,7 @@ static void pin_fails(struct kunit *test)
 
 	ctx.exp->fail[MOCK_PIN] = -ENOSPC;
 	KUNIT_EXPECT_EQ(test, pin(&ctx), -ENOSPC);
-	KUNIT_EXPECT_EQ(test, ctx.attach->pin_count, 0);
+	KUNIT_EXPECT_EQ(test, to_attached(ctx.attach)->pin_count, 0);
 	MOCK_EXPECT_LOG(ctx.exp, MOCK_PIN);
 	end(&ctx);
 }
@@ -436,7 +437,7 @@ static void unmap_and_unpin(struct dma_buf_attachment *attach)
 
 	dma_buf_unmap_attachment(attach, imp->sgt, DMA_TO_DEVICE);
 	imp->sgt = NULL;
-	if (attach->pin_count)
+	if (to_attached(attach)->pin_count)
 		dma_buf_unpin(attach);
 }
 

@@ -48,7 +48,7 @@ static void core_keeps_the_mapping(struct kunit *test)
 
 	map_once(test, &imp);
 	KUNIT_ASSERT_EQ(test, 1, heap_mock_mappings(imp.attach));
-	KUNIT_EXPECT_EQ(test, imp.attach->keep,
+	KUNIT_EXPECT_EQ(test, to_attached(imp.attach)->keep,
 			changes_hands ? DMA_BUF_KEEP_IDLE : DMA_BUF_KEEP_AS_IS);
 	map = only_mapping(&imp);
 	KUNIT_EXPECT_EQ(test, map->busy, !changes_hands);

@@ -158,7 +158,7 @@ static void mock_op_unmap(struct dma_buf_attachment *attach,
 			  struct sg_table *sgt,
 			  enum dma_data_direction direction)
 {
-	bool kept = atomic_read(&attach->kept) == DMA_BUF_KEPT_CHANGING;
+	bool kept = atomic_read(&to_attached(attach)->kept) == DMA_BUF_KEPT_CHANGING;
 	struct mock_exporter *exp = attach->dmabuf->priv;
 	struct mapping *mapping;
 
