@@ -140,6 +140,7 @@ void dma_buf_debug_detach(struct dma_buf_attachment *attach)
 	struct dma_buf_attached *attached = to_attached(attach);
 	bool shared = atomic_read(&attached->kept) == DMA_BUF_KEPT_SHARED;
 
+	dma_resv_assert_held(attach->dmabuf->resv);
 	/* What all users share goes with the attachment, with no unmap. */
 	WARN_ONCE(!shared && atomic_read(&attached->map_count),
 		  "dma_buf: %s detaches without unmapping\n",

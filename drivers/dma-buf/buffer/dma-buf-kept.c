@@ -147,6 +147,7 @@ static enum dma_buf_kept_state claim_kept(struct dma_buf_attachment *attach)
 void dma_buf_kept_share(struct dma_buf_attachment *attach, struct sg_table *sgt,
 			enum dma_data_direction dir)
 {
+	dma_resv_assert_held(attach->dmabuf->resv);
 	if (!claim(attach, DMA_BUF_KEPT_NONE))
 		return;
 	attach->sgt = sgt;
@@ -167,6 +168,7 @@ void dma_buf_kept_share(struct dma_buf_attachment *attach, struct sg_table *sgt,
 void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		       enum dma_data_direction dir)
 {
+	dma_resv_assert_held(attach->dmabuf->resv);
 	if (!claim(attach, DMA_BUF_KEPT_NONE))
 		return;
 	to_attached(attach)->keep = attach->dmabuf->ops->keep_mapping(attach);
@@ -207,6 +209,7 @@ struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
 	struct sg_table *sgt;
 	long ret;
 
+	dma_resv_assert_held(attach->dmabuf->resv);
 	if (atomic_read(&to_attached(attach)->kept) != DMA_BUF_KEPT_IDLE)
 		return NULL;
 	ret = dma_buf_wait_for_moves(attach);
@@ -240,6 +243,7 @@ bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
 {
 	enum dma_buf_kept_state state;
 
+	dma_resv_assert_held(attach->dmabuf->resv);
 	if (READ_ONCE(attach->sgt) != sgt)
 		return false;
 	state = claim_kept(attach);
