@@ -20,9 +20,9 @@
 #include <linux/wordpart.h>
 
 #include "sync_timeline.h"
-#include "sync_trace.h"
 
 #define CREATE_TRACE_POINTS
+#include "sync_trace.h"
 
 /**
  * DOC: software timeline
