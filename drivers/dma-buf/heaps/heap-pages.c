@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Buffers made of pages: the table of runs that a buffer consists of, from
- * the first run added to the last one given back, and walking that table.
- * What devices do with a buffer is in heap-pages-dma.c, what the CPU does in
- * heap-pages-cpu.c; where pages come from is the business of each heap.
+ * Buffers made of pages: the table of runs that a buffer consists of, from the
+ * first run added to the last one given back. Readers walk that table with
+ * heap-extent.c. heap-pages-dma.c maps a buffer for devices, heap-pages-cpu.c
+ * for the CPU. Where the pages come from is the business of each heap.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -162,16 +162,6 @@ struct dma_buf *heap_pages_export(struct heap_pages *buf, const char *name,
 	return dma_buf_export(&info);
 }
 
-/* The pages of run @i: it ends where the next starts, the last with the buffer. */
-static unsigned long heap_run_pages(const struct heap_pages *buf,
-				    unsigned int i)
-{
-	pgoff_t end = i + 1 < buf->nr_runs ? buf->runs[i + 1].start :
-					     buf->nr_pages;
-
-	return end - buf->runs[i].start;
-}
-
 /**
  * heap_pages_free - give back a buffer and its memory
  * @buf: a buffer that is not exported, or whose dma-buf is being released; or
@@ -194,81 +184,4 @@ void heap_pages_free(struct heap_pages *buf)
 	kvfree(buf->runs);
 	mutex_destroy(&buf->lock);
 	kfree(buf);
-}
-
-/* The run that page @pgoff of the buffer lies in. */
-static unsigned int heap_pages_find(const struct heap_pages *buf, pgoff_t pgoff)
-{
-	unsigned int low = 0, high = buf->nr_runs - 1, mid;
-
-	while (low < high) {
-		mid = low + (high - low + 1) / 2;
-		if (buf->runs[mid].start <= pgoff)
-			low = mid;
-		else
-			high = mid - 1;
-	}
-	return low;
-}
-
-/**
- * heap_extent_start - prepare to walk over a part of a buffer
- * @ext: the cursor
- * @buf: the buffer, exported
- * @start: page to start at
- * @end: page to stop at; what lies beyond the buffer's end is left out
- * @max: extents shall be no longer, in pages; not zero
- *
- * The caller may set the boundary of @ext afterwards.
- *
- * Context: Any.
- */
-void heap_extent_start(struct heap_extent *ext, const struct heap_pages *buf,
-		       pgoff_t start, pgoff_t end, unsigned long max)
-{
-	ext->buf = buf;
-	ext->run = start ? heap_pages_find(buf, start) : 0;
-	ext->next = start;
-	ext->end = min(end, buf->nr_pages);
-	ext->max = max;
-	ext->boundary = ULONG_MAX;
-	ext->pfn = 0;
-	ext->nr = 0;
-}
-
-/**
- * heap_extent_next - find the next extent
- * @ext: the cursor; pfn and nr tell the extent afterwards
- *
- * Context: Any.
- * Return: false when the walk is over.
- */
-bool heap_extent_next(struct heap_extent *ext)
-{
-	const struct heap_pages *buf = ext->buf;
-	unsigned long limit, pfn, off, left, nr = 0;
-	unsigned int run = ext->run;
-
-	if (ext->next >= ext->end)
-		return false;
-	off = ext->next - buf->runs[run].start;
-	pfn = page_to_pfn(buf->runs[run].page) + off;
-	limit = min(ext->end - ext->next, ext->max);
-	limit = min(limit - 1, ~pfn & ext->boundary) + 1;
-	do {
-		left = heap_run_pages(buf, run) - off;
-		if (left > limit - nr) {
-			nr = limit;
-			break;
-		}
-		nr += left;
-		off = 0;
-		run++;
-	} while (nr < limit && page_to_pfn(buf->runs[run].page) == pfn + nr);
-
-	ext->run = run;
-	ext->next += nr;
-	ext->pfn = pfn;
-	ext->nr = nr;
-	return true;
 }

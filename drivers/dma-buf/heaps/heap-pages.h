@@ -169,6 +169,7 @@ struct heap_extent {
 	unsigned long nr;
 };
 
+/* heap-pages.c: from the first run added to the last one given back */
 struct heap_pages *heap_pages_alloc(const struct heap_pages_ops *ops,
 				    void *priv);
 int heap_pages_add(struct heap_pages *buf, struct page *page,
@@ -179,6 +180,8 @@ void heap_pages_free(struct heap_pages *buf);
 
 DEFINE_FREE(heap_pages_free, struct heap_pages *, heap_pages_free(_T))
 
+/* heap-extent.c: walking over the memory */
+unsigned long heap_run_pages(const struct heap_pages *buf, unsigned int i);
 void heap_extent_start(struct heap_extent *ext, const struct heap_pages *buf,
 		       pgoff_t start, pgoff_t end, unsigned long max);
 bool heap_extent_next(struct heap_extent *ext);
