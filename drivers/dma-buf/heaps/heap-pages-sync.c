@@ -99,8 +99,8 @@ static void heap_mapping_sync_part(struct heap_mapping *map,
 	}
 }
 
-static noinline void heap_mapping_sync(struct heap_mapping *map,
-				       const struct heap_sync *sync)
+static void heap_mapping_sync(struct heap_mapping *map,
+			      const struct heap_sync *sync)
 {
 	enum dma_data_direction dir = heap_sync_dir(map, sync);
 
@@ -118,7 +118,7 @@ static noinline void heap_mapping_sync(struct heap_mapping *map,
  * The kernel's mapping may alias in a cache that is indexed by address. The
  * functions behind it take the length as an int.
  */
-static noinline void heap_vaddr_sync(void *vaddr, const struct heap_sync *sync)
+static void heap_vaddr_sync(void *vaddr, const struct heap_sync *sync)
 {
 	size_t pos = sync->offset, end = sync->offset + sync->len, len;
 
@@ -136,7 +136,7 @@ static noinline void heap_vaddr_sync(void *vaddr, const struct heap_sync *sync)
 /*
  * Only mappings that a device has right now matter, as others have been handed to
  * the CPU already. For coherent devices that reach all memory nothing
- * has to be done. What there is for others is out of line, as most are like that.
+ * has to be done.
  */
 static void heap_pages_sync(struct heap_pages *buf,
 			    const struct heap_sync *sync)
