@@ -32,7 +32,7 @@ unsigned long heap_run_pages(const struct heap_pages *buf, unsigned int i)
 	return end - buf->runs[i].start;
 }
 
-/* The run that page @pgoff of the buffer lies in. */
+/* Return the index of the run that contains page @pgoff of the buffer. */
 static unsigned int heap_pages_find(const struct heap_pages *buf, pgoff_t pgoff)
 {
 	unsigned int low = 0, high = buf->nr_runs - 1, mid;
@@ -52,10 +52,10 @@ static unsigned int heap_pages_find(const struct heap_pages *buf, pgoff_t pgoff)
  * @ext: the cursor
  * @buf: the buffer, exported
  * @start: page to start at
- * @end: page to stop at; what lies beyond the buffer's end is left out
- * @max: extents shall be no longer, in pages; not zero
+ * @end: page to stop at; cut to the end of the buffer
+ * @max: length limit of an extent, in pages; not zero
  *
- * The caller may set the boundary of @ext afterwards.
+ * The caller may set &heap_extent.boundary afterwards.
  *
  * Context: Any.
  */
@@ -74,10 +74,11 @@ void heap_extent_start(struct heap_extent *ext, const struct heap_pages *buf,
 
 /**
  * heap_extent_next - find the next extent
- * @ext: the cursor; pfn and nr tell the extent afterwards
+ * @ext: the cursor; &heap_extent.pfn and &heap_extent.nr describe the extent
+ *	afterwards
  *
  * Context: Any.
- * Return: false when the walk is over.
+ * Return: True if there is an extent, false at the end of the walk.
  */
 bool heap_extent_next(struct heap_extent *ext)
 {

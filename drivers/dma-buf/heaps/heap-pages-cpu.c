@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page-backed buffers as the CPU sees them: mapped into processes and into the
- * kernel, in pieces as large as the memory and the page tables allow.
+ * Page-backed buffers as the CPU sees them: mappings into processes and into
+ * the kernel, by entries as large as the memory and the page tables allow.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -21,29 +21,29 @@
 /**
  * DOC: mappings for the CPU
  *
- * mmap() enters all pages at once, one call per contiguous part: to take a
- * fault for every page costs thirty times as much, and programs that must not
- * be interrupted count on there being none; MAP_POPULATE and mlock() pass over
- * such mappings. Where address and memory are aligned to a PMD and huge pages
- * are on, a single PMD is entered. The file's get_unmapped_area() sees to the
- * address, the heap to the memory.
+ * mmap() enters all pages at once, with one call per contiguous part. Taking a
+ * fault for every page costs thirty times as much, and programs with real-time
+ * needs cannot avoid the faults otherwise: MAP_POPULATE and mlock() skip such
+ * mappings. Where address and memory are aligned to a PMD and huge pages are
+ * on, mmap() enters a single PMD. The file's get_unmapped_area() aligns the
+ * address, the heap aligns the memory.
  *
- * A PMD that has to be taken apart, because a process changes or moves a part
- * of it, is just dropped by the mm. Faults enter it again, by pages or as a whole.
+ * When a process changes or moves a part of a PMD, the mm drops the PMD instead
+ * of splitting it. Faults enter it again, by pages or as a whole.
  *
  * Pages are mapped by frame number: nobody can take references to them, and
- * they go when the mapping's file goes. Such a mapping has to be shared; there
- * is no copy-on-write of memory that devices write to.
+ * they stay until the mapping's file goes. Such a mapping has to be shared:
+ * memory that devices write to is not copied on write.
  */
 
-/* Where in the buffer @addr is mapped to, in pages. */
+/* Return the page of the buffer that is mapped at @addr. */
 static pgoff_t heap_vma_pgoff(const struct vm_area_struct *vma,
 			      unsigned long addr)
 {
 	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
 }
 
-/* The buffer may end before the mapping does, mremap() saw to that once. */
+/* VM_DONTEXPAND should keep the mapping within the buffer; check it anyway. */
 static vm_fault_t heap_pages_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -75,15 +75,15 @@ static vm_fault_t heap_pages_huge_fault(struct vm_fault *vmf,
 	if (!heap_extent_next(&ext) || ext.nr < nr || ext.pfn & (nr - 1))
 		return VM_FAULT_FALLBACK;
 	/*
-	 * A new entry may be written to if the mapping may. One that is there
-	 * and may not, because the mm tracks who writes, is told that it may.
+	 * A new entry gets the protection of the mapping. @write makes an entry
+	 * writable that exists read-only because the mm tracks writes.
 	 */
 	write = vmf->flags & FAULT_FLAG_WRITE &&
 		pmd_leaf(pmdp_get_lockless(vmf->pmd));
 	return vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(ext.pfn, PFN_DEV), write);
 }
 
-/* The page table that has the entry for a PMD, made if need be. */
+/* Return the entry for a PMD; allocate the page tables above it if needed. */
 static pmd_t *heap_pages_pmd(struct mm_struct *mm, unsigned long addr)
 {
 	p4d_t *p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
@@ -93,8 +93,8 @@ static pmd_t *heap_pages_pmd(struct mm_struct *mm, unsigned long addr)
 }
 
 /*
- * Enter aligned memory by PMDs, as the first touch would. The mapping is new:
- * nobody faults in it yet, and the lock that keeps page tables is ours.
+ * Enter aligned memory by PMDs, as a first fault would. The mapping is new, so
+ * nothing faults in it yet; the caller's mmap lock keeps the page tables.
  */
 static int heap_pages_insert_pmds(struct vm_area_struct *vma,
 				  unsigned long addr, unsigned long end,
@@ -144,8 +144,8 @@ static const struct vm_operations_struct heap_pages_vm_ops = {
 };
 
 /*
- * Enter one contiguous part: pages up to the first PMD, PMDs, and pages again.
- * The conditions for a PMD are those of a huge fault.
+ * Enter one contiguous part: pages up to the first PMD, PMDs, and pages after
+ * the last. A PMD takes the same conditions as in heap_pages_huge_fault().
  */
 static int heap_pages_mmap_extent(struct vm_area_struct *vma,
 				  unsigned long addr, unsigned long pfn,
@@ -175,15 +175,15 @@ static int heap_pages_mmap_extent(struct vm_area_struct *vma,
 }
 
 /**
- * heap_pages_mmap - &dma_buf_ops.mmap of page-backed buffers
+ * heap_pages_mmap - implement &dma_buf_ops.mmap
  * @dmabuf: the buffer
  * @vma: where to map it; the core has checked the range
  *
- * The memory is RAM in its usual cache mode, so the architecture need not be
- * asked about each page frame.
+ * The memory is RAM in its usual cache mode, so remap_pfn_range_notrack() is
+ * enough.
  *
  * Context: Process, may sleep, mmap lock held for writing.
- * Return: 0; -EINVAL for a private mapping; -ENOMEM; what the maker says.
+ * Return: 0; -EINVAL for a private mapping; -ENOMEM; what the maker returns.
  */
 int heap_pages_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
@@ -212,9 +212,9 @@ int heap_pages_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		ret = heap_pages_mmap_extent(vma, addr, ext.pfn, ext.nr, huge);
 		if (ret) {
 			/*
-			 * The mm takes the file away before it unmaps what is
-			 * left, and then takes a PMD for one of a folio whose
-			 * mappings are counted.
+			 * The mm would drop the file before it unmaps the rest,
+			 * and then take a PMD for that of a folio whose
+			 * mappings it counts.
 			 */
 			zap_vma_ptes(vma, vma->vm_start,
 				     vma->vm_end - vma->vm_start);
@@ -227,10 +227,9 @@ int heap_pages_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 }
 
 /*
- * Enter all of a buffer into the kernel's page tables. An area for "ioremap" is
- * one for memory that the kernel has no list of pages for: it is aligned to the
- * size, so that large parts take a single entry, and vunmap() leaves the pages
- * alone.
+ * Enter all of a buffer into the kernel's page tables. A VM_IOREMAP area is
+ * aligned to its size, so that large parts take a single entry, and it has no
+ * array of pages, so that vunmap() leaves the pages alone.
  */
 static void *heap_pages_vmap_extents(const struct heap_pages *buf)
 {
@@ -256,11 +255,11 @@ static void *heap_pages_vmap_extents(const struct heap_pages *buf)
 }
 
 /**
- * heap_pages_vmap - &dma_buf_ops.vmap of page-backed buffers
+ * heap_pages_vmap - implement &dma_buf_ops.vmap
  * @dmabuf: the buffer
- * @map: returned: where it is
+ * @map: returned: the address
  *
- * Memory in one piece is mapped already, unless it is highmem.
+ * A buffer of one run that is not highmem is in the direct mapping already.
  *
  * Context: Process, may sleep, reservation lock held. Takes &heap_pages.lock.
  * Return: 0 or -ENOMEM.
@@ -285,7 +284,7 @@ int heap_pages_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 }
 
 /**
- * heap_pages_vunmap - &dma_buf_ops.vunmap of page-backed buffers
+ * heap_pages_vunmap - implement &dma_buf_ops.vunmap
  * @dmabuf: the buffer
  * @map: from heap_pages_vmap()
  *

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page-backed buffers as devices see them: their mappings. The memory itself, and
- * when it goes away, is the business of heap-pages.c.
+ * Page-backed buffers as devices see them: their mappings. heap-pages.c owns
+ * the memory and decides when it goes away.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -22,33 +22,35 @@
 /**
  * DOC: mappings of page-backed buffers
  *
- * The table is the importer's, who may change it meanwhile: RDMA cuts it down to
- * what is registered. So a mapping that may have to be synced has a second table,
- * which nobody else sees. The other ones make do with one, which the importer has
- * to put right before it unmaps.
+ * The importer owns the table it gets and may change it: RDMA cuts it down to
+ * what is registered. So a mapping that may need syncs has a second table,
+ * which the importer does not see. Other mappings have one table, which the
+ * importer restores before it unmaps.
  *
- * If it has to be synced, a device that only writes is mapped for both directions, or
- * the DMA API would throw away what the CPU writes. One that only reads never gets to
- * write.
+ * A synced mapping for a device that only writes is bidirectional, or the DMA
+ * API would discard what the CPU writes. A device that only reads never gets
+ * write access.
  *
- * The core keeps mappings from unmap to the next map, unless the maker chooses to
- * have none kept, or they may go through bounce buffers: that memory is scarce
- * and others wait for it.
+ * The core keeps mappings from unmap to the next map, unless the maker wants
+ * fresh ones or the mapping may use bounce buffers: these are scarce, and other
+ * devices wait for them.
  *
- * A mapping is *busy* while the memory is the device's. If it is not, it is the
- * CPU's, and the cache is not touched when the mapping ends: that would throw
- * away what the CPU wrote in the meantime. Where there is nothing to hand over,
- * as the device is coherent, it is busy for as long as it is there.
+ * A mapping is *busy* while the device owns the memory. Otherwise the CPU owns
+ * it, and ending the mapping does not touch the cache: that would discard what
+ * the CPU wrote in the meantime. The mapping of a coherent device needs no
+ * hand-over and is busy for as long as it exists.
  *
- * *Locking.* Mappings are made and ended under the reservation lock, if drivers heed
- * that; nothing here depends on it. CPU access does not take it: &heap_pages.lock
- * protects the list of mappings and whether they are busy. The memory changes hands in
- * one section with either, so that what the CPU does is before or after it. Not so
- * when a mapping is made, which may allocate memory: if the CPU has ended an access by
- * the time that the mapping is in the list, the memory is handed over once more.
+ * *Locking.* Importers map and unmap under the reservation lock, but nothing
+ * here depends on that: some do not hold it, nor does memory reclaim, and CPU
+ * access does not take it. &heap_pages.lock protects the list of mappings and
+ * whether they are busy. The hand-over and the change of either are one
+ * critical section, so each CPU access comes before or after both. Making a
+ * mapping is the exception, because it may allocate memory: if the CPU has
+ * ended an access before the mapping enters the list, heap_pages_map() hands
+ * over the memory once more.
  */
 
-/* What takes memory to be had. Not under a lock that reclaim takes. */
+/* Allocate memory outside &heap_pages.lock, which reclaim takes. */
 static struct heap_mapping *heap_mapping_alloc(struct dma_buf_attachment *attach,
 					       enum dma_data_direction dir)
 {
@@ -67,8 +69,8 @@ static struct heap_mapping *heap_mapping_alloc(struct dma_buf_attachment *attach
 }
 
 /*
- * One piece is mapped as such: what the DMA API takes for the limit of a list's
- * segments does not count for it.
+ * Map a single piece without a list: the segment limit that the DMA API assumes
+ * for lists does not apply to it.
  */
 static int heap_mapping_map_piece(struct heap_mapping *map, unsigned long attrs)
 {
@@ -84,10 +86,11 @@ static int heap_mapping_map_piece(struct heap_mapping *map, unsigned long attrs)
 }
 
 /*
- * To map hands over the memory, once: afterwards a sync would fill bounce buffers
- * for the second time. But several devices may have the buffer at a time, and agree
- * by fences on who uses it. The checks of the DMA API have no notion of that: a
- * mapping which hands over the memory is taken to own it. With them it is two steps.
+ * Mapping also hands over the memory: a separate sync would fill bounce buffers
+ * a second time. But several devices may map a buffer at a time and order their
+ * accesses by fences. DMA_API_DEBUG does not know that, and takes a mapping
+ * that hands over the memory for its owner: there, map and hand over in two
+ * steps.
  */
 VISIBLE_IF_KUNIT unsigned long heap_pages_map_attrs =
 	IS_ENABLED(CONFIG_DMA_API_DEBUG) ? DMA_ATTR_SKIP_CPU_SYNC : 0;
@@ -114,8 +117,8 @@ static void heap_mapping_dma_unmap(struct heap_mapping *map)
 }
 
 /*
- * A device that gets its first bounce buffer has to be synced from then on: then
- * it is done again, with what that takes.
+ * Mapping may give the device its first bounce buffer, and from then on its
+ * mappings need syncs. Then map again, with a second table.
  */
 static int heap_mapping_map(struct heap_mapping *map)
 {
@@ -138,7 +141,7 @@ static int heap_mapping_map(struct heap_mapping *map)
 	}
 }
 
-/* Made, and handed over, but CPU access does not find it yet. */
+/* Map and hand over the memory. CPU access does not find the mapping yet. */
 static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attach,
 						enum dma_data_direction dir)
 {
@@ -157,9 +160,9 @@ static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attac
 }
 
 /**
- * heap_mapping_for_device - have a device see all that is in memory
+ * heap_mapping_for_device - make what the CPU wrote visible to a device
  * @map: a mapping that is synced
- * @dir: what the DMA API is told
+ * @dir: direction to pass to the DMA API
  *
  * Context: Process, &heap_pages.lock held.
  */
@@ -177,9 +180,9 @@ void heap_mapping_for_device(struct heap_mapping *map,
 }
 
 /**
- * heap_mapping_for_cpu - have the CPU see all that a device has written
+ * heap_mapping_for_cpu - make what a device wrote visible to the CPU
  * @map: a mapping that is synced
- * @dir: what the DMA API is told
+ * @dir: direction to pass to the DMA API
  *
  * Context: Process, &heap_pages.lock held.
  */
@@ -209,7 +212,7 @@ static void heap_mapping_end(struct heap_mapping *map)
 	map->busy = false;
 }
 
-/* CPU access in between finds it in the list, or has found it no more. */
+/* One critical section: a CPU access comes before the hand-over or after. */
 static void heap_mapping_del(struct heap_mapping *map)
 {
 	if (map->busy)
@@ -224,12 +227,13 @@ static void heap_mapping_destroy(struct heap_mapping *map)
 }
 
 /**
- * heap_pages_map - &dma_buf_ops.map_dma_buf of page-backed buffers
+ * heap_pages_map - implement &dma_buf_ops.map_dma_buf
  * @attach: the attachment
- * @dir: direction
+ * @dir: what the device does with the memory
  *
  * Context: Process, may sleep, reservation lock held. Takes &heap_pages.lock.
- * Return: A table that nobody else has, or ERR_PTR().
+ * Return: A table for this call alone, or ERR_PTR(): -ENOMEM; what the maker or
+ * the DMA API reports.
  */
 struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 				enum dma_data_direction dir)
@@ -249,7 +253,7 @@ struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
 	if (IS_ERR(map))
 		return ERR_CAST(map);
 	guard(mutex)(&buf->lock);
-	/* What the CPU has written since it was mapped is missing. */
+	/* The CPU may have written since, or mapping did not hand over. */
 	if (map->ends != buf->ends || heap_pages_map_attrs)
 		heap_mapping_begin(map);
 	map->busy = true;
@@ -269,14 +273,15 @@ static struct heap_mapping *heap_pages_find_mapping(struct heap_pages *buf,
 }
 
 /**
- * heap_pages_unmap - &dma_buf_ops.unmap_dma_buf of page-backed buffers
+ * heap_pages_unmap - implement &dma_buf_ops.unmap_dma_buf
  * @attach: the attachment
- * @sgt: a table from heap_pages_map(), as it was then; if it is not mapped
- *	nothing is done, with a warning
- * @dir: direction of that
+ * @sgt: a table from heap_pages_map(), restored if the importer changed it
+ * @dir: direction of the mapping
  *
- * Context: Process, may sleep, in memory reclaim too. Takes &heap_pages.lock, which is
- * enough.
+ * Warns and does nothing if @sgt is not mapped.
+ *
+ * Context: Process, may sleep, also in memory reclaim. Takes &heap_pages.lock;
+ * the reservation lock need not be held.
  */
 void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		      enum dma_data_direction dir)
@@ -286,7 +291,7 @@ void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 
 	scoped_guard(mutex, &buf->lock) {
 		map = heap_pages_find_mapping(buf, sgt);
-		/* Twice, while the importer has another one. */
+		/* Unmapped twice. The core only counts an importer's tables. */
 		if (WARN_ON_ONCE(!map))
 			return;
 		heap_mapping_del(map);
@@ -295,14 +300,15 @@ void heap_pages_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 }
 
 /*
- * May it get at memory by bounce buffers? If it has to be synced though its caches are
- * coherent, it does: that is so from the first of them on. Of a DMA API of its own,
- * which wants to be told, nothing is known: Xen's bounces, as do others.
+ * Return true if the device may use bounce buffers. A coherent device needs
+ * syncs from its first bounce buffer on, and only then. A device that needs
+ * syncs and has dma_map_ops of its own is assumed to bounce, as Xen's and
+ * others do.
  */
 static bool heap_device_bounces(struct device *dev)
 {
 #ifdef CONFIG_DMA_NEED_SYNC
-	/* Not dma_dev_need_sync(): the DMA API's checks want to be told always. */
+	/* Not dma_dev_need_sync(), which DMA_API_DEBUG makes always true. */
 	if (!dev->dma_skip_sync &&
 	    (get_dma_ops(dev) || dev_is_dma_coherent(dev)))
 		return true;
@@ -311,13 +317,16 @@ static bool heap_device_bounces(struct device *dev)
 }
 
 /**
- * heap_pages_keep - &dma_buf_ops.keep_mapping of page-backed buffers
- * @attach: the attachment, whose first mapping has been made
+ * heap_pages_keep - implement &dma_buf_ops.keep_mapping
+ * @attach: the attachment, after its first map
  *
- * Which parts of a mapping are in bounce buffers is not worth finding out.
+ * The device decides, not the mapping: finding out which parts of a mapping are
+ * in bounce buffers is not worth the effort.
  *
  * Context: Process, reservation lock held.
- * Return: &enum dma_buf_keep.
+ * Return: DMA_BUF_KEEP_NEVER if the maker wants fresh mappings or the device
+ * may use bounce buffers; DMA_BUF_KEEP_AS_IS if the device needs no syncs;
+ * DMA_BUF_KEEP_IDLE otherwise.
  */
 enum dma_buf_keep heap_pages_keep(struct dma_buf_attachment *attach)
 {
@@ -334,7 +343,7 @@ enum dma_buf_keep heap_pages_keep(struct dma_buf_attachment *attach)
 }
 
 /**
- * heap_pages_begin_device - &dma_buf_ops.begin_device_access
+ * heap_pages_begin_device - implement &dma_buf_ops.begin_device_access
  * @attach: the attachment
  * @sgt: a table from heap_pages_map()
  *
@@ -353,7 +362,7 @@ void heap_pages_begin_device(struct dma_buf_attachment *attach,
 }
 
 /**
- * heap_pages_end_device - &dma_buf_ops.end_device_access
+ * heap_pages_end_device - implement &dma_buf_ops.end_device_access
  * @attach: the attachment
  * @sgt: a table from heap_pages_map()
  *
@@ -372,9 +381,11 @@ void heap_pages_end_device(struct dma_buf_attachment *attach,
 }
 
 /**
- * heap_pages_detach - &dma_buf_ops.detach of page-backed buffers
+ * heap_pages_detach - implement &dma_buf_ops.detach
  * @dmabuf: the buffer
  * @attach: the attachment, which nobody maps any more
+ *
+ * Ends the mappings that the importer has left.
  *
  * Context: Process, may sleep. Takes &heap_pages.lock.
  */
@@ -385,7 +396,7 @@ void heap_pages_detach(struct dma_buf *dmabuf,
 	struct heap_mapping *map, *next;
 	LIST_HEAD(forgotten);
 
-	/* Own ones would be seen: who detaches has made them before. */
+	/* Unlocked: the importer orders its own maps before its detach. */
 	if (list_empty(&buf->mappings))
 		return;
 	scoped_guard(mutex, &buf->lock) {
@@ -396,7 +407,7 @@ void heap_pages_detach(struct dma_buf *dmabuf,
 			list_add(&map->node, &forgotten);
 		}
 	}
-	/* To unmap may take memory, and reclaim takes that lock. */
+	/* Not under &heap_pages.lock: unmapping may allocate memory. */
 	list_for_each_entry_safe(map, next, &forgotten, node)
 		heap_mapping_destroy(map);
 }

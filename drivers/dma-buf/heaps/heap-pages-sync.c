@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Access by the CPU to page-backed buffers that devices have mapped: the
- * hand-over between the two, of the whole or of a part.
+ * Access by the CPU to page-backed buffers that devices have mapped: handing
+ * over the whole buffer or a part of it.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -16,31 +16,32 @@
 
 #include "heap-pages.h"
 
-/* A range of a buffer, in bytes, that changes hands. */
+/* A range of a buffer, in bytes, that is handed over. */
 struct heap_sync {
 	size_t offset;
 	size_t len;
-	/* What the CPU does with it. */
+	/* What the CPU does with the range. */
 	enum dma_data_direction dir;
-	/* The CPU is about to; else it is done. */
+	/* True before the access, false after it. */
 	bool begin;
 };
 
 /*
- * What the DMA API is told: the CPU's access and the device's each get their due.
+ * Return the direction to pass to the DMA API:
  *
- *	the device	CPU reads, begin and end	writes, or both
- *	reads		nothing		nothing		to device, to device
- *	writes as well	both		from device	both, both
+ *	the device	the CPU only reads		the CPU writes
+ *			begin		end		begin		end
+ *	only reads	none		none		to device	to device
+ *	writes		both		from device	both		both
  *
- * The CPU sees what the device wrote even if it says that it only writes, as it may
- * leave gaps: from its cache, or in a bounce buffer, those would go back as they
- * were before. When it has written, the device and memory get that, and when it has
- * read they get nothing, as the device may have gone on; but what the cache holds
- * is dropped, which some machines do only then.
+ * The begin of a write also fetches what the device wrote: the CPU may leave
+ * gaps, which would else go back to memory stale, from the cache or a bounce
+ * buffer. The end of a write passes the data on to memory and the device. The
+ * end of a read passes on nothing, as the device may have written since, but it
+ * drops what the cache holds; some architectures do that only then.
  *
- * The DMA API takes no other direction than that of the mapping, unless that is for
- * both.
+ * The DMA API accepts only the direction of the mapping, unless the mapping is
+ * bidirectional.
  */
 static enum dma_data_direction heap_sync_dir(const struct heap_mapping *map,
 					     const struct heap_sync *sync)
@@ -52,7 +53,7 @@ static enum dma_data_direction heap_sync_dir(const struct heap_mapping *map,
 	return only_reads && !sync->begin ? DMA_FROM_DEVICE : DMA_BIDIRECTIONAL;
 }
 
-/* The part of @sync that lies in @len bytes at @pos of the buffer. */
+/* Sync the part of @sync that lies in the @len bytes at @pos of the buffer. */
 static void heap_mapping_sync_step(struct heap_mapping *map,
 				   const struct heap_sync *sync, size_t pos,
 				   dma_addr_t addr, size_t len)
@@ -72,9 +73,9 @@ static void heap_mapping_sync_step(struct heap_mapping *map,
 }
 
 /*
- * What is one segment for the device may be several pieces of memory behind an
- * IOMMU, but caches are maintained by physical address: a step ends where either
- * ends.
+ * Behind an IOMMU a DMA segment may consist of several pieces of memory, but
+ * caches are maintained by physical address: a step ends where either of the
+ * two ends.
  */
 static void heap_mapping_sync_part(struct heap_mapping *map,
 				   const struct heap_sync *sync)
@@ -115,8 +116,8 @@ static void heap_mapping_sync(struct heap_mapping *map,
 }
 
 /*
- * The kernel's mapping may alias in a cache that is indexed by address. The
- * functions behind it take the length as an int.
+ * The kernel's mapping may alias in a virtually indexed cache. The functions
+ * for that take the length as an int, so go in steps that fit.
  */
 static void heap_vaddr_sync(void *vaddr, const struct heap_sync *sync)
 {
@@ -134,9 +135,8 @@ static void heap_vaddr_sync(void *vaddr, const struct heap_sync *sync)
 }
 
 /*
- * Only mappings that a device has right now matter, as others have been handed to
- * the CPU already. For coherent devices that reach all memory nothing
- * has to be done.
+ * Sync the mappings whose memory a device owns: the others have been handed to
+ * the CPU already. Coherent devices that reach all memory need no sync.
  */
 static void heap_pages_sync(struct heap_pages *buf,
 			    const struct heap_sync *sync)
@@ -152,8 +152,8 @@ static void heap_pages_sync(struct heap_pages *buf,
 }
 
 /**
- * heap_pages_begin_cpu_partial - &dma_buf_ops.begin_cpu_access_partial
- * @dmabuf: a page-backed buffer
+ * heap_pages_begin_cpu_partial - implement the begin of access to a range
+ * @dmabuf: the buffer
  * @dir: what the CPU is going to do
  * @offset: first byte
  * @len: number of bytes, which lie in the buffer
@@ -177,7 +177,7 @@ int heap_pages_begin_cpu_partial(struct dma_buf *dmabuf,
 }
 
 /**
- * heap_pages_begin_cpu - &dma_buf_ops.begin_cpu_access of page-backed buffers
+ * heap_pages_begin_cpu - implement &dma_buf_ops.begin_cpu_access
  * @dmabuf: the buffer
  * @dir: what the CPU is going to do
  *
@@ -190,14 +190,15 @@ int heap_pages_begin_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir)
 }
 
 /**
- * heap_pages_end_cpu_partial - &dma_buf_ops.end_cpu_access_partial
- * @dmabuf: a page-backed buffer
+ * heap_pages_end_cpu_partial - implement the end of access to a range
+ * @dmabuf: the buffer
  * @dir: what the CPU has done
  * @offset: first byte
  * @len: number of bytes, which lie in the buffer
  *
  * Context: Process, may sleep. Takes &heap_pages.lock.
- * Return: 0; -EINVAL if the maker is strict and there was no begin.
+ * Return: 0; -EINVAL if the maker sets &heap_pages_ops.strict_end and no access
+ * has ever begun.
  */
 int heap_pages_end_cpu_partial(struct dma_buf *dmabuf,
 			       enum dma_data_direction dir, size_t offset,
@@ -217,7 +218,7 @@ int heap_pages_end_cpu_partial(struct dma_buf *dmabuf,
 }
 
 /**
- * heap_pages_end_cpu - &dma_buf_ops.end_cpu_access of page-backed buffers
+ * heap_pages_end_cpu - implement &dma_buf_ops.end_cpu_access
  * @dmabuf: the buffer
  * @dir: what the CPU has done
  *

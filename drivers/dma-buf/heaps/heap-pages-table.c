@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The tables of a mapping: what memory a device is shown, in which pieces, in one
- * table for the DMA API and one for the importer.
+ * The tables of a mapping, one for the DMA API and one for the importer: into
+ * which pieces the memory is split for a device.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -16,9 +16,10 @@
 #include "heap-pages.h"
 
 /*
- * The longest segment for a device that takes @max bytes, in pages. It fits into a
- * bounce buffer; but contiguous memory, which is placed where devices reach it, is
- * not torn apart for that unless there is no other way.
+ * Return the longest segment, in pages, for a device that takes @max bytes. It
+ * has to fit into a bounce buffer. Contiguous memory is placed where devices
+ * reach it, so it is split for that only if everything that the device maps
+ * bounces.
  */
 static unsigned long heap_pages_max_segment(const struct heap_pages *buf,
 					    struct device *dev, size_t max)
@@ -29,9 +30,9 @@ static unsigned long heap_pages_max_segment(const struct heap_pages *buf,
 }
 
 /*
- * The longest piece that is no segment of a list, but all there is. Devices that
- * state no limit are assumed to have a low one for lists; their drivers just expect
- * contiguous memory to come in one piece.
+ * Return the longest buffer, in pages, to map as a single piece rather than as
+ * a list. The DMA API assumes 64 KiB for devices that state no limit, but their
+ * drivers expect contiguous memory to come in one piece.
  */
 static unsigned long heap_pages_max_piece(const struct heap_pages *buf,
 					  struct device *dev)
@@ -43,7 +44,7 @@ static unsigned long heap_pages_max_piece(const struct heap_pages *buf,
 				      UINT_MAX : dma_get_max_seg_size(dev));
 }
 
-/* Two walks: a table has to know the number of segments when it is allocated. */
+/* Walk twice: sg_alloc_table() needs the number of segments. */
 static int heap_pages_fill_table(const struct heap_extent *start,
 				 struct sg_table *sgt)
 {
@@ -64,7 +65,7 @@ static int heap_pages_fill_table(const struct heap_extent *start,
 	return 0;
 }
 
-/* Is it in one piece, and does the device take that? */
+/* Return true if the buffer is one run that the device takes in one piece. */
 static bool heap_pages_is_piece(const struct heap_pages *buf,
 				struct device *dev, unsigned long boundary)
 {
@@ -91,7 +92,7 @@ int heap_mapping_make_table(struct heap_mapping *map,
 	struct heap_extent start;
 
 	if (!heap_pages_is_piece(buf, dev, boundary)) {
-		/* Asked for once: what a device can do may change. */
+		/* Read the limits once: they may change between the walks. */
 		heap_extent_start(&start, buf, 0, buf->nr_pages,
 				  heap_pages_max_segment(buf, dev,
 							 dma_get_max_seg_size(dev)));
@@ -109,12 +110,12 @@ int heap_mapping_make_table(struct heap_mapping *map,
 }
 
 /**
- * heap_mapping_prepare_sync - get ready to sync a mapping
- * @map: a mapping that is not mapped yet
+ * heap_mapping_prepare_sync - make a mapping one that is synced
+ * @map: a mapping that the DMA API has not mapped yet
  *
- * That takes a list of our own. And the device may not get at the memory without
- * what the CPU has written, or writes meanwhile; yet where a device only writes, the
- * DMA API throws that away, be it zeroes that are to hide what was there before.
+ * Allocates a list for the importer's table. Makes the mapping bidirectional if
+ * the device only writes: the DMA API would discard what the CPU has written by
+ * then or writes later, even the zeroes that hide old contents of the memory.
  *
  * Context: Process, may sleep.
  * Return: 0 or -ENOMEM.
@@ -127,8 +128,8 @@ int heap_mapping_prepare_sync(struct heap_mapping *map)
 }
 
 /**
- * heap_mapping_show - fill in the table of the importer
- * @map: a mapping that is mapped
+ * heap_mapping_show - fill in the importer's table
+ * @map: a mapping that the DMA API has mapped
  *
  * Context: Any.
  */
@@ -152,7 +153,8 @@ void heap_mapping_show(struct heap_mapping *map)
 
 /**
  * heap_mapping_free - free a mapping
- * @map: the mapping, which is not mapped and in no list, or NULL
+ * @map: the mapping, which the DMA API has unmapped and no list contains; or
+ *	NULL
  *
  * Context: Process, may sleep.
  */

@@ -20,26 +20,26 @@
 /**
  * DOC: page-backed buffers
  *
- * heap_pages_alloc() makes an empty buffer, heap_pages_add() puts memory into
- * it run by run, and heap_pages_export() turns it into a dma-buf. Until the
- * latter succeeds the buffer is its maker's, who undoes all of it, whatever
- * failed, by heap_pages_free(); afterwards the dma-buf owns it and frees it on
- * its own release. Memory has to be zeroed, or the user's own, before it is
- * added.
+ * heap_pages_alloc() makes an empty buffer, heap_pages_add() adds memory to it
+ * run by run, and heap_pages_export() turns it into a dma-buf. Until the export
+ * succeeds the maker owns the buffer, and undoes everything with
+ * heap_pages_free() on any failure. Afterwards the dma-buf owns the buffer and
+ * frees it on its own release. Memory that is not the user's own has to be
+ * zeroed before the export.
  *
- * A run is what the maker gets and gives back in one piece; runs need not be
- * of equal size. Their table is not changed after export, so everybody reads
- * it without a lock. Nothing is filled in lazily but the mappings of devices.
+ * A run is memory that the maker gets and gives back in one piece; runs differ
+ * in size. Their table does not change after export, so all readers go without
+ * a lock. Only mappings are made later than that.
  *
- * *Locking.* &heap_pages.lock protects the list of devices' mappings, the
- * kernel's mapping and @begun. It nests inside the reservation lock,
- * which map, unmap and vmap are called with; the brackets of CPU access take it
- * alone, because their callers hold whatever they like. Memory reclaim takes it,
- * to end a mapping that is kept, so nothing is allocated under it. The order of all
- * locks is stated in dma-buf-attach.c.
+ * *Locking.* &heap_pages.lock protects the list of device mappings, the
+ * kernel's mapping, @ends and @begun. It nests inside the reservation lock,
+ * which the core asks importers to hold for map, unmap and vmap. The brackets
+ * of CPU access take it alone, as their callers may hold any lock or none.
+ * Memory reclaim takes it to end a kept mapping, so no memory is allocated
+ * under it. dma-buf-attach.c states the order of all locks.
  */
 
-/* A table of this many runs is allocated first, and doubled when full. */
+/* First size of the table, doubled when full: 16 pages of 2 MiB are 32 MiB. */
 #define HEAP_RUNS_MIN	16
 
 static void heap_pages_release(struct dma_buf *dmabuf)
@@ -66,12 +66,12 @@ static const struct dma_buf_ops heap_pages_dma_buf_ops = {
 
 /**
  * heap_pages_alloc - make a buffer without memory
- * @ops: how to give memory back
- * @priv: passed to @ops
+ * @ops: operations of the maker
+ * @priv: passed to &heap_pages_ops.free_run
  *
  * Context: Process, may sleep.
- * Return: The buffer, to be ended by heap_pages_export() or heap_pages_free(),
- * or NULL.
+ * Return: The buffer, which the caller passes to heap_pages_export() or
+ * heap_pages_free(); NULL if there is no memory.
  */
 struct heap_pages *heap_pages_alloc(const struct heap_pages_ops *ops,
 				    void *priv)
@@ -88,8 +88,8 @@ struct heap_pages *heap_pages_alloc(const struct heap_pages_ops *ops,
 }
 
 /*
- * How large the table gets is up to user space: no warning when there is not
- * enough memory, and it is charged to whoever asked for it.
+ * User space decides how large the table grows: charge it to the caller, and do
+ * not warn when there is not enough memory.
  */
 static int heap_pages_grow(struct heap_pages *buf)
 {
@@ -111,12 +111,12 @@ static int heap_pages_grow(struct heap_pages *buf)
 /**
  * heap_pages_add - add memory at the end of a buffer
  * @buf: a buffer that has not been exported
- * @page: the first of the pages, which are contiguous
- * @nr_pages: how many, not zero
+ * @page: the first of the pages, which are physically contiguous
+ * @nr_pages: number of pages, not zero
  *
  * Context: Process, may sleep.
- * Return: 0, and the memory is the buffer's; -ENOMEM or -EOVERFLOW, and it is
- * still the caller's.
+ * Return: 0, and the buffer owns the memory; -ENOMEM or -EOVERFLOW, and the
+ * caller still owns it.
  */
 int heap_pages_add(struct heap_pages *buf, struct page *page,
 		   unsigned long nr_pages)
@@ -140,14 +140,14 @@ int heap_pages_add(struct heap_pages *buf, struct page *page,
 }
 
 /**
- * heap_pages_export - make a buffer a dma-buf
+ * heap_pages_export - turn a buffer into a dma-buf
  * @buf: a buffer with memory
- * @name: of the exporter; has to outlive the dma-buf
- * @flags: for the file: access mode
+ * @name: name of the exporter; has to outlive the dma-buf
+ * @flags: access mode of the file
  *
  * Context: Process, may sleep.
  * Return: The dma-buf, which owns @buf now, with a reference for the caller;
- * or ERR_PTR(), and @buf is still the caller's.
+ * or ERR_PTR(), and the caller still owns @buf.
  */
 struct dma_buf *heap_pages_export(struct heap_pages *buf, const char *name,
 				  int flags)
@@ -163,7 +163,7 @@ struct dma_buf *heap_pages_export(struct heap_pages *buf, const char *name,
 }
 
 /**
- * heap_pages_free - give back a buffer and its memory
+ * heap_pages_free - free a buffer and give back its memory
  * @buf: a buffer that is not exported, or whose dma-buf is being released; or
  *	NULL
  *

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The page-backed buffer that the heaps and udmabuf share. Who makes one finds
- * the memory, adds it run by run and exports the result; all that a dma-buf
- * has to do afterwards is here. See heap-pages.c for life cycle and locking.
+ * The page-backed buffer that the heaps and udmabuf share. A maker (a heap, or
+ * udmabuf) finds the memory, adds it run by run and exports the result. The
+ * files named below implement the dma-buf operations. heap-pages.c describes
+ * life cycle and locking.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -23,48 +24,49 @@ struct dma_heap_ops;
 struct vm_area_struct;
 
 /**
- * struct heap_pages_ops - where the memory of a buffer comes from
+ * struct heap_pages_ops - what the maker of a buffer decides
  */
 struct heap_pages_ops {
 	/**
-	 * @free_run: Give one run back, as it was added.
+	 * @free_run: Give back one run, as it was added.
 	 *
-	 * Context: Process, may sleep. The buffer's users are gone.
+	 * Context: Process, may sleep. The buffer has no users any more.
 	 */
 	void (*free_run)(void *priv, struct page *page, unsigned long nr_pages);
 
 	/**
-	 * @check_mmap: May the buffer be mapped so? It may take VM_MAYWRITE
-	 * away. Optional; anything goes without it.
+	 * @check_mmap: Allow or refuse a mapping into a process; may clear
+	 * VM_MAYWRITE. Optional; all mappings are allowed without it.
 	 *
 	 * Context: Process, mmap lock held for writing.
+	 * Return: 0 or a negative errno.
 	 */
 	int (*check_mmap)(struct dma_buf *dmabuf, struct vm_area_struct *vma);
 
 	/**
-	 * @check_map: May a device map the buffer for this direction? Optional;
-	 * anything goes without it.
+	 * @check_map: Allow or refuse a mapping for a device in this direction.
+	 * Optional; all mappings are allowed without it.
 	 *
 	 * Context: Process, reservation lock held.
+	 * Return: 0 or a negative errno.
 	 */
 	int (*check_map)(struct dma_buf *dmabuf, enum dma_data_direction dir);
 
 	/**
-	 * @contiguous: users choose this memory for being in one piece, so
-	 * devices that state no limit of their own get it in one segment.
+	 * @contiguous: Users choose this memory because it is contiguous: a
+	 * device that states no segment limit gets it as one segment.
 	 */
 	bool contiguous;
 
 	/**
-	 * @fresh_mappings: each time that a device maps a buffer the mapping
-	 * is made anew, and goes with unmap; else the core may keep it for the
-	 * next time.
+	 * @fresh_mappings: Every map makes a new mapping, and unmap ends it.
+	 * Otherwise the core may keep mappings for the next map.
 	 */
 	bool fresh_mappings;
 
 	/**
-	 * @strict_end: an end of CPU access before any begin is an error; not
-	 * what heaps do, but the ABI of udmabuf.
+	 * @strict_end: Ending CPU access before any begin fails with -EINVAL,
+	 * as the ABI of udmabuf demands. Heaps allow it.
 	 */
 	bool strict_end;
 };
@@ -72,7 +74,8 @@ struct heap_pages_ops {
 /**
  * struct heap_run - physically contiguous memory, freed in one piece
  * @page: the first page
- * @start: where it lies in the buffer, in pages; it ends where the next starts
+ * @start: offset in the buffer, in pages; the run ends where the next one
+ *	starts
  */
 struct heap_run {
 	struct page *page;
@@ -83,27 +86,27 @@ struct heap_run {
  * struct heap_pages - a buffer made of pages
  */
 struct heap_pages {
-	/** @ops: of the maker; immutable. */
+	/** @ops: operations of the maker; immutable after export. */
 	const struct heap_pages_ops *ops;
-	/** @priv: the maker's; immutable. */
+	/** @priv: private data of the maker; immutable. */
 	void *priv;
-	/** @nr_pages: size; immutable after export. */
+	/** @nr_pages: size of the buffer; immutable after export. */
 	unsigned long nr_pages;
-	/** @nr_runs: in use of @runs; immutable after export. */
+	/** @nr_runs: entries of @runs in use; immutable after export. */
 	unsigned int nr_runs;
-	/** @max_runs: allocated of @runs. */
+	/** @max_runs: entries of @runs allocated; immutable after export. */
 	unsigned int max_runs;
-	/** @runs: the memory, in order; immutable after export. */
+	/** @runs: the memory, in buffer order; immutable after export. */
 	struct heap_run *runs;
-	/** @lock: for what follows; nests inside the reservation lock. */
+	/** @lock: protects all members below; see heap-pages.c. */
 	struct mutex lock;
-	/** @mappings: of &struct heap_mapping. */
+	/** @mappings: list of &heap_mapping.node. */
 	struct list_head mappings;
-	/** @vaddr: where the kernel has it mapped, or NULL. */
+	/** @vaddr: address of the kernel's mapping, or NULL. */
 	void *vaddr;
-	/** @ends: how often CPU access has ended. */
+	/** @ends: counts the ends of CPU access; wraps. */
 	unsigned int ends;
-	/** @begun: there was a begin of CPU access. */
+	/** @begun: a CPU access has begun at least once. */
 	bool begun;
 };
 
@@ -111,14 +114,16 @@ struct heap_pages {
  * struct heap_mapping - a buffer mapped for a device
  * @node: in &heap_pages.mappings, protected by &heap_pages.lock
  * @attach: the attachment; immutable
- * @sgt: the table of the importer, who may change what it likes in there
- * @mapped: the table that the DMA API has mapped, which is what it is synced and
- *	unmapped by; shares the list of @sgt if nothing has ever to be synced;
- *	immutable
- * @segment: of a list of @mapped that has just one, and is mapped as a piece
- * @dir: &enum dma_data_direction, never DMA_FROM_DEVICE if it is synced; immutable
- * @ends: &heap_pages.ends from before it was mapped, if it is synced; immutable
- * @busy: the memory is the device's; protected as @node
+ * @sgt: the importer's table, which the importer may change
+ * @mapped: the table that the DMA API mapped; syncs and unmap use this one. It
+ *	shares its list with @sgt if the mapping is never synced. Immutable.
+ * @segment: the only entry of the list of @mapped if the buffer is mapped as a
+ *	piece
+ * @dir: &enum dma_data_direction, never DMA_FROM_DEVICE if the mapping is
+ *	synced; immutable
+ * @ends: if the mapping is synced, &heap_pages.ends from before the DMA API
+ *	mapped it; immutable
+ * @busy: the device owns the memory; protected as @node
  */
 struct heap_mapping {
 	struct list_head node;
@@ -131,13 +136,13 @@ struct heap_mapping {
 	bool busy;
 };
 
-/* Is it mapped as a piece, not as a list? */
+/* True if the buffer is mapped in one piece, not by dma_map_sgtable(). */
 static inline bool heap_mapping_is_piece(const struct heap_mapping *map)
 {
 	return map->mapped.sgl == &map->segment;
 }
 
-/* May it ever have to be synced? */
+/* True if the mapping may need syncs, so that @sgt has a list of its own. */
 static inline bool heap_mapping_is_synced(const struct heap_mapping *map)
 {
 	return map->sgt.sgl != map->mapped.sgl;
@@ -146,17 +151,16 @@ static inline bool heap_mapping_is_synced(const struct heap_mapping *map)
 /**
  * struct heap_extent - cursor over physically contiguous parts of a buffer
  * @buf: the buffer
- * @run: index of the run that @next lies in
+ * @run: index of the run that contains @next
  * @next: page of the buffer where the next extent starts
- * @end: page of the buffer to stop at
- * @max: no extent is longer, in pages
+ * @end: page of the buffer where the walk stops
+ * @max: length limit of an extent, in pages
  * @boundary: no extent crosses a multiple of this plus one, in page frames; all
  *	ones for no such limit
- * @pfn: first page frame of this extent
- * @nr: pages of this extent
+ * @pfn: first page frame of the current extent
+ * @nr: length of the current extent, in pages
  *
- * Extents are as long as possible: runs that happen to lie side by side in
- * memory are one.
+ * Extents are as long as possible: runs that are adjacent in memory are joined.
  */
 struct heap_extent {
 	const struct heap_pages *buf;
@@ -195,7 +199,7 @@ void heap_mapping_free(struct heap_mapping *map);
 
 DEFINE_FREE(heap_mapping_free, struct heap_mapping *, heap_mapping_free(_T))
 
-/* heap-pages-dma.c: what devices need */
+/* heap-pages-dma.c: operations that importers call for their devices */
 void heap_pages_detach(struct dma_buf *dmabuf,
 		       struct dma_buf_attachment *attach);
 struct sg_table *heap_pages_map(struct dma_buf_attachment *attach,
@@ -212,7 +216,7 @@ void heap_mapping_for_device(struct heap_mapping *map,
 			     enum dma_data_direction dir);
 void heap_mapping_for_cpu(struct heap_mapping *map, enum dma_data_direction dir);
 
-/* heap-pages-sync.c: the CPU and devices in turn */
+/* heap-pages-sync.c: brackets of CPU access */
 int heap_pages_begin_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir);
 int heap_pages_end_cpu(struct dma_buf *dmabuf, enum dma_data_direction dir);
 int heap_pages_begin_cpu_partial(struct dma_buf *dmabuf,
@@ -222,7 +226,7 @@ int heap_pages_end_cpu_partial(struct dma_buf *dmabuf,
 			       enum dma_data_direction dir, size_t offset,
 			       size_t len);
 
-/* heap-pages-cpu.c: what processes and the kernel need */
+/* heap-pages-cpu.c: mappings into processes and the kernel */
 int heap_pages_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);
 int heap_pages_vmap(struct dma_buf *dmabuf, struct iosys_map *map);
 void heap_pages_vunmap(struct dma_buf *dmabuf, struct iosys_map *map);
