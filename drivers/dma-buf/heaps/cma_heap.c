@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The heap of the default CMA area, named after it: memory in one piece, for
- * devices that cannot gather. What becomes of it is in heap-pages.c. Nothing is
- * kept for reuse: the area lends its memory to the page cache meanwhile.
+ * The heap of the default CMA area, named after it: contiguous memory for
+ * devices that cannot gather. heap-pages.c makes buffers of it. No pool keeps
+ * freed memory, which the area lends to movable pages meanwhile.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -32,7 +32,7 @@ static const struct heap_pages_ops cma_heap_pages_ops = {
 	.contiguous = true,
 };
 
-/* The area may be highmem, and large enough for a user to lose patience. */
+/* The area may be highmem, and so large that the user kills the task. */
 static int cma_heap_zero(struct page *page, unsigned long nr_pages)
 {
 	unsigned long i;

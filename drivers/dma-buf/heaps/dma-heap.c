@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The devices below /dev/dma_heap, one for each heap, and their one ioctl,
- * which allocates a buffer. What the buffer is made of, and all that happens to
- * it afterwards, is the heap's business.
+ * The devices in /dev/dma_heap, one for each heap, and their only ioctl, which
+ * allocates a buffer. The heap provides the memory and the buffer's operations.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -31,22 +30,23 @@
 /**
  * DOC: heaps
  *
- * A heap is added once and stays until the machine goes down, so whoever has
- * looked one up may use it without a reference. Adding one reserves a minor
- * number, makes the device and publishes the heap under that number as the last
- * step, which cannot fail; until then, open() finds nothing there.
+ * A heap is never removed, so its users need no reference. dma_heap_add()
+ * reserves a minor number, makes the device, and publishes the heap under that
+ * number as the last step, which cannot fail. Until then open() fails with
+ * -ENODEV.
  *
- * *Locking.* dma_heap_add_lock makes sure of unique names. Lookup in dma_heaps
- * is by RCU, and allocation takes no lock here at all.
+ * *Locking.* dma_heap_add_lock keeps names unique. Lookup in dma_heaps uses
+ * RCU, and allocation takes no lock here.
  */
 
+/* Minor numbers reserved: machines have a few kinds of memory, not dozens. */
 #define DMA_HEAP_MINORS	128
 
 /**
- * struct dma_heap - a heap; nothing of it changes after publishing
- * @name: unique
- * @ops: what it does
- * @priv: of the one who added it
+ * struct dma_heap - a heap; immutable after publishing
+ * @name: unique name
+ * @ops: operations
+ * @priv: private data of the heap, for dma_heap_get_drvdata()
  */
 struct dma_heap {
 	const char *name;
@@ -91,9 +91,9 @@ static int dma_heap_check(const struct dma_heap_allocation_data *data)
 }
 
 /*
- * A caller may have been built against another version of the argument: what
- * it leaves out is zero, what we do not know is left alone. The command word
- * says how much there is, and in which direction.
+ * A program may have been compiled with another version of the argument; the
+ * command word states its size and direction. Members that the program lacks
+ * are zero, those that the kernel does not know are left alone.
  */
 static long dma_heap_ioctl_alloc(struct dma_heap *heap, unsigned int cmd,
 				 void __user *arg)
@@ -126,7 +126,7 @@ static long dma_heap_ioctl_alloc(struct dma_heap *heap, unsigned int cmd,
 	return 0;
 }
 
-/* The binary interface: programs know these numbers. */
+/* The binary interface: programs are compiled with these numbers. */
 static_assert(sizeof(struct dma_heap_allocation_data) == 24);
 static_assert(offsetof(struct dma_heap_allocation_data, fd) == 8);
 static_assert(offsetof(struct dma_heap_allocation_data, fd_flags) == 12);
@@ -163,15 +163,16 @@ static bool dma_heap_exists(const char *name)
 
 /**
  * dma_heap_add - add a heap
- * @exp_info: what it is called and does; copied, but for the strings
+ * @exp_info: describes the heap; copied, but what its members point to has to
+ *	stay
  *
- * User space can allocate from it as soon as this returns, and even a little
- * earlier. There is no way to remove it.
+ * User space may allocate from the heap even before this returns. A heap cannot
+ * be removed.
  *
  * Context: Process, may sleep.
- * Return: The heap, or ERR_PTR(): -EINVAL without a name or a way to allocate,
- * or if the name is taken; -EBUSY when there are too many heaps; -ENOMEM; what
- * the driver core reports.
+ * Return: The heap, or ERR_PTR(): -EINVAL if the name or the operation is
+ * missing, or the name is taken; -EBUSY if there are too many heaps; -ENOMEM;
+ * what the driver core reports.
  */
 struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info)
 {
@@ -205,13 +206,13 @@ struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info)
 		xa_erase(&dma_heaps, minor);
 		return ERR_CAST(dev);
 	}
-	/* The slot is reserved, so that this needs no memory. */
+	/* xa_alloc() has reserved the slot, so this does not fail. */
 	xa_store(&dma_heaps, minor, heap, GFP_KERNEL);
 	return no_free_ptr(heap);
 }
 
 /**
- * dma_heap_get_drvdata - what the one who added the heap keeps there
+ * dma_heap_get_drvdata - return the private data of a heap
  * @heap: the heap
  *
  * Context: Any.
@@ -223,11 +224,11 @@ void *dma_heap_get_drvdata(struct dma_heap *heap)
 }
 
 /**
- * dma_heap_get_name - what a heap is called
+ * dma_heap_get_name - return the name of a heap
  * @heap: the heap
  *
  * Context: Any.
- * Return: The name, which stays valid.
+ * Return: The name, which stays valid for ever.
  */
 const char *dma_heap_get_name(struct dma_heap *heap)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A pool of zeroed pages. To zero a buffer costs more than all the rest of its
- * allocation, and large pages are hard to get at all once memory is fragmented.
- * So a heap gives its pages to a pool, which zeroes them in the background and
- * returns them to the system as soon as that is short of memory.
+ * A pool of zeroed pages. Zeroing a buffer costs more than the rest of its
+ * allocation, and large pages are hard to get once memory is fragmented. So a
+ * heap gives its pages to a pool, which zeroes them in the background and
+ * returns them when the system is short of memory.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -29,30 +29,30 @@
 /**
  * DOC: page pool
  *
- * heap_page_pool_put() takes no longer than freeing the page. A worker that runs
- * when the machine has time zeroes the page later. heap_page_pool_get() prefers
- * a page that is zeroed and zeroes another one at once otherwise, so that no page
- * leaves with old contents. The page that came last goes first, as the caches are
- * likely to hold it.
+ * heap_page_pool_put() is as fast as freeing the page: a worker zeroes it
+ * later, when the machine has time. heap_page_pool_get() prefers a zeroed page,
+ * and otherwise zeroes one at once, so that no page leaves with old contents.
+ * The page added last leaves first, as the caches are likely to hold it.
  *
- * The pool never holds up anybody's memory: it has a limit, and its shrinker
- * offers half of its pages each time that the system reclaims memory. The
- * shrinker takes dirty pages first, which nobody has put work into, and small
- * ones before large ones, which are harder to replace. Until then the pages count
- * as reclaimable. At the limit a page displaces pages of other orders, so that the
- * pool follows what is in use.
+ * The pool does not keep memory from others: it has a limit, and its shrinker
+ * offers half of the pages each time the system reclaims memory. The shrinker
+ * frees dirty pages first, as no work is lost with them, and small pages before
+ * large ones, which are harder to replace. Until then the pages count as
+ * reclaimable. At the limit a page displaces pages of other orders, so that the
+ * pool follows the current use.
  *
- * The pool keeps only what pays. Pages below HEAP_POOL_MIN_ORDER keep others from
- * merging, which costs more than to zero them. A page that somebody else has a
- * reference to is not ours to change. Memory that has failed in any part is not
- * kept. A system that wants freed memory to be zeroed at once
- * (``init_on_free``) gets it at once.
+ * The pool keeps only pages that are worth it. Pages below HEAP_POOL_MIN_ORDER
+ * keep their neighbours from merging, which costs more than zeroing them. A
+ * page that has another reference may still be in use. A page with a memory
+ * failure in any part is freed. With ``init_on_free`` the system wants freed
+ * memory to be zeroed at once, so the pool keeps nothing.
  *
- * *Locking.* Each memory node has a lock for its lists, which is a leaf; counters
- * are atomic. All calls are safe against each other but for create and destroy.
- * One of these two sees what the other has done::
+ * *Locking.* Each memory node has a lock for its lists, which is a leaf;
+ * counters are atomic. All calls may run concurrently, except create and
+ * destroy. If one CPU adds a page while another lowers the limit, at least one
+ * of them frees it::
  *
- *	adds a page			lowers the limit
+ *	CPU 0, heap_page_pool_put()	CPU 1, heap_page_pool_set_limit()
  *
  *	count the page			write the limit
  *	full barrier			full barrier
@@ -60,7 +60,7 @@
  *	read the limit			lock; take; unlock
  */
 
-/* An order to spare that no page has. */
+/* An order that no page has, so that none is spared. */
 #define HEAP_POOL_SPARE_NONE	(HEAP_POOL_MAX_ORDER + 1)
 
 static void heap_pool_add(struct heap_page_pool *pool, struct page *page,
@@ -88,7 +88,7 @@ static struct page *heap_pool_take(struct heap_page_pool *pool, int nid,
 	return page;
 }
 
-/* The page is not the pool's any more. */
+/* Uncount a page that leaves the pool. */
 static void heap_pool_forget(struct heap_page_pool *pool, struct page *page,
 			     unsigned int order)
 {
@@ -104,7 +104,10 @@ static void heap_pool_free(struct heap_page_pool *pool, struct page *page,
 	__free_pages(page, order);
 }
 
-/* Give @nr base pages of a node to the system, if there are; none of order @spare. */
+/*
+ * Free at least @nr base pages of a node, or all there are, but none of order
+ * @spare. Return the number of base pages freed.
+ */
 static unsigned long heap_pool_shrink(struct heap_page_pool *pool, int nid,
 				      unsigned long nr, unsigned int spare)
 {
@@ -127,7 +130,7 @@ static unsigned long heap_pool_shrink(struct heap_page_pool *pool, int nid,
 	return freed;
 }
 
-/* Free what there is beyond the limit, as far as it is on the lists. */
+/* Free pages from the lists, none of order @spare, until the limit is kept. */
 static void heap_pool_trim(struct heap_page_pool *pool, unsigned int spare)
 {
 	long over;
@@ -143,8 +146,8 @@ static void heap_pool_trim(struct heap_page_pool *pool, unsigned int spare)
 }
 
 /*
- * Whether any part of a page has failed, as the mm marks it. Such marks are rare
- * enough to look for them only on a machine that has any.
+ * Return true if the mm has marked any part of a page as failed. Look at the
+ * parts only on a machine that has any such mark, as few do.
  */
 static bool heap_pool_is_poisoned(struct page *page, unsigned int order)
 {
@@ -160,7 +163,7 @@ static bool heap_pool_is_poisoned(struct page *page, unsigned int order)
 	return false;
 }
 
-/* Take a page to use it; one that has failed meanwhile goes. */
+/* Take a page for use; free pages that have failed since they were added. */
 static struct page *heap_pool_take_sound(struct heap_page_pool *pool, int nid,
 					 unsigned int order, enum heap_pool_state state)
 {
@@ -183,8 +186,8 @@ static void heap_pool_zero(struct page *page, unsigned int order)
 }
 
 /*
- * A page is on no list while it is zeroed, one at a time, so that the shrinker
- * finds all others. The limit may have been lowered meanwhile.
+ * Zero one page at a time: it is on no list meanwhile, and the shrinker finds
+ * all others. Trim afterwards, as the limit may have been lowered in between.
  */
 static void heap_pool_zero_list(struct heap_page_pool *pool, int nid,
 				unsigned int order)
@@ -212,9 +215,9 @@ static void heap_pool_work(struct work_struct *work)
 }
 
 /*
- * The node whose pages the task gets: the CPU's own. A task that may not use
- * that one, or has a memory policy of its own, is left to the system's allocator,
- * which knows better where to look.
+ * Return the node whose pages the task gets: the CPU's own. Leave a task that
+ * may not use that node, or has a memory policy, to the page allocator, which
+ * knows better where to look.
  */
 static int heap_pool_task_node(void)
 {
@@ -228,16 +231,16 @@ static int heap_pool_task_node(void)
 }
 
 /**
- * heap_page_pool_get - take a page out
+ * heap_page_pool_get - take a page out of a pool
  * @pool: the pool
- * @order: its size
+ * @order: order of the page
  *
- * Only memory of the CPU's own node that the task may use comes from the pool,
- * and none for a task with a memory policy.
+ * The page comes from the CPU's own node. A task that may not use that node, or
+ * has a memory policy, gets none.
  *
  * Context: Process, may sleep.
- * Return: A zeroed page with one reference, compound if @order is not zero; or
- * NULL.
+ * Return: A zeroed compound page with one reference; NULL if the pool has none
+ * for the task.
  */
 struct page *heap_page_pool_get(struct heap_page_pool *pool, unsigned int order)
 {
@@ -270,8 +273,8 @@ struct page *heap_page_pool_get(struct heap_page_pool *pool, unsigned int order)
 }
 
 /*
- * Make room for a page, if the limit allows. What has been in use a moment ago
- * is likelier to be wanted next than pages of other orders that lie there.
+ * Count a page, if the limit allows. It displaces pages of other orders: a page
+ * that was in use a moment ago is more likely to be wanted next.
  */
 static bool heap_pool_reserve(struct heap_page_pool *pool, unsigned int order)
 {
@@ -294,12 +297,14 @@ static bool heap_pool_wants(struct page *page, unsigned int order)
 }
 
 /**
- * heap_page_pool_put - give a page to the pool
+ * heap_page_pool_put - give a page to a pool
  * @pool: the pool
- * @page: a page, compound if its order is not zero; the caller's reference goes
- *	to the pool
- * @state: HEAP_POOL_CLEAN if all of it is zero still, as heap_page_pool_get()
- *	returned it; HEAP_POOL_DIRTY if somebody may have written to it
+ * @page: a page, compound if its order is not zero; the caller's reference is
+ *	consumed
+ * @state: HEAP_POOL_CLEAN if the page is still zeroed, HEAP_POOL_DIRTY if
+ *	anyone may have written to it
+ *
+ * Frees the page if the pool does not take it.
  *
  * Context: Process.
  */
@@ -343,15 +348,15 @@ static unsigned long heap_pool_shrinker_scan(struct shrinker *shrinker,
 
 	freed = heap_pool_shrink(shrinker->private_data, sc->nid,
 				 sc->nr_to_scan, HEAP_POOL_SPARE_NONE);
-	/* A large page is more than what was asked for. */
+	/* A large page may be more than what was asked for. */
 	sc->nr_scanned = max(freed, sc->nr_scanned);
 	return freed ?: SHRINK_STOP;
 }
 
 /**
- * heap_page_pool_set_limit - change how much a pool holds
+ * heap_page_pool_set_limit - change the limit of a pool
  * @pool: the pool
- * @limit: in base pages; what is there beyond is freed
+ * @limit: the new limit, in base pages; pages beyond it are freed
  *
  * Context: Process, may sleep.
  */
@@ -359,10 +364,10 @@ void heap_page_pool_set_limit(struct heap_page_pool *pool, unsigned long limit)
 {
 	might_sleep();
 	WRITE_ONCE(pool->limit, limit);
-	/* Pairs with the counting of a page in heap_pool_reserve(). */
+	/* Pairs with atomic_long_add_return() in heap_pool_reserve(). */
 	smp_mb();
 	heap_pool_trim(pool, HEAP_POOL_SPARE_NONE);
-	/* The worker may have a page in hand, which it frees afterwards. */
+	/* The worker may be zeroing a page; it trims afterwards. */
 	if (atomic_long_read(&pool->nr_pages) > limit)
 		flush_work(&pool->work);
 }
@@ -402,8 +407,8 @@ static int heap_page_pool_show(struct seq_file *seq, void *unused)
 DEFINE_SHOW_ATTRIBUTE(heap_page_pool);
 
 /*
- * Workers of the lowest priority: who frees a buffer, or allocates the next, is
- * not to wait for pages that nobody has asked for.
+ * The workers have the lowest priority: a task that frees a buffer, or
+ * allocates the next, does not wait for pages that nobody has asked for.
  */
 static struct workqueue_struct *heap_pool_create_wq(const char *name)
 {
@@ -423,8 +428,8 @@ static struct workqueue_struct *heap_pool_create_wq(const char *name)
 }
 
 /*
- * Without seeks a shrinker is asked for half of what it has whenever memory is
- * reclaimed, else for no larger a part than caches that are in use.
+ * Memory reclaim asks a shrinker without seeks for half of its pages each time,
+ * and one with seeks for no larger a share than caches that are in use.
  */
 static struct shrinker *heap_pool_create_shrinker(struct heap_page_pool *pool,
 						  const char *name)
@@ -444,12 +449,12 @@ static struct shrinker *heap_pool_create_shrinker(struct heap_page_pool *pool,
 
 /**
  * heap_page_pool_create - make a pool
- * @name: of the shrinker, of the workers, and of a file in debugfs with the
+ * @name: name of the shrinker, the workers, and the file in debugfs with the
  *	counters
- * @limit: how much it holds, in base pages
+ * @limit: the limit, in base pages
  *
  * Context: Process, may sleep.
- * Return: The pool, or NULL when there is no memory.
+ * Return: The pool, or NULL if there is no memory.
  */
 struct heap_page_pool *heap_page_pool_create(const char *name,
 					     unsigned long limit)
@@ -484,7 +489,7 @@ struct heap_page_pool *heap_page_pool_create(const char *name,
 
 /**
  * heap_page_pool_destroy - free a pool and its pages
- * @pool: a pool that nobody uses any more, or half made
+ * @pool: a pool that nobody uses any more, or that is only partly set up
  *
  * Context: Process, may sleep.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A pool of zeroed pages: keeps what a heap gives back for the next buffer, as
- * long as nobody else needs the memory. See page-pool.c.
+ * A pool of zeroed pages: it keeps the pages that a heap frees for the next
+ * buffer, until the system needs the memory. See page-pool.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -10,6 +10,7 @@
 
 #include <linux/atomic.h>
 #include <linux/list.h>
+#include <linux/minmax.h>
 #include <linux/mmzone.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -19,18 +20,22 @@ struct dentry;
 struct page;
 struct shrinker;
 
-/* What a pool takes: 64 KiB at the least, and no single pages. */
-#define HEAP_POOL_MIN_ORDER	(PAGE_SHIFT < 16 ? 16 - PAGE_SHIFT : 1)
+/*
+ * A pool takes pages of at least 64 KiB, the smallest that the system heap asks
+ * for but single pages, and never single pages.
+ */
+#define HEAP_POOL_MIN_SHIFT	16
+#define HEAP_POOL_MIN_ORDER	MAX(HEAP_POOL_MIN_SHIFT - PAGE_SHIFT, 1)
 #define HEAP_POOL_MAX_ORDER	MAX_PAGE_ORDER
 
-/* What is known of the contents of a page. */
+/* Whether a page is known to be zeroed. */
 enum heap_pool_state { HEAP_POOL_DIRTY, HEAP_POOL_CLEAN, HEAP_POOL_STATES };
 
 /**
  * struct heap_pool_node - the pages of a memory node
  * @lock: protects the members below
- * @lists: pages by state and order; the page that was added last comes first
- * @nr: lengths of @lists; also read without @lock, for an estimate
+ * @lists: pages by state and order, the last one added first
+ * @nr: lengths of @lists; the shrinker and debugfs read estimates without @lock
  */
 struct heap_pool_node {
 	spinlock_t lock; /* protects all below */
@@ -40,12 +45,13 @@ struct heap_pool_node {
 
 /**
  * struct heap_page_pool - pages for reuse
- * @nr_pages: how many there are, in base pages; those that @work is zeroing count
- * @limit: @nr_pages does not grow beyond; set by heap_page_pool_set_limit()
- * @hits: pages taken that were clean already
- * @dirty_hits: pages taken that had to be zeroed at once
- * @misses: requests that found nothing
- * @wq: runs @work when there is nothing better to do
+ * @nr_pages: size of the pool in base pages, with the page that @work is
+ *	zeroing
+ * @limit: limit of @nr_pages; changed by heap_page_pool_set_limit()
+ * @hits: number of clean pages taken
+ * @dirty_hits: number of pages taken that had to be zeroed at once
+ * @misses: number of requests that found no page
+ * @wq: runs @work at the lowest priority
  * @work: zeroes dirty pages
  * @shrinker: gives pages back to the system
  * @debugfs: file with the counters

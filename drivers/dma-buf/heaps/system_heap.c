@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The heap "system": pages from anywhere in memory, in pieces as large as can
- * be had without effort. What becomes of them is in heap-pages.c; pages that
- * come back wait in a pool, page-pool.c, for the next buffer.
+ * The heap "system": pages from anywhere in memory, as large as the page
+ * allocator has free. heap-pages.c makes buffers of them, and page-pool.c keeps
+ * freed pages for the next buffer.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -27,7 +27,7 @@
 #include "page-pool.h"
 #include "system_heap.h"
 
-/* What to try, from the largest down. */
+/* The orders to try, the largest first. */
 static struct heap_orders system_heap_orders __ro_after_init;
 
 static struct heap_page_pool *system_heap_pool;
@@ -36,24 +36,25 @@ static struct heap_page_pool *system_heap_pool;
 #define SYSTEM_HEAP_POOL_MB_MAX	(ULONG_MAX >> (20 - PAGE_SHIFT))
 
 /*
- * Unless told otherwise keep an eighth of the memory, but no more than this: a
- * few frames of a large camera. It is the first to go when memory is short.
+ * By default the pool keeps an eighth of the memory, but no more than 512 MiB:
+ * a few frames of a large camera. It is the first to go when memory is short.
  */
+#define SYSTEM_HEAP_POOL_SHARE	8UL
 #define SYSTEM_HEAP_POOL_MB	512UL
 
-/* What the pool may hold; until it exists, and if not set, beyond the maximum. */
+/* Limit of the pool, in MiB; above the maximum until it is set. */
 static unsigned long system_heap_pool_mb = ULONG_MAX;
 
 /**
  * system_heap_orders_init - find the orders that are worth trying
- * @orders: the result
- * @page_shift: of a page
- * @pmd_shift: of what a PMD maps
- * @max_order: the largest order that the system has
+ * @orders: returned: the orders
+ * @page_shift: log2 of the size of a page
+ * @pmd_shift: log2 of the size that a PMD maps
+ * @max_order: the largest order of the page allocator
  *
- * A PMD is what processes map in one go. Most IOMMUs map 1 MiB with fewer entries,
- * as they do 64 KiB. The last order is that of a single page. Depending on the size
- * of a page some of these are the same, or too large.
+ * A process maps a PMD by one entry. Most IOMMUs map 1 MiB and 64 KiB with
+ * fewer entries. The last order is that of a single page. Depending on the page
+ * size, some of these are equal or too large, and left out.
  *
  * Context: Any.
  */
@@ -78,9 +79,9 @@ VISIBLE_IF_KUNIT void system_heap_orders_init(struct heap_orders *orders,
 }
 
 /*
- * Large pages are a gain, not a need: take what is there, without reclaim or
- * compaction. For the last resort try hard, but kill nobody: the task that the
- * OOM killer would have to end is the one that asks.
+ * Large pages are optional: take those that are free, without reclaim or
+ * compaction. For single pages try hard, but without the OOM killer: the task
+ * that it would have to kill is the caller.
  */
 static gfp_t system_heap_gfp(unsigned int order)
 {
@@ -92,8 +93,9 @@ static gfp_t system_heap_gfp(unsigned int order)
 }
 
 /*
- * Find a page of at most @max pages. @next is the index of the first order
- * worth trying; an order that has failed for a buffer is not tried for it again.
+ * Allocate a page of at most @max base pages. @next is the index of the first
+ * order to try: an order that has failed for a buffer is not tried for it
+ * again.
  */
 static struct page *system_heap_alloc_page(struct heap_page_pool *pool,
 					   unsigned long max,
@@ -135,7 +137,7 @@ static const struct heap_pages_ops system_heap_unused_ops = {
 	.free_run = system_heap_free_unused_run,
 };
 
-/* Free a buffer that never was a dma-buf: all of it is zero still. */
+/* Free a buffer that was never a dma-buf: its pages are still zeroed. */
 static void system_heap_free_unused(struct heap_pages *buf)
 {
 	if (buf)
@@ -178,7 +180,7 @@ static struct dma_buf *system_heap_allocate(struct dma_heap *heap,
 	struct dma_buf *dmabuf;
 	int ret;
 
-	/* Nothing would be left by the time that this fails by itself. */
+	/* Fail early, not after all other memory has been reclaimed. */
 	if (nr_pages > totalram_pages())
 		return ERR_PTR(-ENOMEM);
 
@@ -236,7 +238,8 @@ static int __init system_heap_init(void)
 	system_heap_orders_init(&system_heap_orders, PAGE_SHIFT, PMD_SHIFT,
 				MAX_PAGE_ORDER);
 	if (system_heap_pool_mb > SYSTEM_HEAP_POOL_MB_MAX)
-		system_heap_pool_mb = min(totalram_pages() / MB_TO_PAGES(8UL),
+		system_heap_pool_mb = min(totalram_pages() /
+					  MB_TO_PAGES(SYSTEM_HEAP_POOL_SHARE),
 					  SYSTEM_HEAP_POOL_MB);
 	system_heap_pool = heap_page_pool_create("dma-heap-pool-system",
 						 MB_TO_PAGES(system_heap_pool_mb));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The orders of pages that the system heap tries; for system_heap.c and its tests.
+ * The page orders that the system heap tries; for system_heap.c and its tests.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -9,11 +9,12 @@
 
 #include <linux/types.h>
 
+/* A PMD, 1 MiB, 64 KiB and a single page. */
 #define HEAP_ORDERS_MAX 4
 
 /**
- * struct heap_orders - orders of pages
- * @nr: how many
+ * struct heap_orders - page orders
+ * @nr: entries of @order in use
  * @order: the orders, the largest first
  */
 struct heap_orders {
