@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The memory of udmabuf: from the descriptor of a memfd to pinned folios in a
- * page-backed buffer, and back. What may be asked for, and who may write to the
- * result, is in udmabuf.c, and the description of it all too.
+ * page-backed buffer, and back. udmabuf.c checks requests and access rights,
+ * and describes the whole.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -25,27 +25,30 @@
 #include "heap-pages.h"
 #include "udmabuf.h"
 
-/* How many folios are pinned by one call. */
+/* Folios to pin by one call: their array takes one page. */
 #define UDMABUF_BATCH	(PAGE_SIZE / sizeof(struct folio *))
 
-/* How often huge pages are allocated that somebody else takes away. */
+/*
+ * Attempts at huge pages that another process punches out again: more than an
+ * accident takes, and bounded against one that does it all the time.
+ */
 #define UDMABUF_TRIES	16
 
 /*
- * Processes and devices write behind the mm's back: mappings by frame number
- * and for devices have no dirty bit that reaches the folio. So each folio is
- * marked dirty here, when all of them are gone, and before the pin is: a clean
- * folio of a memfd is simply dropped by reclaim, and reads as zeroes next time.
+ * Mark a folio dirty and unpin it. Processes and devices write without the mm's
+ * knowledge, as their mappings have no dirty bit that reaches the folio. Once
+ * they are gone, and before the pin is, the folio has to be marked: reclaim
+ * drops a clean folio of a memfd, which then reads as zeroes.
  *
- * While the buffer lives a clean folio is safe, because reclaim passes over
- * folios that are pinned (shrink_folio_list()) and cannot remove one from the
- * page cache that somebody has a reference to (__remove_mapping()).
+ * A clean folio is safe while the buffer lives: reclaim skips pinned folios
+ * (shrink_folio_list()), and cannot remove a folio that has extra references
+ * from the page cache (__remove_mapping()).
  *
  * A folio that was being swapped out when it was pinned is in the swap cache.
- * Its &folio.mapping is NULL then, so that does not tell whether the folio
- * belongs to a file; folio_mark_dirty() finds out. The lock keeps truncation
- * away meanwhile. A folio that is dirty already needs no lock: if that is being
- * written out, what is written is read after this look, and so is up to date.
+ * &folio.mapping is NULL then, and does not tell whether the folio belongs to a
+ * file; folio_mark_dirty() finds out. The folio lock excludes truncation
+ * meanwhile. A folio that is dirty already needs no lock: writeback clears the
+ * flag before it reads the data, so it reads them after this test.
  */
 void udmabuf_free_run(void *priv, struct page *page, unsigned long nr_pages)
 {
@@ -61,7 +64,7 @@ void udmabuf_free_run(void *priv, struct page *page, unsigned long nr_pages)
 
 /*
  * Add pinned folios to the buffer. The range may start within the first and end
- * within the last. Returns how many bytes they cover, at most @size.
+ * within the last. Return the number of bytes that they cover, at most @size.
  */
 static ssize_t udmabuf_add_folios(struct heap_pages *buf,
 				  struct folio **folios, long nr, size_t offset,
@@ -87,8 +90,8 @@ static ssize_t udmabuf_add_folios(struct heap_pages *buf,
 }
 
 /*
- * Pin one range, batch by batch. Memory that the memfd does not have yet is
- * allocated, which takes long enough for somebody to want to kill us.
+ * Pin one range, batch by batch. Pinning allocates the memory that the memfd
+ * lacks, which takes so long that the task may be killed meanwhile.
  */
 static int udmabuf_pin_range(struct heap_pages *buf, struct file *memfd,
 			     loff_t pos, size_t size)
@@ -120,7 +123,7 @@ static int udmabuf_pin_range(struct heap_pages *buf, struct file *memfd,
 	return 0;
 }
 
-/* Is it a memfd, and is it sealed as it has to be? */
+/* Check that the file is a memfd and sealed as required. */
 static int udmabuf_check_seals(struct file *memfd)
 {
 	int seals = memfd_fcntl(memfd, F_GET_SEALS, 0);
@@ -132,7 +135,7 @@ static int udmabuf_check_seals(struct file *memfd)
 	return 0;
 }
 
-/* Is there a huge page in the range that the memfd does not have yet? */
+/* Return true if the memfd lacks any huge page of the range. */
 static bool udmabuf_has_huge_hole(struct file *memfd, loff_t pos, size_t size)
 {
 	unsigned long step = huge_page_size(hstate_file(memfd));
@@ -149,12 +152,12 @@ static bool udmabuf_has_huge_hole(struct file *memfd, loff_t pos, size_t size)
 }
 
 /*
- * Allocate the huge pages that the memfd does not have. memfd_pin_folios() would
- * do that as well, but takes pages off the reservation that nobody has made:
- * those of another program, or less than none.
+ * Allocate the huge pages that the memfd lacks. memfd_pin_folios() would
+ * allocate them too, but takes them off a reservation that was not made: that
+ * of another program, or below zero.
  *
- * Not vfs_fallocate(): a read-only descriptor will do, as reading what is not
- * there yet allocates it too. The size of the file does not change.
+ * Do not use vfs_fallocate(): a read-only descriptor is enough, as reading a
+ * hole allocates memory too. The size of the file does not change.
  */
 static int udmabuf_fill_huge(struct file *memfd, loff_t pos, size_t size)
 {
@@ -169,7 +172,7 @@ static int udmabuf_fill_huge(struct file *memfd, loff_t pos, size_t size)
 	case -ENOSPC:
 		return -ENOMEM;
 	case -EINTR:
-		/* Any signal. What has been allocated is there next time. */
+		/* Any signal; a restart finds what is allocated. */
 		return -ERESTARTNOINTR;
 	default:
 		return ret;
@@ -177,10 +180,10 @@ static int udmabuf_fill_huge(struct file *memfd, loff_t pos, size_t size)
 }
 
 /*
- * Add one range, and leave in @mode what its memfd's mode allows as well. Huge
- * pages are allocated under the exclusive lock of the inode, by its file system;
- * before they are pinned under the shared one somebody may punch them out again,
- * and could go on like that for ever.
+ * Add one range, and clear in @mode what the descriptor of its memfd does not
+ * allow. The file system allocates huge pages under the exclusive lock of the
+ * inode. Another process may punch them out again before the shared lock is
+ * taken to pin them, and repeat that for ever: give up after UDMABUF_TRIES.
  */
 int udmabuf_add_item(struct heap_pages *buf,
 		     const struct udmabuf_create_item *item, fmode_t *mode)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/udmabuf makes dma-bufs of memfds: checks what the user asks for, has the
- * memory pinned (udmabuf-memory.c) in a page-backed buffer, which does all the
- * rest (heaps/heap-pages.c), and sees to it that nobody gets more rights by it.
+ * /dev/udmabuf makes dma-bufs of memfds. This file checks the request and the
+ * access rights; udmabuf-memory.c pins the memory, and heap-pages.c implements
+ * the buffer.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -35,49 +35,56 @@
 /**
  * DOC: udmabuf
  *
- * The memory of a buffer stays in place because its folios are pinned, from
- * creation until release. It stays part of the memfd because that cannot
- * shrink any more (F_SEAL_SHRINK, which cannot be taken back), and because the
- * inode's lock keeps everybody from punching a hole between the look at the
- * seals and the pin. Memory that is sealed against writing is not taken; the pins
- * make sure that F_SEAL_WRITE cannot be added as long as the buffer lives.
+ * Pins keep the folios of a buffer in place from creation until release. The
+ * memory stays part of the memfd until it is pinned, because F_SEAL_SHRINK,
+ * which cannot be removed, forbids truncation, and the inode's lock keeps
+ * everybody from punching a hole between the check of the seals and the pin. A
+ * write-sealed memfd is refused; F_SEAL_WRITE cannot be added while the buffer
+ * exists, because of the pins.
  *
- * *Access.* Nobody gets more rights by a buffer than he has by the memfds: the
- * buffer's file can be read and written if all descriptors that it was made of
- * can. F_SEAL_FUTURE_WRITE may be added at any time and forbids new mappings that
- * can be written, here too. The memory tells how its memfd is sealed; the buffer
- * has no reference to the memfd, which would keep the rest of that alive. A folio
- * that is not the memfd's any more is nobody's but the buffer's.
+ * *Access.* A buffer gives no more rights than its memfds: its file is readable
+ * if all their descriptors are, and writable likewise. F_SEAL_FUTURE_WRITE may
+ * be added at any time, and then forbids new writable mappings of the buffer as
+ * well. The folios lead to the seals of their memfd: a reference to the memfd
+ * would keep the rest of its memory alive. A folio that was removed from its
+ * memfd belongs to the buffer alone.
  *
- * Importers map nearly everything for both directions, even if the device only
- * reads. So a read-only buffer is denied to those that say that they only write,
- * and given to all others: what a device writes is up to whoever may open it.
+ * Importers map nearly every buffer bidirectionally, even if the device only
+ * reads. So a read-only buffer refuses importers that state that they only
+ * write, and accepts all others: whoever may open the device is responsible for
+ * what it writes.
  *
- * A folio, however large, is one run of the buffer, with one pin. Everything is
- * found and pinned on creation: nothing is left to be filled in by the first
- * user, and thus nothing for two of them to race for. All of it counts as
- * written to when the buffer goes.
+ * A folio of any size is one run of the buffer, with one pin. Creation finds
+ * and pins everything, so that no user has to fill in memory, and no two users
+ * race to do so. On release every folio is marked dirty.
  *
- * *Limits.* Those of a buffer's size and ranges bound the work and the memory that
- * one call may take. They are no quota: whoever may open the device can make as
- * many buffers as he has descriptors, as with 6.12, and RLIMIT_MEMLOCK does not
- * count, because its usual value would refuse what 6.12 accepts. The memory
- * itself is charged to the cgroup of whoever has it allocated.
+ * *Limits.* The limits on size and ranges bound the work and the memory of one
+ * call. They are no quota: a process that may open the device can make as many
+ * buffers as it has descriptors, as on 6.12. RLIMIT_MEMLOCK does not count,
+ * because its usual value would refuse what 6.12 accepts. The memory is charged
+ * to the cgroup of the task that allocates it.
  *
- * The misc device does no DMA of its own; caches are taken care of for the
- * devices that have the buffer mapped.
+ * The misc device does no DMA of its own; caches are maintained for the devices
+ * that map the buffer.
  *
- * *Locking.* The inode lock of each memfd, shared, as said above; its file system
- * takes the same lock exclusively to allocate huge pages, one call after the
- * other. The device has no state but the module's parameters.
+ * *Locking.* The inode lock of each memfd, shared, as described above. The file
+ * system takes the same lock exclusively to allocate huge pages, which happens
+ * while it is not held here. The device has no state but the module's
+ * parameters.
  */
 
-/* What 6.12 allows is allowed on any machine, by default. */
+/* Least defaults of the limits: any machine accepts what 6.12 accepts. */
 #define UDMABUF_MIN_RANGES	1024
 #define UDMABUF_MIN_SIZE_MB	64
 
-/* By page, this is enough for a screen of 8K with 64 bits a pixel. */
+/* With a range per page, enough for an 8K screen of 64 bits per pixel. */
 #define UDMABUF_MAX_RANGES	65536
+
+/* By default a buffer may have a quarter of the memory. */
+#define UDMABUF_SIZE_SHARE	4
+
+/* log2 of a MiB. */
+#define UDMABUF_MB_SHIFT	20
 
 static int list_limit = -1;
 module_param(list_limit, int, 0644);
@@ -92,9 +99,10 @@ module_param(size_limit_mb, int, 0644);
 MODULE_PARM_DESC(size_limit_mb, "largest size of a buffer, in MiB; by default a quarter of the memory, at least 64");
 
 /*
- * The seals of the memfd that a pinned folio belongs to; none if it does not any
- * more. The inode does not go within the read-side critical section that has
- * seen it in &folio.mapping, which truncation clears first.
+ * Return the seals of the memfd that a pinned folio belongs to, or 0 if it has
+ * been removed from its memfd. Truncation clears &folio.mapping before the
+ * inode is freed by RCU, so an inode found there stays valid in this read-side
+ * critical section.
  */
 static unsigned int udmabuf_folio_seals(struct folio *folio)
 {
@@ -113,7 +121,7 @@ static unsigned int udmabuf_folio_seals(struct folio *folio)
 	return 0;
 }
 
-/* Is any of the memory that is to be mapped sealed against new writers? */
+/* Return true if any of the mapped memory is sealed against new writers. */
 static bool udmabuf_vma_is_sealed(const struct heap_pages *buf,
 				  struct vm_area_struct *vma)
 {
@@ -136,9 +144,8 @@ static bool udmabuf_vma_is_sealed(const struct heap_pages *buf,
 }
 
 /*
- * The same answers as mmap() of the memfd gives. What the file's mode forbids has
- * been looked at by mmap() already, unless a driver maps the buffer in place of an
- * object of its own.
+ * Answer as mmap() of the memfd does. mmap() has checked the file's mode
+ * already, unless a driver maps the buffer in place of an object of its own.
  */
 static int udmabuf_check_mmap(struct dma_buf *dmabuf,
 			      struct vm_area_struct *vma)
@@ -178,11 +185,11 @@ static const struct heap_pages_ops udmabuf_pages_ops = {
 	.strict_end = true,
 };
 
-/* Sizes are checked before anything is done, the sum of them too. */
+/* Check all sizes, and their sum, before any memory is pinned. */
 static int udmabuf_check_items(const struct udmabuf_create_item *items,
 			       unsigned int count)
 {
-	u64 limit = (u64)max(READ_ONCE(size_limit_mb), 0) << 20;
+	u64 limit = (u64)max(READ_ONCE(size_limit_mb), 0) << UDMABUF_MB_SHIFT;
 	u64 total = 0, end;
 	unsigned int i;
 
@@ -200,7 +207,7 @@ static int udmabuf_check_items(const struct udmabuf_create_item *items,
 	return total ? 0 : -EINVAL;
 }
 
-/* The access mode of a buffer whose memfds all have @mode. */
+/* Return the access mode of a buffer whose memfds all allow @mode. */
 static int udmabuf_access(fmode_t mode)
 {
 	if (!READ_ONCE(follow_memfd))
@@ -294,7 +301,7 @@ static long udmabuf_ioctl_create_list(const struct udmabuf_create_list __user *a
 	return udmabuf_create(items, head.count, head.flags);
 }
 
-/* The binary interface: programs know these numbers. */
+/* The binary interface: programs are compiled with these numbers. */
 static_assert(sizeof(struct udmabuf_create) == 24);
 static_assert(offsetof(struct udmabuf_create, offset) == 8);
 static_assert(offsetof(struct udmabuf_create, size) == 16);
@@ -330,20 +337,22 @@ static struct miscdevice udmabuf_misc = {
 	.fops = &udmabuf_fops,
 };
 
-/* The default of size_limit_mb for a machine with @bytes of memory. */
+/* Return the default of size_limit_mb for a machine with @bytes of memory. */
 VISIBLE_IF_KUNIT int udmabuf_default_size_mb(u64 bytes)
 {
-	return clamp_t(u64, bytes >> 22, UDMABUF_MIN_SIZE_MB, INT_MAX);
+	return clamp_t(u64, bytes / UDMABUF_SIZE_SHARE >> UDMABUF_MB_SHIFT,
+		       UDMABUF_MIN_SIZE_MB, INT_MAX);
 }
 
-/* The default of list_limit; no range is smaller than a page. */
+/* Return the default of list_limit; no range is smaller than a page. */
 VISIBLE_IF_KUNIT int udmabuf_default_ranges(int size_mb)
 {
-	return clamp_t(u64, (u64)max(size_mb, 0) << (20 - PAGE_SHIFT),
-		       UDMABUF_MIN_RANGES, UDMABUF_MAX_RANGES);
+	u64 pages = (u64)max(size_mb, 0) << (UDMABUF_MB_SHIFT - PAGE_SHIFT);
+
+	return clamp_t(u64, pages, UDMABUF_MIN_RANGES, UDMABUF_MAX_RANGES);
 }
 
-/* The parameters tell what holds, also to those who read them in sysfs. */
+/* Store the defaults in the parameters: sysfs shows the limits in force. */
 static int __init udmabuf_init(void)
 {
 	if (size_limit_mb < 0)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the parts of udmabuf share, and what it shows to its tests; it has no other
- * users in the kernel.
+ * Declarations that the files of udmabuf and its tests share.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -15,7 +14,7 @@ struct heap_pages;
 struct page;
 struct udmabuf_create_item;
 
-/* With one of these nobody may begin to write. */
+/* Seals that forbid new writers. */
 #define UDMABUF_WRITE_SEALS	(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
 
 int udmabuf_add_item(struct heap_pages *buf,
