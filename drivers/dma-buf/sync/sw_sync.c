@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * sw_sync: a file in debugfs that is a software timeline. User space makes
- * fences on it, as sync_files, and counts it up to signal them. The timeline
- * is in sync_timeline.c, the file is created in sync_debug.c.
+ * fences on it, as sync_files, and advances it to signal them. sync_timeline.c
+ * implements the timeline, sync_debug.c creates the file.
  *
- * There is no uapi header: the structures and numbers below are the interface,
- * and test programs carry copies of them.
+ * The interface has no uapi header: test programs carry copies of the
+ * structures and numbers below.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -30,17 +30,18 @@
  * DOC: sw_sync
  *
  * Life cycle: each open makes a timeline at zero, named after the program; the
- * file owns it. Fences that were made on it live on by their sync_files. The
- * last close fails those that are pending with -ENOENT, so that nothing waits
- * for a program that is gone.
+ * file owns it. Fences made on it live as long as their sync_files. The last
+ * close fails pending fences with -ENOENT, so that nothing waits for a program
+ * that is gone.
  *
- * **Locking**: none here. The timeline has its own, and the file its reference
- * for as long as an ioctl runs.
+ * **Locking**: this file takes no lock. The timeline has its own, and the file
+ * holds its reference to the timeline while an ioctl runs.
  */
 
 /*
- * Argument of CREATE_FENCE. @value is where the fence signals, @name is not
- * looked at, @fence returns a sync_file, close-on-exec.
+ * Argument of CREATE_FENCE. The fence signals when the timeline reaches @value.
+ * @name is ignored. @fence returns the descriptor, close-on-exec, of a
+ * sync_file.
  * Errors: EMFILE, ENOMEM; EFAULT.
  */
 struct sw_sync_create_fence_data {
@@ -50,9 +51,9 @@ struct sw_sync_create_fence_data {
 };
 
 /*
- * Argument of GET_DEADLINE. @deadline_ns returns the earliest deadline that
- * was set, in nanoseconds of CLOCK_MONOTONIC; zero going in, as is @pad.
- * @fence_fd is a sync_file of one sw_sync fence.
+ * Argument of GET_DEADLINE. @deadline_ns returns the earliest deadline that was
+ * set, in nanoseconds of CLOCK_MONOTONIC; the caller passes zero in it and in
+ * @pad. @fence_fd is the descriptor of a sync_file of a single sw_sync fence.
  * Errors: EINVAL; ENOENT if no deadline was set; EFAULT.
  */
 struct sw_sync_get_deadline {
@@ -133,7 +134,7 @@ static long sw_sync_ioctl_inc(struct sync_timeline *timeline, u32 __user *arg)
 	return 0;
 }
 
-/* Any timeline's fence will do: the caller has the descriptor of it. */
+/* The fence may belong to any timeline: the caller has a descriptor of it. */
 static long sw_sync_ioctl_get_deadline(void __user *arg)
 {
 	struct sw_sync_get_deadline data;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The directory sync in debugfs: sw_sync, whose operations are in sw_sync.c,
- * and info, which lists all software timelines with their points in a format
- * that tools have learnt to read.
+ * and info, which lists all software timelines and their points in a format
+ * that tools parse.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -23,20 +23,23 @@
 /**
  * DOC: sync debugfs
  *
- * A reader takes a reference to one timeline and one point at a time and holds
- * no lock while it prints: neither a long list nor a slow reader holds up who
- * makes or signals fences. What it sees of a timeline that moves on meanwhile
- * is each line at its own moment.
+ * A reader holds a reference to one timeline and one point at a time, and no
+ * lock while it prints: neither a long list nor a slow reader delays the makers
+ * and signallers of fences. If the timeline advances meanwhile, each line shows
+ * its own moment.
  *
- * **Locking**: none here; sync_timeline_next() and sync_timeline_next_fence()
- * take what they need.
+ * **Locking**: this file takes no lock; sync_timeline_next() and
+ * sync_timeline_next_fence() take those that they need.
  */
 
-/* The caller holds a reference, and with it the timeline. */
+/* Room for any 64-bit number in decimal, with sign and terminator. */
+#define SYNC_VALUE_SIZE	32
+
+/* The caller holds a reference to the fence, and so to the timeline. */
 static void sync_fence_show(struct seq_file *seq, struct dma_fence *fence)
 {
 	int status = dma_fence_get_status(fence);
-	char value[32], timeline_value[32];
+	char value[SYNC_VALUE_SIZE], timeline_value[SYNC_VALUE_SIZE];
 	struct timespec64 ts;
 
 	seq_printf(seq, "  fence %s", !status ? "active" :
@@ -57,20 +60,20 @@ static void sync_timeline_show(struct seq_file *seq,
 	struct dma_fence *fence;
 	u64 from = 0;
 
-	/* The name of a program, which may have a newline in it. */
+	/* The name of a program, which may contain a newline. */
 	dma_buf_print_text(seq, timeline->name);
 	seq_printf(seq, ": %d\n", (s32)sync_timeline_value(timeline));
 	while ((fence = sync_timeline_next_fence(timeline, &from))) {
 		sync_fence_show(seq, fence);
 		dma_fence_put(fence);
-		/* The buffer is full: all is printed again into a larger one. */
+		/* seq_file prints everything again into a larger buffer. */
 		if (seq_has_overflowed(seq))
 			break;
 	}
 	seq_putc(seq, '\n');
 }
 
-/* The second heading never had anything below it; tools look for it. */
+/* The second heading has nothing below it, but tools look for it. */
 VISIBLE_IF_KUNIT int sync_info_show(struct seq_file *seq, void *unused)
 {
 	struct sync_timeline *timeline = NULL;
@@ -85,8 +88,8 @@ VISIBLE_IF_KUNIT int sync_info_show(struct seq_file *seq, void *unused)
 DEFINE_SHOW_ATTRIBUTE(sync_info);
 
 /*
- * sw_sync is created without the proxy that guards against removal: the file is
- * never removed, and the proxy knows nothing of 32-bit ioctls.
+ * Create sw_sync without the proxy of debugfs that guards against removal: the
+ * file is never removed, and the proxy does not pass on compat_ioctl.
  */
 static int __init sync_debugfs_init(void)
 {

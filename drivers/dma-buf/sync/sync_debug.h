@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What sync_debug.c puts into debugfs, and what a KUnit suite sees of it.
+ * The files that sync_debug.c creates in debugfs; for it and its KUnit suite.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */

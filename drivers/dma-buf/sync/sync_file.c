@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A fence as a file descriptor: making one from a fence, getting the fence
- * back, poll, and the three ioctls of uapi/linux/sync_file.h. What a merged
- * fence is made of is decided in dma-fence-unwrap.c.
+ * A fence as a file: making one from a fence, getting the fence back, poll, and
+ * the three ioctls of uapi/linux/sync_file.h. dma-fence-unwrap.c decides what a
+ * merged fence consists of.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -28,36 +28,40 @@
 /**
  * DOC: sync_file
  *
- * A sync_file is one fence, one name and one anonymous file. None of them ever
- * changes, so that whoever looked at it once may keep what was seen.
+ * A sync_file is one fence, one name and one anonymous file. None of them
+ * changes once the file is installed, so readers need no lock.
  *
  * Life cycle: sync_file_create() makes the object and its file in one step; the
- * file owns the object. A creator that fails later on drops the file with
- * fput(), and nothing else is left. The last fput() takes the callback off the
- * fence, drops the fence and frees the object.
+ * file owns the object. A creator that fails later drops the file with fput(),
+ * which undoes everything. The last fput() removes the callback from the fence,
+ * drops the fence and frees the object.
  *
- * The first poll that has to wait arms the fence; later ones, and other
- * pollers, find it armed. Nothing is taken from the fence's maker once the
- * fence has signalled and the callback is through: a sync_file that outlives
- * the driver behind it is closed without touching the lock of the fence.
+ * The first poll that has to wait arms the fence; later polls, and other
+ * pollers, find it armed. Once the fence has signalled and the callback has
+ * returned, a sync_file uses nothing of the fence's maker: a sync_file that
+ * outlives the driver is closed without taking the lock of the fence.
  *
- * **Locking**: there is no lock of its own. &sync_file.flags is atomic;
+ * **Locking**: a sync_file has no lock of its own. &sync_file.flags is atomic;
  * &sync_file.cb belongs to the fence while ARMED is set. The callback runs
- * under the lock of the fence and takes that of &sync_file.wq inside.
+ * under the lock of the fence and takes the lock of &sync_file.wq inside.
  */
 
 /*
  * Bit number in &sync_file.flags next to POLL_ENABLED: the callback may still
- * be on the fence, or running. Its release is the callback's last access.
+ * be on the fence, or running. Clearing the bit is the last access of the
+ * callback.
  */
 #define ARMED 1
 
+/* Fences that SYNC_IOC_FILE_INFO copies at a time: 640 bytes of stack. */
+#define SYNC_FILE_BATCH 8
+
 static const struct file_operations sync_file_fops;
 
-/* The maker may be gone by the time that user space asks who it was. */
+/* Copy the names: the maker may be gone by the time that user space asks. */
 static void sync_file_note_names(struct sync_file *sync_file)
 {
-	/* Good for this section alone. */
+	/* The names are valid for this read-side critical section. */
 	guard(rcu)();
 	strscpy(sync_file->driver_name,
 		dma_fence_driver_name(sync_file->fence));
@@ -66,15 +70,15 @@ static void sync_file_note_names(struct sync_file *sync_file)
 }
 
 /**
- * sync_file_create - make a file of a fence
- * @fence: the fence; the file takes a reference of its own
+ * sync_file_create - make a sync_file from a fence
+ * @fence: the fence; the sync_file takes a reference of its own
  *
- * The descriptor is left to the caller: reserve one first, and install the file
- * with fd_install() once nothing can fail any more.
+ * The caller reserves a descriptor first, and installs the file with
+ * fd_install() once nothing can fail any more.
  *
  * Context: Process, may sleep.
- * Return: The object, whose &sync_file.file is the caller's to install or to
- * drop with fput(); NULL if there is no memory or no room for a file.
+ * Return: The object, whose &sync_file.file the caller installs or drops with
+ * fput(); NULL if there is no memory or no file is left.
  */
 struct sync_file *sync_file_create(struct dma_fence *fence)
 {
@@ -98,12 +102,12 @@ struct sync_file *sync_file_create(struct dma_fence *fence)
 EXPORT_SYMBOL(sync_file_create);
 
 /**
- * sync_file_get_fence - the fence behind a descriptor
+ * sync_file_get_fence - return the fence behind a descriptor
  * @fd: a descriptor of the calling process
  *
  * Context: Process.
  * Return: The fence, with a reference for the caller; NULL if @fd is not open
- * or is no sync_file.
+ * or not a sync_file.
  */
 struct dma_fence *sync_file_get_fence(int fd)
 {
@@ -118,13 +122,13 @@ struct dma_fence *sync_file_get_fence(int fd)
 EXPORT_SYMBOL(sync_file_get_fence);
 
 /**
- * sync_file_get_name - what to call a sync_file
+ * sync_file_get_name - copy the name of a sync_file
  * @sync_file: the object
- * @buf: where to put the name, always terminated
+ * @buf: where to copy the name, always terminated
  * @len: size of @buf in bytes
  *
- * The name given by whoever merged it, else one made of driver, timeline,
- * context and number of the fence; cut to fit.
+ * The name is the one given by SYNC_IOC_MERGE, or else made of the fence's
+ * driver, timeline, context and sequence number; it is cut to fit.
  *
  * Context: Any.
  * Return: @buf.
@@ -138,7 +142,7 @@ char *sync_file_get_name(struct sync_file *sync_file, char *buf, int len)
 		return buf;
 	}
 
-	/* Made to be cut: what counts is that it is terminated. */
+	/* The names may be cut, but the result is terminated. */
 	scnprintf(buf, len, "%s-%s%llu-%lld", sync_file->driver_name,
 		  sync_file->timeline_name, fence->context,
 		  (long long)fence->seqno);
@@ -146,8 +150,9 @@ char *sync_file_get_name(struct sync_file *sync_file, char *buf, int len)
 }
 
 /*
- * Also called by hand when there is nothing left to arm: the effect is the
- * same. Once the bit is clear sync_file_release() may free the object.
+ * The callback of the fence; sync_file_poll() calls it if the fence has
+ * signalled already. Once ARMED is clear, sync_file_release() may free the
+ * object.
  */
 static void sync_file_wake(struct dma_fence *fence, struct dma_fence_cb *cb)
 {
@@ -162,7 +167,7 @@ static __poll_t sync_file_poll(struct file *file, poll_table *wait)
 	struct sync_file *sync_file = file->private_data;
 	struct dma_fence *fence = sync_file->fence;
 
-	/* For good: nobody needs to be told later. */
+	/* A fence stays signalled, so there is nothing to wait for. */
 	if (dma_fence_is_signaled(fence))
 		return EPOLLIN;
 
@@ -170,8 +175,8 @@ static __poll_t sync_file_poll(struct file *file, poll_table *wait)
 	if (!test_and_set_bit(POLL_ENABLED, &sync_file->flags)) {
 		set_bit(ARMED, &sync_file->flags);
 		/*
-		 * Another poller may have found POLL_ENABLED set and gone to
-		 * sleep before this one finds that it came too late.
+		 * The fence has signalled. Another poller may have found
+		 * POLL_ENABLED set meanwhile, and sleep: wake it.
 		 */
 		if (dma_fence_add_callback(fence, &sync_file->cb,
 					   sync_file_wake))
@@ -179,9 +184,17 @@ static __poll_t sync_file_poll(struct file *file, poll_table *wait)
 	}
 
 	/*
-	 * Closes the race with a fence that signals between the first test and
-	 * poll_wait(). The bit is set before the callback is run, and that
-	 * takes the lock of the queue, as poll_wait() did.
+	 * Test again after poll_wait(), in case the signaller came before it:
+	 *
+	 *	CPU 0, poller			CPU 1, signaller
+	 *
+	 *	finds the fence pending
+	 *					sets the bit
+	 *					wakes an empty queue
+	 *	poll_wait()
+	 *	sees the bit
+	 *
+	 * Both take the lock of the queue, so one of them sees the other.
 	 */
 	return test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags) ?
 	       EPOLLIN : 0;
@@ -191,7 +204,7 @@ static int sync_file_release(struct inode *inode, struct file *file)
 {
 	struct sync_file *sync_file = file->private_data;
 
-	/* Acquire: pairs with sync_file_wake(), which is not looked at again. */
+	/* Pairs with clear_bit_unlock() in sync_file_wake(). */
 	if (test_bit_acquire(ARMED, &sync_file->flags))
 		dma_fence_remove_callback(sync_file->fence, &sync_file->cb);
 	dma_fence_put(sync_file->fence);
@@ -199,7 +212,7 @@ static int sync_file_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* The descriptor is reserved first and installed last: nothing can leak. */
+/* Reserve the descriptor first and install it last, so that nothing leaks. */
 static long sync_file_ioctl_merge(struct sync_file *sync_file,
 				  struct sync_merge_data __user *arg)
 {
@@ -239,7 +252,7 @@ static long sync_file_ioctl_merge(struct sync_file *sync_file,
 	return 0;
 }
 
-/* Every byte of @info goes to user space. */
+/* Clear all of @info first: every byte goes to user space. */
 static void sync_fence_describe(struct sync_file *sync_file,
 				struct dma_fence *fence,
 				struct sync_fence_info *info)
@@ -250,29 +263,30 @@ static void sync_fence_describe(struct sync_file *sync_file,
 		strscpy(info->obj_name, sync_file->timeline_name);
 		strscpy(info->driver_name, sync_file->driver_name);
 	} else {
-		/* In a container; only the maker of a pending one is asked. */
+		/* In a container. Only a pending fence asks its maker. */
 		strscpy(info->obj_name, dma_fence_timeline_name(fence));
 		strscpy(info->driver_name, dma_fence_driver_name(fence));
 	}
 
-	/* The time goes with the status, even if it signals just now. */
+	/* One status for both members, as the fence may signal meanwhile. */
 	info->status = dma_fence_get_status_rcu(fence);
 	info->timestamp_ns = info->status ?
 		ktime_to_ns(dma_fence_timestamp(fence)) : 0;
 }
 
 /*
- * A few fences at a time go to the user's array: no memory is needed, whatever
- * the size of it. The cursor holds what it stands on, so that the copy may sleep.
- * The fences may be fewer than they were when counted, as chains drop their
- * signalled links, but never more; the bound holds anyway.
+ * Copy a few fences at a time to the user's array, which takes no memory
+ * whatever the size of the array. The cursor holds a reference to the chain
+ * link it stands on, so the copy may sleep. There may be fewer fences than when
+ * they were counted, as chains drop signalled links, but not more; the code
+ * checks anyway.
  */
 static long sync_file_copy_fences(struct sync_file *sync_file,
 				  struct sync_file_info *info)
 {
 	struct sync_fence_info __user *to =
 		u64_to_user_ptr(info->sync_fence_info);
-	struct sync_fence_info batch[8];
+	struct sync_fence_info batch[SYNC_FILE_BATCH];
 	struct dma_fence_unwrap cursor;
 	struct dma_fence *fence;
 	u32 n = 0, copied = 0;
@@ -287,7 +301,7 @@ static long sync_file_copy_fences(struct sync_file *sync_file,
 			break;
 		}
 		sync_fence_describe(sync_file, fence, one);
-		/* The first one that is pending or failed says it for all. */
+		/* The first fence pending or failed decides for all. */
 		if (info->status > 0)
 			info->status = one->status;
 		n++;
@@ -300,7 +314,7 @@ static long sync_file_copy_fences(struct sync_file *sync_file,
 		copied = n;
 	}
 	if (ret) {
-		/* The walk ends early. */
+		/* The walk has not ended, so the cursor holds a link. */
 		dma_fence_put(cursor.chain);
 		return ret;
 	}
@@ -327,7 +341,7 @@ static long sync_file_ioctl_info(struct sync_file *sync_file,
 		info.status = dma_fence_get_status(sync_file->fence);
 		info.num_fences = count;
 	} else {
-		/* Too little room: nothing is written at all. */
+		/* Too little room: write nothing at all. */
 		if (info.num_fences < count)
 			return -EINVAL;
 		ret = sync_file_copy_fences(sync_file, &info);
@@ -353,7 +367,7 @@ static long sync_file_ioctl_set_deadline(struct sync_file *sync_file,
 	return 0;
 }
 
-/* The binary interface: sizes, holes and numbers as programs know them. */
+/* The binary interface: programs are compiled with these numbers. */
 static_assert(sizeof(struct sync_merge_data) == 48);
 static_assert(offsetof(struct sync_merge_data, fd2) == 32);
 static_assert(offsetof(struct sync_merge_data, fence) == 36);

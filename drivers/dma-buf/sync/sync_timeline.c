@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The software timeline and its points: making, finding, signalling and
- * releasing them. Descriptors and ioctls are in sw_sync.c, the list in debugfs
- * is in sync_debug.c.
+ * releasing them. sw_sync.c has descriptors and ioctls, sync_debug.c the list
+ * in debugfs.
  *
- * Points are in a tree by position, so that user space may have any number:
- * finding and adding one is O(log n), the next is at hand.
+ * The points are in a tree by position, as user space may make any number of
+ * them: finding and adding one is O(log n), the first one is cached.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -27,52 +27,53 @@
 /**
  * DOC: software timeline
  *
- * A timeline is owned by whoever made it and steps it. A point is a fence at a
- * position of it. Points that were made for the same position while it is
- * ahead are one and the same fence.
+ * The maker of a timeline owns it and steps it. A point is a fence at a
+ * position of the timeline. Points made for the same position while it is ahead
+ * are one fence.
  *
- * Life cycle: sync_timeline_create() gives the owner a reference, each point
- * has another until it is freed. sync_timeline_destroy() fails what is
- * pending with -ENOENT and drops the owner's; fences that are still held keep
- * the timeline, and with it their names, readable. A failed point stays in the
- * tree until its last reference goes, so that debugfs shows who has it.
+ * Life cycle: sync_timeline_create() gives the owner a reference, and each
+ * point holds another until it is freed. sync_timeline_destroy() fails pending
+ * points with -ENOENT and drops the owner's reference; fences that are still
+ * referenced keep the timeline, and so their names. A failed point stays in the
+ * tree until its last reference is dropped, so that debugfs lists fences that
+ * somebody still holds.
  *
- * Signalling: a step moves &sync_timeline.now first, then takes reached points
- * one by one from the front of the tree: reference under the lock, signal
- * without it, unlink under it. A point leaves the tree only after it has
- * signalled, so that of two steps at once neither overtakes the other and
- * neither returns before what it reached has signalled: the second finds the
- * same point at the front and waits for its lock.
+ * Signalling: a step first advances &sync_timeline.now, then takes reached
+ * points one by one from the front of the tree: it takes a reference under the
+ * lock, signals without the lock, and unlinks under it. A point leaves the tree
+ * only after it has signalled. So of two concurrent steps neither overtakes the
+ * other, and neither returns before the points that it reached have signalled:
+ * the second step finds the same point at the front and waits for its lock.
  *
  * **Locking**: each point has a lock of its own for &dma_fence.lock, because
- * callbacks run under that and may drop the last reference to any other point
- * of the timeline; the release of a point takes &sync_timeline.lock, which
- * therefore is never held while a fence signals or a reference is dropped.
- * Order: lock of a point, then lock of the timeline or of the list of them,
- * which do not nest. All are taken with interrupts off.
+ * callbacks run under that lock and may drop the last reference to any other
+ * point of the timeline. The release of a point takes &sync_timeline.lock,
+ * which therefore is never held while a fence signals or a reference is
+ * dropped. Order: the lock of a point, then the lock of the timeline or of the
+ * list of timelines, which do not nest. All are taken with interrupts off.
  *
- * A point whose last reference is gone stays in the tree until its release
- * gets the lock: whoever finds one there takes a reference only if the count
- * is not zero, and leaves or unlinks it otherwise.
+ * A point whose last reference is dropped stays in the tree until its release
+ * gets the lock: code that finds a point takes a reference only if the count is
+ * not zero, and otherwise skips or unlinks the point.
  */
 
-/* In &dma_fence.flags: &sync_pt.deadline is set. */
+/* Bit number in &dma_fence.flags: &sync_pt.deadline is set. */
 #define SYNC_PT_HAS_DEADLINE	DMA_FENCE_FLAG_USER_BITS
 
 /* A fence at a position of a timeline. */
 struct sync_pt {
 	struct dma_fence base;
-	/* For @base; also protects @deadline. */
+	/* The lock of @base; also protects @deadline. */
 	spinlock_t lock;
-	/* With a reference; this and @at are immutable. */
+	/* Holds a reference; immutable, as is @at once linked. */
 	struct sync_timeline *timeline;
 	u64 at;
-	/* In &sync_timeline.points, protected by the lock of that. */
+	/* In &sync_timeline.points, protected by &sync_timeline.lock. */
 	struct rb_node node;
 	ktime_t deadline;
 };
 
-/* All timelines; the lock protects the list alone. */
+/* All timelines; the lock protects only the list. */
 static LIST_HEAD(sync_timelines);
 static DEFINE_SPINLOCK(sync_timelines_lock);
 
@@ -83,12 +84,12 @@ static struct sync_pt *to_sync_pt(struct dma_fence *fence)
 	return container_of(fence, struct sync_pt, base);
 }
 
-/* As dma_fence_free() wants it. */
+/* dma_fence_free() frees the point by the address of its fence. */
 static_assert(!offsetof(struct sync_pt, base));
 
 #define node_to_sync_pt(n) rb_entry(n, struct sync_pt, node)
 
-/* The order of the tree, and the same against a position. */
+/* The order of the tree, of two points and of a position and a point. */
 static bool sync_pt_less(struct rb_node *a, const struct rb_node *b)
 {
 	return node_to_sync_pt(a)->at < node_to_sync_pt(b)->at;
@@ -101,7 +102,7 @@ static int sync_pt_cmp_at(const void *at, const struct rb_node *node)
 	return a < b ? -1 : a > b;
 }
 
-/* Whoever comes first unlinks: a step, or the release of the point. */
+/* A step unlinks the point, or its release if that comes first. */
 static void sync_pt_unlink_locked(struct sync_pt *pt)
 {
 	lockdep_assert_held(&pt->timeline->lock);
@@ -112,11 +113,11 @@ static void sync_pt_unlink_locked(struct sync_pt *pt)
 	RB_CLEAR_NODE(&pt->node);
 }
 
-/* The caller holds a reference, and no lock: the callbacks run in here. */
+/* The caller holds a reference, and no lock, as this runs the callbacks. */
 static void sync_pt_signal(struct sync_pt *pt, int error)
 {
 	guard(spinlock_irqsave)(&pt->lock);
-	/* Another step may have been here first. */
+	/* Another step may have signalled it first. */
 	if (dma_fence_is_signaled_locked(&pt->base))
 		return;
 	if (error)
@@ -126,11 +127,11 @@ static void sync_pt_signal(struct sync_pt *pt, int error)
 
 /**
  * sync_timeline_create - make a timeline at zero
- * @name: what to call it; copied, cut after 31 characters
+ * @name: name of the timeline; copied, cut after 31 characters
  *
  * Context: Process, may sleep.
- * Return: The timeline; the owner's reference ends with
- * sync_timeline_destroy(). NULL if there is no memory.
+ * Return: The timeline, with the owner's reference, which
+ * sync_timeline_destroy() drops; NULL if there is no memory.
  */
 struct sync_timeline *sync_timeline_create(const char *name)
 {
@@ -163,7 +164,7 @@ static void sync_timeline_release(struct kref *kref)
  * sync_timeline_put - drop a reference
  * @timeline: the timeline, or NULL
  *
- * Context: Any, locks of fences may be held.
+ * Context: Any; the caller may hold locks of fences.
  */
 void sync_timeline_put(struct sync_timeline *timeline)
 {
@@ -172,11 +173,11 @@ void sync_timeline_put(struct sync_timeline *timeline)
 }
 
 /**
- * sync_timeline_destroy - the owner is done with it
+ * sync_timeline_destroy - fail pending points and drop the owner's reference
  * @timeline: the timeline; the owner's reference is consumed
  *
- * What is pending signals with -ENOENT, in order. Who still has a reference
- * may go on to use the timeline: points made from now on fail at once.
+ * Pending points signal with -ENOENT, in order. Holders of other references may
+ * still use the timeline: points made from now on fail at once.
  *
  * Context: Any, no lock of a fence held.
  */
@@ -199,10 +200,10 @@ void sync_timeline_destroy(struct sync_timeline *timeline)
 }
 
 /*
- * Decide, at one moment, what becomes of a new point: it goes into the tree, or
- * the live one that is there already is taken instead, or its time has come.
- * Returns the fence to hand out, with a reference; in the last case NULL, and
- * what to signal it with in @error.
+ * Link a new point into the tree, or take the live point that is at its
+ * position already, or find that the timeline has reached it; all in one
+ * critical section. Return the fence to hand out, with a reference. In the last
+ * case return NULL, and in @error the error to signal the new point with.
  */
 static struct dma_fence *sync_pt_link(struct sync_pt *pt, u32 value, int *error)
 {
@@ -223,7 +224,7 @@ static struct dma_fence *sync_pt_link(struct sync_pt *pt, u32 value, int *error)
 		return &pt->base;
 	}
 
-	/* Ahead of now, so it is pending; but it may be on its way out. */
+	/* It is ahead of now, so pending; but its release may have begun. */
 	if (dma_fence_get_rcu(&node_to_sync_pt(node)->base))
 		return &node_to_sync_pt(node)->base;
 
@@ -233,14 +234,14 @@ static struct dma_fence *sync_pt_link(struct sync_pt *pt, u32 value, int *error)
 }
 
 /**
- * sync_timeline_fence - a fence that signals when the timeline gets to a value
+ * sync_timeline_fence - make a fence that signals at a value of a timeline
  * @timeline: the timeline
- * @value: where; at most INT_MAX ahead, all else counts as behind
+ * @value: the value; at most INT_MAX ahead, any other counts as behind
  *
  * Context: Process, may sleep.
- * Return: The fence, with a reference for the caller: the one that others
- * hold if it is pending already, a signalled one if the timeline is there or
- * has been destroyed. NULL if there is no memory.
+ * Return: The fence, with a reference for the caller. It is the one that exists
+ * already if that is pending, and a signalled one if the timeline has reached
+ * @value or has been destroyed. NULL if there is no memory.
  */
 struct dma_fence *sync_timeline_fence(struct sync_timeline *timeline, u32 value)
 {
@@ -268,8 +269,8 @@ struct dma_fence *sync_timeline_fence(struct sync_timeline *timeline, u32 value)
 }
 
 /*
- * @done, which has signalled, is unlinked; the next point that has been reached
- * is returned with a reference, and what to signal it with in @error.
+ * Unlink @done, which has signalled. Return the next point that the timeline
+ * has reached, with a reference, and in @error the error to signal it with.
  */
 static struct dma_fence *sync_timeline_step(struct sync_timeline *timeline,
 					    struct dma_fence *done, int *error)
@@ -288,7 +289,7 @@ static struct dma_fence *sync_timeline_step(struct sync_timeline *timeline,
 			break;
 		if (dma_fence_get_rcu(&pt->base))
 			return &pt->base;
-		/* Nobody is left to be told; its release waits for the lock. */
+		/* Nobody waits for it; its release waits for the lock. */
 		sync_pt_unlink_locked(pt);
 	}
 	return NULL;
@@ -301,7 +302,7 @@ static void sync_timeline_signal_reached(struct sync_timeline *timeline)
 	int error;
 
 	while ((fence = sync_timeline_step(timeline, done, &error))) {
-		/* May be the last reference: not under the lock. */
+		/* Not under the lock: this may be the last reference. */
 		dma_fence_put(done);
 		sync_pt_signal(to_sync_pt(fence), error);
 		done = fence;
@@ -311,12 +312,13 @@ static void sync_timeline_signal_reached(struct sync_timeline *timeline)
 }
 
 /**
- * sync_timeline_inc - move a timeline on
+ * sync_timeline_inc - advance a timeline
  * @timeline: the timeline
- * @inc: by how much
+ * @inc: number to add to its value
  *
- * All points on the way have signalled, in order, when it returns. It goes in
- * steps of INT_MAX: of the values around one it is clear which comes first.
+ * All points on the way have signalled, in order, when it returns. It advances
+ * by at most INT_MAX at a time, so that a value which wraps is never ahead and
+ * behind.
  *
  * Context: Any, no lock of a fence held.
  */
@@ -336,9 +338,9 @@ void sync_timeline_inc(struct sync_timeline *timeline, u32 inc)
 }
 
 /**
- * sync_timeline_set_error - say how the points to come turn out
+ * sync_timeline_set_error - set the error that points signal with from now on
  * @timeline: the timeline
- * @error: a negative errno that they signal with, or 0 for success
+ * @error: a negative errno, or 0 for success
  *
  * Context: Any.
  */
@@ -349,7 +351,7 @@ void sync_timeline_set_error(struct sync_timeline *timeline, int error)
 }
 
 /**
- * sync_timeline_value - where a timeline is
+ * sync_timeline_value - return the value of a timeline
  * @timeline: the timeline
  *
  * Context: Any.
@@ -362,13 +364,13 @@ u32 sync_timeline_value(struct sync_timeline *timeline)
 }
 
 /**
- * sync_timeline_fence_deadline - by when is a fence wanted?
+ * sync_timeline_fence_deadline - return the earliest deadline set on a fence
  * @fence: any fence
- * @deadline: returned: the earliest deadline that was set, CLOCK_MONOTONIC
+ * @deadline: returned: the deadline, in CLOCK_MONOTONIC
  *
  * Context: Any, no lock of a fence held.
- * Return: 0; -EINVAL if @fence belongs to no timeline of this kind; -ENOENT if
- * no deadline was set.
+ * Return: 0; -EINVAL if @fence is not a point of a software timeline; -ENOENT
+ * if no deadline was set.
  */
 int sync_timeline_fence_deadline(struct dma_fence *fence, ktime_t *deadline)
 {
@@ -385,8 +387,8 @@ int sync_timeline_fence_deadline(struct dma_fence *fence, ktime_t *deadline)
 }
 
 /**
- * sync_timeline_next - visit all timelines
- * @prev: the last one, or NULL to begin; its reference is consumed
+ * sync_timeline_next - return the next of all timelines
+ * @prev: the previous one, or NULL to begin; its reference is consumed
  *
  * Context: Any.
  * Return: The next one, with a reference; NULL at the end.
@@ -396,7 +398,7 @@ struct sync_timeline *sync_timeline_next(struct sync_timeline *prev)
 	struct sync_timeline *timeline;
 
 	scoped_guard(spinlock_irqsave, &sync_timelines_lock) {
-		/* With its reference held @prev is in the list. */
+		/* The reference keeps @prev in the list. */
 		timeline = list_prepare_entry(prev, &sync_timelines, node);
 		list_for_each_entry_continue(timeline, &sync_timelines, node)
 			if (kref_get_unless_zero(&timeline->kref))
@@ -409,11 +411,12 @@ struct sync_timeline *sync_timeline_next(struct sync_timeline *prev)
 }
 
 /**
- * sync_timeline_next_fence - visit the points in the tree, in order
+ * sync_timeline_next_fence - return the next point in the tree
  * @timeline: the timeline
- * @from: where to go on: 0 to begin, moved behind the one returned
+ * @from: position to search from: 0 to begin, moved behind the point returned
  *
- * Goes by position: no lock is held meanwhile, points may come and go.
+ * The search is by position: the caller holds no lock between calls, and points
+ * may come and go.
  *
  * Context: Any.
  * Return: The fence, with a reference for the caller; NULL at the end.
@@ -476,7 +479,7 @@ static void sync_pt_timeline_value_str(struct dma_fence *fence, char *str,
 		 (s32)sync_timeline_value(to_sync_pt(fence)->timeline));
 }
 
-/* Nobody holds the lock of the timeline here: see the DOC block. */
+/* The caller does not hold the lock of the timeline: see the DOC block. */
 static void sync_pt_release(struct dma_fence *fence)
 {
 	struct sync_pt *pt = to_sync_pt(fence);

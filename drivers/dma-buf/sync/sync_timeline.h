@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A timeline in software: a number that is counted up by hand, and fences that
- * signal when it gets to them. sw_sync gives it to user space, KUnit suites
- * step it as their stand-in for a device. See the DOC block in sync_timeline.c.
+ * A timeline in software: a number that its owner advances, and fences that
+ * signal when it reaches them. sw_sync gives it to user space, KUnit suites
+ * step it in place of a device. See the DOC block in sync_timeline.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -24,27 +24,27 @@
 struct sync_timeline {
 	/** @kref: one for the owner, one for each point. */
 	struct kref kref;
-	/** @name: what the fences say they belong to; immutable. */
+	/** @name: timeline name of the fences; immutable. */
 	char name[32];
-	/** @context: of all its fences; immutable. */
+	/** @context: context of the fences; immutable. */
 	u64 context;
 	/** @lock: protects the members up to @dead; nothing nests inside. */
 	spinlock_t lock;
 	/**
-	 * @now: where the timeline is. Users see the lower 32 bits, which wrap;
-	 * this does not, and so orders @points even while reached ones wait to
-	 * be signalled and new ones come in at the far end.
+	 * @now: position of the timeline. Users see the lower 32 bits, which
+	 * wrap. All 64 do not, and so order @points even while reached points
+	 * wait to be signalled and new ones are added at the far end.
 	 */
 	u64 now;
 	/** @points: &sync_pt.node by &sync_pt.at, each position once. */
 	struct rb_root_cached points;
-	/** @error: what points signal with from now on, 0 for success. */
+	/** @error: error that points signal with from now on, or 0. */
 	int error;
-	/** @dead: the owner is gone; new points are born signalled. */
+	/** @dead: the owner is gone; new points signal at once. */
 	bool dead;
-	/** @node: in the list of all timelines, under the lock of that. */
+	/** @node: in the list of all timelines, protected by its lock. */
 	struct list_head node;
-	/** @rcu: readers of a point look at @name for a grace period. */
+	/** @rcu: readers may use @name for a grace period. */
 	struct rcu_head rcu;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Trace event of the software timeline. Tools read the fields and the printed
- * form: they stay as they are. The name is that of a program; control characters
+ * Trace event of the software timeline. Tools read its fields and its printed
+ * form, so neither changes. The name is that of a program; control characters
  * in it are recorded as question marks.
  *
  * Copyright (C) 2026 the dma-buf project authors
@@ -17,7 +17,7 @@
 #include "../fence/print-text.h"
 #include "sync_timeline.h"
 
-/* The value is the one before the step; &sync_timeline.lock is held. */
+/* Traces the value before the step; the caller holds &sync_timeline.lock. */
 TRACE_EVENT(sync_timeline,
 	TP_PROTO(struct sync_timeline *timeline),
 	TP_ARGS(timeline),
