@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A heap lets user space allocate buffers of one kind of memory from a device
- * below /dev/dma_heap. This is what a heap implements.
+ * in /dev/dma_heap. This is the interface for drivers that add heaps.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -14,13 +14,13 @@ struct dma_buf;
 struct dma_heap;
 
 /**
- * struct dma_heap_ops - what a heap implements
+ * struct dma_heap_ops - operations of a heap
  */
 struct dma_heap_ops {
 	/**
 	 * @allocate: Make a buffer of zeroed memory. @len is in bytes, a
-	 * multiple of the page size, not zero; @fd_flags has the access mode
-	 * for the file, as in &dma_buf_export_info.flags; @heap_flags is zero.
+	 * multiple of the page size, and not zero; @fd_flags is for
+	 * &dma_buf_export_info.flags; @heap_flags is zero.
 	 *
 	 * Context: Process, may sleep.
 	 * Return: The buffer, with a reference for the caller, or ERR_PTR().
@@ -30,10 +30,10 @@ struct dma_heap_ops {
 };
 
 /**
- * struct dma_heap_export_info - what describes a new heap
- * @name: unique; the device's name, and kept for as long as the heap
- * @ops: what the heap implements
- * @priv: for dma_heap_get_drvdata()
+ * struct dma_heap_export_info - description of a new heap
+ * @name: unique name, also of the device; the string has to stay valid for ever
+ * @ops: operations; likewise
+ * @priv: private data of the heap, for dma_heap_get_drvdata()
  */
 struct dma_heap_export_info {
 	const char *name;

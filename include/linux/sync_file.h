@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A fence as a file: what drivers use to hand fences to user space and to take
- * them back. The ioctls are in uapi/linux/sync_file.h.
+ * A sync_file is a fence as a file: drivers hand fences to user space and take
+ * them back by it. The ioctls are in uapi/linux/sync_file.h.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -19,21 +19,21 @@
  * struct sync_file - a fence as a file
  */
 struct sync_file {
-	/** @file: the file; creators install or drop it. Immutable. */
+	/** @file: the file, which the creator installs or drops; immutable. */
 	struct file *file;
-	/** @user_name: given by SYNC_IOC_MERGE, else empty; immutable. */
+	/** @user_name: name given by SYNC_IOC_MERGE, or empty; immutable. */
 	char user_name[32];
-	/** @driver_name: of @fence, who may not outlive it; immutable. */
+	/** @driver_name: copy, as the driver may go first; immutable. */
 	char driver_name[32];
 	/** @timeline_name: likewise. */
 	char timeline_name[32];
 	/** @wq: pollers, woken when @fence signals. */
 	wait_queue_head_t wq;
-	/** @flags: bit POLL_ENABLED: @cb is, or was, on @fence; atomic. */
+	/** @flags: bit POLL_ENABLED: a poller has armed @cb; atomic. */
 	unsigned long flags;
 	/** @fence: the fence, with a reference; immutable. */
 	struct dma_fence *fence;
-	/** @cb: wakes @wq; registered by the first poll. */
+	/** @cb: wakes @wq; the first poll that has to wait registers it. */
 	struct dma_fence_cb cb;
 };
 

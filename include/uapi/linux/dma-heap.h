@@ -4,8 +4,8 @@
  *
  * Copyright (C) 2026 the dma-buf project authors
  *
- * Each heap is a character device below /dev/dma_heap. A request of a
- * number that the heap's device does not know gives EINVAL.
+ * Each heap is a character device in /dev/dma_heap. An ioctl whose number the
+ * device does not know fails with EINVAL.
  */
 #ifndef _UAPI_LINUX_DMABUF_POOL_H
 #define _UAPI_LINUX_DMABUF_POOL_H
@@ -13,7 +13,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* Flags that the new descriptor may have. */
+/* Flags allowed in fd_flags. */
 #define DMA_HEAP_VALID_FD_FLAGS (O_CLOEXEC | O_ACCMODE)
 
 /* No heap flags are defined so far. */
@@ -22,15 +22,15 @@
 /**
  * struct dma_heap_allocation_data - argument of DMA_HEAP_IOCTL_ALLOC
  * @len: size in bytes; the buffer gets whole pages
- * @fd: must be zero; returned: the descriptor of the new buffer
- * @fd_flags: O_CLOEXEC and an access mode for the descriptor
+ * @fd: must be zero; returned: descriptor of the new buffer
+ * @fd_flags: O_CLOEXEC, and the access mode of the descriptor
  * @heap_flags: must be zero
  *
  * The memory is zeroed.
  *
- * Errors: EINVAL for a @len of zero or too large to round up to pages, an
- * @fd that is not zero, or unknown flags; ENOMEM; EMFILE; ENFILE; EFAULT;
- * EINTR when the caller is being killed.
+ * Errors: EINVAL if @len is zero or too large to round up to pages, @fd is not
+ * zero, or a flag is unknown; ENOMEM; EMFILE; ENFILE; EFAULT; EINTR if the
+ * caller is being killed.
  */
 struct dma_heap_allocation_data {
 	__u64 len;

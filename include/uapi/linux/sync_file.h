@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * sync_file: device work as a file descriptor that polls readable when done.
+ * sync_file: a descriptor that polls readable when device work is done.
  *
  * Copyright (C) 2026 the dma-buf project authors
  *
- * An unknown ioctl gives ENOTTY, a bad pointer EFAULT; a call that fails
- * leaves no descriptor behind.
+ * An unknown ioctl fails with ENOTTY, a bad pointer with EFAULT. A call that
+ * fails leaves no descriptor behind.
  */
 #ifndef _UAPI_LINUX_SYNC_H
 #define _UAPI_LINUX_SYNC_H
@@ -16,8 +16,9 @@
 /**
  * struct sync_merge_data - argument of SYNC_IOC_MERGE
  * @name: name of the new sync_file; cut after 31 characters
- * @fd2: the sync_file to merge with
- * @fence: returned: a sync_file, close-on-exec, that signals when both have
+ * @fd2: descriptor of the sync_file to merge with
+ * @fence: returned: descriptor, close-on-exec, of a sync_file that signals when
+ *	both have signalled
  * @flags: must be zero
  * @pad: must be zero
  *
@@ -40,9 +41,9 @@ struct sync_merge_data {
  * @flags: zero
  * @timestamp_ns: when it signalled, CLOCK_MONOTONIC; 0 while pending
  *
- * Once a fence has signalled, the driver behind it may be gone. The names are
- * those of when the sync_file was made; fences of a merged one that have
- * signalled have generic names unless theirs are known to outlive the driver.
+ * Once a fence has signalled, its driver may be gone. The names are those at
+ * the creation of the sync_file. Signalled fences of a merged sync_file have
+ * generic names, unless theirs are known to outlive the driver.
  */
 struct sync_fence_info {
 	char	obj_name[32];
@@ -56,18 +57,17 @@ struct sync_fence_info {
  * struct sync_file_info - argument of SYNC_IOC_FILE_INFO
  * @name: returned: the name given to the merge, or one made of driver,
  *	timeline and number
- * @status: returned: 1 if all have signalled, 0 if one is pending, or the
- *	negative errno of one that failed
+ * @status: returned: 1 if all fences have signalled, 0 if one is pending, or
+ *	the negative errno of one that failed
  * @flags: must be zero
- * @num_fences: room at @sync_fence_info, in elements; returned: how many
- *	fences there are
+ * @num_fences: elements of the array; returned: number of fences
  * @pad: must be zero
  * @sync_fence_info: address of an array of struct sync_fence_info
  *
- * With @num_fences zero nothing is written to @sync_fence_info: the way to
- * ask for the count.
+ * If @num_fences is zero, the array is not written: this is how to ask for the
+ * count.
  *
- * Errors: EINVAL if @flags or @pad is set, or if there is too little room;
+ * Errors: EINVAL if @flags or @pad is set, or if the array is too small;
  * EFAULT.
  */
 struct sync_file_info {
@@ -82,8 +82,8 @@ struct sync_file_info {
 
 /**
  * struct sync_set_deadline - argument of SYNC_IOC_SET_DEADLINE
- * @deadline_ns: when the caller would like the work to be done, in
- *	nanoseconds of CLOCK_MONOTONIC
+ * @deadline_ns: time by which the caller wants the work done, in nanoseconds of
+ *	CLOCK_MONOTONIC
  * @pad: must be zero
  *
  * A hint: a driver may raise its clocks to meet it.

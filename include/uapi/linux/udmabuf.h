@@ -6,19 +6,19 @@
  *
  * Both ioctls, on /dev/udmabuf, return the descriptor of the new buffer.
  *
- * Errors: EBADFD for no open descriptor, or a file that is neither shmem nor
- * hugetlbfs; EINVAL for a memfd without F_SEAL_SHRINK, which one made without
- * MFD_ALLOW_SEALING cannot have, or with F_SEAL_WRITE or F_SEAL_FUTURE_WRITE,
- * for an offset or size that is not a multiple of the page size, for a range
- * beyond the end of the memfd, for no memory at all or more than the module's
- * limits allow; EACCES for memfds of which some can only be read and some only
- * be written; EBUSY for huge pages that somebody takes away again and again;
- * ENOMEM, of huge pages too; ENOSPC beyond the overcommit limit; EIO when swap
- * cannot be read; EINTR when the caller is being killed; EMFILE; ENFILE; EFAULT;
- * ENOTTY for another command.
+ * Errors: EBADFD if a descriptor is not open, or its file is neither shmem nor
+ * hugetlbfs; EINVAL if a memfd lacks F_SEAL_SHRINK (as does any made without
+ * MFD_ALLOW_SEALING) or has F_SEAL_WRITE or F_SEAL_FUTURE_WRITE, if an offset
+ * or size is not a multiple of the page size, if a range ends beyond its memfd,
+ * or if there is no memory at all or more than the module's limits allow;
+ * EACCES if some memfds can only be read and some only written; EBUSY if
+ * another process keeps removing huge pages; ENOMEM, also for huge pages;
+ * ENOSPC beyond the overcommit limit; EIO if swap cannot be read; EINTR if the
+ * caller is being killed; EMFILE; ENFILE; EFAULT; ENOTTY for an unknown
+ * command.
  *
- * The access mode of the buffer is that of the memfds' descriptors: O_RDONLY if
- * one of them is.
+ * The buffer can be read if all descriptors of the memfds can, and written
+ * likewise: it is O_RDONLY if one of them is.
  */
 #ifndef _UAPI_LINUX_UDMABUF_H
 #define _UAPI_LINUX_UDMABUF_H
@@ -27,14 +27,14 @@
 #include <linux/ioctl.h>
 
 /*
- * Make the new descriptor close-on-exec. The other bits of flags are ignored,
- * whatever they are; pass zeroes, as they may get a meaning.
+ * Make the new descriptor close-on-exec. The other bits of flags are ignored;
+ * pass zero, as they may get a meaning.
  */
 #define UDMABUF_FLAGS_CLOEXEC	0x01
 
 /**
  * struct udmabuf_create - argument of UDMABUF_CREATE
- * @memfd: where the memory comes from
+ * @memfd: descriptor of the memfd that the memory belongs to
  * @flags: UDMABUF_FLAGS_CLOEXEC or zero; other bits are ignored
  * @offset: first byte in the memfd, a multiple of the page size
  * @size: bytes, a multiple of the page size
@@ -48,7 +48,7 @@ struct udmabuf_create {
 
 /**
  * struct udmabuf_create_item - one range of UDMABUF_CREATE_LIST
- * @memfd: where the memory comes from
+ * @memfd: descriptor of the memfd that the memory belongs to
  * @__pad: ignored; pass zero
  * @offset: first byte in the memfd, a multiple of the page size
  * @size: bytes, a multiple of the page size
@@ -63,8 +63,8 @@ struct udmabuf_create_item {
 /**
  * struct udmabuf_create_list - argument of UDMABUF_CREATE_LIST
  * @flags: UDMABUF_FLAGS_CLOEXEC or zero; other bits are ignored
- * @count: how many ranges
- * @list: the ranges, in the order in which the buffer shows them
+ * @count: number of ranges
+ * @list: the ranges, in the order in which the buffer contains them
  */
 struct udmabuf_create_list {
 	__u32 flags;
