@@ -12,6 +12,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
+#include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
@@ -159,6 +160,14 @@ static struct heap_mapping *heap_mapping_create(struct dma_buf_attachment *attac
 	return map;
 }
 
+/* &heap_pages.lock protects the mapping and orders its hand-over. */
+static void heap_mapping_assert_held(const struct heap_mapping *map)
+{
+	struct heap_pages *buf = map->attach->dmabuf->priv;
+
+	lockdep_assert_held(&buf->lock);
+}
+
 /**
  * heap_mapping_for_device - make what the CPU wrote visible to a device
  * @map: a mapping that is synced
@@ -171,6 +180,8 @@ void heap_mapping_for_device(struct heap_mapping *map,
 {
 	struct scatterlist *sg = &map->segment;
 	struct device *dev = map->attach->dev;
+
+	heap_mapping_assert_held(map);
 
 	if (heap_mapping_is_piece(map))
 		dma_sync_single_for_device(dev, sg_dma_address(sg), sg->length,
@@ -191,6 +202,8 @@ void heap_mapping_for_cpu(struct heap_mapping *map, enum dma_data_direction dir)
 	struct scatterlist *sg = &map->segment;
 	struct device *dev = map->attach->dev;
 
+	heap_mapping_assert_held(map);
+
 	if (heap_mapping_is_piece(map))
 		dma_sync_single_for_cpu(dev, sg_dma_address(sg), sg->length,
 					dir);
@@ -200,6 +213,8 @@ void heap_mapping_for_cpu(struct heap_mapping *map, enum dma_data_direction dir)
 
 static void heap_mapping_begin(struct heap_mapping *map)
 {
+	heap_mapping_assert_held(map);
+
 	if (heap_mapping_is_synced(map))
 		heap_mapping_for_device(map, map->dir);
 	map->busy = true;
@@ -207,6 +222,8 @@ static void heap_mapping_begin(struct heap_mapping *map)
 
 static void heap_mapping_end(struct heap_mapping *map)
 {
+	heap_mapping_assert_held(map);
+
 	if (heap_mapping_is_synced(map))
 		heap_mapping_for_cpu(map, map->dir);
 	map->busy = false;
@@ -215,6 +232,8 @@ static void heap_mapping_end(struct heap_mapping *map)
 /* One critical section: a CPU access comes before the hand-over or after. */
 static void heap_mapping_del(struct heap_mapping *map)
 {
+	heap_mapping_assert_held(map);
+
 	if (map->busy)
 		heap_mapping_end(map);
 	list_del(&map->node);
@@ -265,6 +284,8 @@ static struct heap_mapping *heap_pages_find_mapping(struct heap_pages *buf,
 						    struct sg_table *sgt)
 {
 	struct heap_mapping *map;
+
+	lockdep_assert_held(&buf->lock);
 
 	list_for_each_entry(map, &buf->mappings, node)
 		if (&map->sgt == sgt)
