@@ -15,6 +15,7 @@
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/kstrtox.h>
+#include <linux/limits.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -33,7 +34,9 @@ static struct heap_orders system_heap_orders __ro_after_init;
 static struct heap_page_pool *system_heap_pool;
 
 #define MB_TO_PAGES(mb)		((mb) << (20 - PAGE_SHIFT))
-#define SYSTEM_HEAP_POOL_MB_MAX	(ULONG_MAX >> (20 - PAGE_SHIFT))
+
+/* The pool counts its pages in a long. */
+#define SYSTEM_HEAP_POOL_MB_MAX	((unsigned long)LONG_MAX >> (20 - PAGE_SHIFT))
 
 /*
  * By default the pool keeps an eighth of the memory, but no more than 512 MiB:
