@@ -36,10 +36,10 @@ struct heap_sync {
  *	writes		both		from device	both		both
  *
  * The begin of a write also fetches what the device wrote: the CPU may leave
- * gaps, which would else go back to memory stale, from the cache or a bounce
- * buffer. The end of a write passes the data on to memory and the device. The
- * end of a read passes on nothing, as the device may have written since, but it
- * drops what the cache holds; some architectures do that only then.
+ * gaps, and the cache or a bounce buffer would return those stale to memory.
+ * The end of a write passes the data on to memory and the device. The end of a
+ * read passes on nothing, as the device may have written since, but it drops
+ * what the cache holds; some architectures do that only then.
  *
  * The DMA API accepts only the direction of the mapping, unless the mapping is
  * bidirectional.

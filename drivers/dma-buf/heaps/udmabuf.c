@@ -51,8 +51,8 @@
  *
  * Importers map nearly every buffer bidirectionally, even if the device only
  * reads. So a read-only buffer refuses importers that state that they only
- * write, and accepts all others: whoever may open the device is responsible for
- * what it writes.
+ * write, and accepts all others: a process that may open the device is
+ * responsible for what it writes.
  *
  * A folio of any size is one run of the buffer, with one pin. Creation finds
  * and pins everything, so that no user has to fill in memory, and no two users
