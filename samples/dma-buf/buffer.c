@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * dma-bufs from user space: allocation from a heap, naming, mapping, and the
- * brackets that make what a device wrote visible to the CPU. A mapping without
- * the brackets works by luck on machines whose caches are coherent.
+ * dma-bufs from user space: allocating from a heap, naming, mapping, and the
+ * brackets that make a device's writes visible to the CPU. Without the brackets
+ * the CPU sees these writes only on machines whose caches are coherent.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -28,7 +28,7 @@ int buffer_adopt(struct buffer *buf, int fd, const char *name, unsigned int inde
 	buf->fd = fd;
 	snprintf(buf->name, sizeof(buf->name), "%s-%u", name, index);
 
-	/* A dma-buf has no read(), but its end can be sought: that is its size. */
+	/* A dma-buf has no read(), but lseek() to the end returns its size. */
 	size = lseek(fd, 0, SEEK_END);
 	if (size < 0) {
 		ret = fail_errno(buf->name, "size of the dma-buf");

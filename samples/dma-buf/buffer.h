@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A dma-buf as user space sees it: a file descriptor that can be named, mapped
- * and bracketed for CPU access. Who exported it makes no difference here; the
- * heap is simply the exporter that belongs to no device.
+ * and bracketed for CPU access, whichever driver exported it. The heap is
+ * simply the exporter that belongs to no device.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <linux/types.h>
 
-/* How pixels lie in a buffer; the whole pipeline uses XRGB8888. */
+/* The layout of the pixels in a buffer; the whole pipeline uses XRGB8888. */
 struct layout {
 	__u32 width;		/* pixels */
 	__u32 height;	/* lines */
@@ -34,7 +34,7 @@ int buffer_adopt(struct buffer *buf, int fd, const char *name, unsigned int inde
 /* Allocate from /dev/dma_heap/@heap. */
 int buffer_from_heap(struct buffer *buf, const char *heap, size_t size, const char *name);
 int buffer_map(struct buffer *buf);
-/* The CPU may read between these two, and only there. */
+/* The CPU may read only between these two. */
 int buffer_begin_read(const struct buffer *buf);
 int buffer_end_read(const struct buffer *buf);
 void buffer_release(struct buffer *buf);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reads the kernel's list of dma-bufs. That list is the proof that the program
- * gave everything back: it counts what descriptors, mappings, framebuffers and
- * drivers' queues hold, not what the program believes it holds.
+ * Reads the kernel's list of dma-bufs. The list proves that the program
+ * released everything: it has each buffer that a descriptor, a mapping, a
+ * framebuffer or the queue of a driver holds, whatever the program believes.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -18,7 +18,7 @@
 
 #define DEBUGFS		"/sys/kernel/debug"
 #define BUFINFO		DEBUGFS "/dma_buf/bufinfo"
-/* Last references are dropped by kernel threads, hence a moment later. */
+/* Kernel threads drop the last references, a moment after the program. */
 #define SETTLE_MS	5000
 
 static bool mounted_here;
@@ -54,9 +54,9 @@ static void note_device(char *devices, size_t size, const char *line)
 }
 
 /*
- * One pass over the file. The devices of a buffer stand, one to a line, between
- * "Attached Devices:" and "Total N devices attached"; the last line holds the
- * total.
+ * One pass over the file. The devices of a buffer are listed, one per line,
+ * between "Attached Devices:" and "Total N devices attached"; the last line has
+ * the total.
  */
 static int scan(unsigned int *count, size_t *bytes, char *devices, size_t size, bool show)
 {

@@ -13,7 +13,7 @@ int bufinfo_open(void);
 int bufinfo_count(unsigned int *count);
 /* Say how many there are and which devices are attached. */
 int bufinfo_say(void);
-/* Fail unless no more than @before are left; names those that are. */
+/* Fail if more than @before are left, and print the list then. */
 int bufinfo_expect_gone(unsigned int before);
 void bufinfo_close(void);
 

@@ -3,9 +3,9 @@
  * From the camera to the screen without copying a frame: three drivers that
  * know nothing of each other (vivid, vkms and, with --decode, vicodec) share
  * buffers as dma-bufs and order their work by fences. At the end the display
- * writes what it shows into a buffer from a dma-buf heap, and that picture is
- * checked and saved. The stages are in files of their own; here is the order in
- * which they act, and in which their buffers go round.
+ * writes what it shows into a buffer from a dma-buf heap, and the program
+ * checks and saves that picture. Each stage has a file of its own; this file
+ * has the order in which the stages act and pass their buffers on.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -31,12 +31,12 @@
 #define HEIGHT		480
 #define BUFFERS		4
 #define HEAP		"system"
-/* Frames told in full; of the others a line now and then shows that it goes on. */
+/* Report these frames in full, and then every so many in one line. */
 #define FRAMES_TOLD	3
 #define FRAMES_BETWEEN	10
-/* While frames run, a sample of the pixels; the writeback is checked in full. */
+/* Check only some pixels of a frame; the writeback is checked in full. */
 #define SAMPLE_STEP	16
-/* FWHT, the codec's format, loses a little; the direct way loses nothing. */
+/* FWHT, the codec's format, is a little lossy; the direct path is lossless. */
 #define TOLERANCE_DIRECT	0
 #define TOLERANCE_DECODE	4
 
@@ -60,7 +60,7 @@ struct pipeline {
 	char path[512];			/* of the picture to save */
 };
 
-/* A directory to write to, without the result of an earlier run. */
+/* Make the output directory, and remove the result of an earlier run. */
 static int prepare_output(struct pipeline *p)
 {
 	int len = snprintf(p->path, sizeof(p->path), "%s/camera-to-screen%s.png", p->opt.out,
@@ -75,7 +75,7 @@ static int prepare_output(struct pipeline *p)
 	return 0;
 }
 
-/* Look at a frame with the CPU, inside the brackets that make this allowed. */
+/* Read a frame with the CPU, inside the brackets that allow it. */
 static int check_frame(struct pipeline *p, const struct buffer *buf)
 {
 	struct picture pic = {
@@ -116,8 +116,8 @@ static int put_on_screen(struct pipeline *p, const struct buffer *buf,
 }
 
 /*
- * The display's fence says that the new frame is on screen; only from then on
- * does nobody read the one before it.
+ * The display's out-fence has signalled: the new frame is on screen, and nobody
+ * reads the previous one any more.
  */
 static int hand_back(struct pipeline *p, unsigned int shown)
 {
@@ -183,7 +183,7 @@ static int run_frame(struct pipeline *p, unsigned int n, struct display_frame *s
 	return check_frame(p, &p->src.queue->bufs[frame.index]);
 }
 
-/* What the display wrote must be the bars, and be what the last frame was. */
+/* The writeback must show the bars, and be equal to the last frame. */
 static int check_shot(struct pipeline *p, const struct picture *shot)
 {
 	const struct buffer *frame = &p->src.queue->bufs[p->on_screen];
@@ -209,7 +209,7 @@ static int check_shot(struct pipeline *p, const struct picture *shot)
 	return 0;
 }
 
-/* Everything after the last frame: wait for the writeback, look, keep. */
+/* After the last frame: wait for the writeback, check it, save it. */
 static int take_shot(struct pipeline *p, struct display_frame *frame)
 {
 	struct picture shot = {
@@ -300,7 +300,7 @@ static int set_up(struct pipeline *p)
 
 static void tear_down(struct pipeline *p)
 {
-	/* The reader lets go first, then those who wrote. */
+	/* The reader releases its buffers first, then the writers. */
 	display_close(&p->display);
 	buffer_release(&p->shot);
 	codec_close(&p->codec);
@@ -350,7 +350,7 @@ static int parse_frames(const char *text, unsigned int *frames)
 	return 0;
 }
 
-/* 0: go on; 1: --help was all; negative: wrong. */
+/* Return: 0 to go on, 1 after --help, or a negative errno. */
 static int parse(int argc, char **argv, struct options *opt)
 {
 	static const struct option known[] = {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * vivid through plain V4L2. The driver fills its own memory (V4L2_MEMORY_MMAP)
- * and exports it; the display and the codec import that very memory. Everything
- * that vivid may draw over its pattern is switched off, so that the picture is
- * known to the last pixel.
+ * and exports it; the display and the codec import that very memory. The
+ * program turns off all that vivid may draw over its pattern, so that each
+ * pixel is known.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -24,7 +24,7 @@ static bool is_camera(int fd, __u32 caps)
 	return (caps & V4L2_CAP_VIDEO_CAPTURE) && (caps & V4L2_CAP_STREAMING);
 }
 
-/* Of vivid's inputs only the webcam has neither a TV standard nor DV timings. */
+/* Of vivid's inputs only the webcam has no TV standard and no DV timings. */
 static int select_webcam(struct camera *cam)
 {
 	struct v4l2_input input = { };
@@ -54,7 +54,7 @@ static int find_control(struct camera *cam, const char *name, struct v4l2_queryc
 	return fail(ENOENT, WHO, "%s has no control \"%s\"", cam->node, name);
 }
 
-/* Both control and choice by name: their numbers are vivid's own affair. */
+/* Find control and choice by name: their numbers are private to vivid. */
 static int set_menu(struct camera *cam, const char *name, const char *choice)
 {
 	struct v4l2_queryctrl ctrl;

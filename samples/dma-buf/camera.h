@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The camera: the in-tree test driver vivid, as a webcam that shows colour bars.
+ * The camera: the in-tree test driver vivid, a webcam that shows colour bars.
  *
  * Copyright (C) the dma-buf project authors
  */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vicodec through the stateful V4L2 codec API, without a copy anywhere: the
- * encoder reads the camera's dma-bufs, the decoder reads the encoder's, and the
- * display will read the decoder's. One frame is in flight at a time, which keeps
- * the path of each buffer easy to follow.
+ * vicodec through the stateful V4L2 codec API, without a copy: the encoder
+ * reads the camera's dma-bufs, the decoder reads the encoder's, and the display
+ * reads the decoder's. Only one frame is in flight at a time, so that the path
+ * of each buffer is easy to follow.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -16,7 +16,7 @@
 
 #define DRIVER		"vicodec"
 #define STREAM_BUFFERS	2
-/* Quantiser, 1 (best) to 31; 1 keeps the bars within the tolerance of the check. */
+/* Quantiser, 1 (best) to 31; 1 keeps the bars within the check's tolerance. */
 #define QUALITY		1
 
 static __u32 first_format(int fd, __u32 type)
@@ -26,7 +26,7 @@ static __u32 first_format(int fd, __u32 type)
 	return xioctl(fd, VIDIOC_ENUM_FMT, &desc) < 0 ? 0 : desc.pixelformat;
 }
 
-/* Of the driver's nodes the encoder makes FWHT and the decoder takes it. */
+/* Of the driver's nodes, the encoder produces FWHT, the decoder consumes it. */
 static bool is_encoder(int fd, __u32 caps)
 {
 	return (caps & V4L2_CAP_VIDEO_M2M) &&
@@ -179,7 +179,7 @@ static int open_decoder_output(struct codec *codec, unsigned int buffers)
 	return 0;
 }
 
-/* Let the encoder work on the camera's memory; the camera gets it back at once. */
+/* Encode from the camera's memory; the camera gets the buffer back at once. */
 static int encode(struct codec *codec, struct dequeued *stream)
 {
 	struct dequeued frame, used;
@@ -249,7 +249,7 @@ static int codec_get(struct source *src, struct dequeued *frame)
 	if (ret)
 		return ret;
 	codec->pending--;
-	/* The decoder has read the stream: its memory goes back to the encoder. */
+	/* The decoder has read the stream: return its memory to the encoder. */
 	return queue_put(&codec->enc_out, used.index, NULL, 0);
 }
 

@@ -29,8 +29,8 @@ struct codec {
 #define CODEC_NONE	((struct codec){ .enc_fd = -1, .dec_fd = -1 })
 
 /*
- * Open both halves and send one camera frame through: a decoder knows its
- * output only once it has seen the stream.
+ * Open both halves and send one camera frame through: a decoder knows the
+ * format of its output only after it has seen the stream.
  */
 int codec_open(struct codec *codec, struct camera *cam, unsigned int buffers);
 void codec_source(struct codec *codec, struct source *src);

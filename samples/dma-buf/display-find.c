@@ -21,7 +21,7 @@
 static const char *const src_names[] = { "SRC_X", "SRC_Y", "SRC_W", "SRC_H" };
 static const char *const dst_names[] = { "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H" };
 
-/* The number, and if asked the value, of the property @name of an object. */
+/* Find the property @name of an object: its number, its value, or both. */
 static int find_prop(struct display *d, __u32 object, __u32 type, const char *name,
 		     __u32 *id, __u64 *value)
 {

@@ -2,8 +2,8 @@
 /*
  * vkms by atomic modesetting: PRIME import, commits with an in-fence (the
  * display waits for the producer) and an out-fence (the producer waits for the
- * display), writeback of what is on screen, and an orderly end. What to drive
- * is chosen in display-find.c.
+ * display), writeback of what is on screen, and turning all of it off.
+ * display-find.c chooses the objects to use.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -83,14 +83,14 @@ int display_import(struct display *d, const struct buffer *buf,
 		ret = fail_errno(WHO, "framebuffer of %s", buf->name);
 	else
 		d->fbs[d->fb_count++] = *fb;
-	/* The framebuffer holds the buffer now; the handle has done its duty. */
+	/* The framebuffer holds the buffer now; the handle is not needed. */
 	drmCloseBufferHandle(d->fd, handles[0]);
 	return ret;
 }
 
 /*
- * A request collects properties and remembers the first failure, so that the
- * builders below read as lists.
+ * A request collects properties and records the first failure, so that the
+ * functions below need not check each call.
  */
 struct request {
 	drmModeAtomicReq *req;
@@ -123,7 +123,7 @@ static void build_mode(struct display *d, struct request *r)
 	set(r, d->crtc, d->prop.crtc_active, 1);
 	if (d->connector)
 		set(r, d->connector, d->prop.conn_crtc, d->crtc);
-	/* Connected from the start: no modeset is needed when writeback is wanted. */
+	/* Connected from the start: the writeback then needs no modeset. */
 	set(r, d->writeback, d->prop.wb_crtc, d->crtc);
 }
 
@@ -154,9 +154,9 @@ static int commit(struct display *d, struct request *r, __u32 flags, const char 
 }
 
 /*
- * Picture and writeback at once is what we want, but not every vkms lets two
- * connectors share a CRTC. Ask by a commit that only tests; where the answer is
- * no, the writeback connector alone is the screen.
+ * The program wants output and writeback at once, but not every vkms lets two
+ * connectors share a CRTC. Find out with a commit that only tests; if the
+ * kernel refuses, the writeback connector alone is the screen.
  */
 static int choose_outputs(struct display *d)
 {
@@ -237,7 +237,7 @@ static void switch_off(struct display *d)
 	set(&r, d->writeback, d->prop.wb_crtc, 0);
 	set(&r, d->crtc, d->prop.crtc_active, 0);
 	set(&r, d->crtc, d->prop.crtc_mode, 0);
-	/* Blocking: when it returns the display reads no buffer any more. */
+	/* This commit blocks: after it the display reads no buffer any more. */
 	commit(d, &r, DRM_MODE_ATOMIC_ALLOW_MODESET, "switching off");
 	d->on = false;
 }

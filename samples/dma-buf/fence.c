@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * sync_file helpers: taking the fences out of a dma-buf, waiting, and asking a
- * fence who made it. Nothing here creates fences; drivers do.
+ * sync_file helpers: exporting the fences of a dma-buf, waiting, and reading
+ * the names and the status of a fence. Only drivers create fences.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -22,7 +22,7 @@
 
 int fence_of_writers(const struct buffer *buf, int *fence)
 {
-	/* READ asks what a reader has to wait for, which is the writers. */
+	/* READ asks for the fences that a reader waits for: the writers'. */
 	struct dma_buf_export_sync_file arg = {
 		.flags = DMA_BUF_SYNC_READ,
 		.fd = -1,
@@ -58,7 +58,7 @@ int fence_wait(int fence, const char *what)
 	ret = fence_info(fence, &info, members);
 	if (ret)
 		return ret;
-	/* poll() says "over"; only the status says whether it went well. */
+	/* poll() says that the work is over, the status whether it failed. */
 	if (info.status < 0)
 		return fail(-info.status, "fence", "%s: signalled with an error: %s",
 			    what, strerror(-info.status));

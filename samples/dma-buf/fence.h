@@ -14,9 +14,9 @@
 
 #define FENCE_TEXT	96
 
-/* A fence for all that still writes to the buffer: who reads waits for it. */
+/* Get a fence for all pending writes to the buffer: a reader waits for it. */
 int fence_of_writers(const struct buffer *buf, int *fence);
-/* Wait until the fence signals; its work having failed is a failure too. */
+/* Wait until the fence signals; fail if its work has failed. */
 int fence_wait(int fence, const char *what);
 /* "<driver> <timeline>, signalled" into @text. */
 int fence_describe(int fence, char text[FENCE_TEXT]);

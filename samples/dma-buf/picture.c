@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a picture should look like, whether it does, and its way into a PNG
- * file. Knows nothing of devices and nothing of dma-bufs.
+ * The expected picture, checking a picture against it, and saving a PNG file.
+ * Knows nothing of devices and nothing of dma-bufs.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -16,8 +16,8 @@
 
 #define WHO	"picture"
 /*
- * Pixels left out at either side of a bar if anything is tolerated: a codec that
- * works on blocks of 8 may blur across an edge, never further.
+ * Pixels to leave out at either side of a bar if there is a tolerance: a codec
+ * that works on blocks of 8 may blur an edge that far.
  */
 #define MARGIN	8
 
@@ -100,7 +100,7 @@ int picture_check_equal(const struct picture *pic, const struct picture *other)
 		return fail(EILSEQ, WHO, "%s and %s differ in size", pic->name, other->name);
 	for (y = 0; y < pic->layout.height; y++) {
 		for (x = 0; x < pic->layout.width; x++) {
-			/* Three of four bytes: X means that nobody promises anything. */
+			/* Three of four bytes: X is undefined. */
 			if (memcmp(pixel(pic, x, y), pixel(other, x, y), 3))
 				return fail(EILSEQ, WHO, "%s differs from %s at pixel %u,%u",
 					    pic->name, other->name, x, y);

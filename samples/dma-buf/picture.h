@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Is it the camera's picture? And if so, save it.
+ * Checking whether a picture is the camera's, and saving it.
  *
  * Copyright (C) the dma-buf project authors
  */

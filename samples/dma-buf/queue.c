@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * V4L2 streaming over dma-bufs. A queue either owns its memory and exports it
- * (VIDIOC_EXPBUF), or takes descriptors that another exporter made with every
- * VIDIOC_QBUF. That is all a zero-copy pipeline needs from V4L2.
+ * V4L2 streaming with dma-bufs. A queue either owns its memory and exports it
+ * (VIDIOC_EXPBUF), or takes a descriptor of another exporter with each
+ * VIDIOC_QBUF. A zero-copy pipeline needs no more of V4L2.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -22,7 +22,7 @@ static int try_node(const char *node, const char *driver, bool (*fits)(int fd, _
 	struct v4l2_capability cap = { };
 	int fd;
 
-	/* Non-blocking: poll() with a time limit decides how long we wait. */
+	/* Non-blocking: poll() waits instead, with a time limit. */
 	fd = open(node, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -76,7 +76,7 @@ int queue_set_format(struct queue *q, struct v4l2_pix_format *pix)
 
 	if (xioctl(q->fd, VIDIOC_S_FMT, &fmt) < 0)
 		return fail_errno(q->who, "VIDIOC_S_FMT");
-	/* Drivers answer with the nearest they can do; nearly is not enough here. */
+	/* Drivers answer with the nearest format; here it must be the same. */
 	if (fmt.fmt.pix.pixelformat != pix->pixelformat ||
 	    fmt.fmt.pix.width != pix->width || fmt.fmt.pix.height != pix->height)
 		return fail(EINVAL, q->who, "asked for %ux%u %.4s, the driver offers %ux%u %.4s",
@@ -178,8 +178,8 @@ void queue_release(struct queue *q)
 	if (!q->count)
 		return;
 	/*
-	 * Descriptors first: memory that is still exported outlives REQBUFS(0),
-	 * and a driver that cannot orphan its buffers would refuse it.
+	 * Close the descriptors first: exported memory outlives REQBUFS(0), and
+	 * a driver that cannot orphan its buffers refuses REQBUFS(0) then.
 	 */
 	for (i = 0; i < QUEUE_MAX; i++)
 		buffer_release(&q->bufs[i]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where the frames on screen come from: the camera, or the decoder behind it.
- * The main loop knows no more than this of either.
+ * The source of the frames on screen: the camera, or the decoder behind it.
+ * The main loop uses both through this structure alone.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -16,7 +16,7 @@ struct source {
 	struct layout layout;
 	struct queue *queue;	/* owns and exports the frames' memory */
 	void *priv;
-	/* The next frame; its buffer is ours until put(). */
+	/* Get the next frame; the caller owns its buffer until put(). */
 	int (*get)(struct source *src, struct dequeued *frame);
 	int (*put)(struct source *src, unsigned int index);
 };

@@ -37,7 +37,7 @@ void say(const char *who, const char *fmt, ...)
 	line(stdout, who, fmt, args);
 	va_end(args);
 	putchar('\n');
-	/* Whoever watches through a pipe or a serial line sees each stage. */
+	/* A reader of a pipe or a serial line sees each stage at once. */
 	fflush(stdout);
 }
 
@@ -56,7 +56,7 @@ void detail(const char *who, const char *fmt, ...)
 
 int fail_errno(const char *who, const char *fmt, ...)
 {
-	/* A caller that reports a failure must never return success. */
+	/* A reported failure must not return success. */
 	int err = errno ? errno : EIO;
 	va_list args;
 
@@ -103,7 +103,7 @@ int wait_fd(int fd, short events, int timeout_ms)
 		return -errno;
 	if (!ret)
 		return -ETIMEDOUT;
-	/* POLLERR alone means that what we wait for cannot happen any more. */
+	/* POLLERR alone: the events cannot happen any more. */
 	return pfd.revents & events ? 0 : -EIO;
 }
 

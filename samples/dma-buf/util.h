@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What every stage of camera-to-screen needs: lines for the reader, messages
- * for failures, interruptible system calls and time.
+ * Helpers for all stages of camera-to-screen: output, messages of failures,
+ * system calls that restart after signals, and time.
  *
  * Error convention of the whole program: a function returns 0 or a negative
- * errno, and whoever meets the failure first prints it. Callers only clean up.
+ * errno; the function that fails first prints a message, callers only clean up.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -17,7 +17,7 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 /*
- * The longest anything may take: a guest without hardware virtualisation that
+ * The time limit of each wait: a guest without hardware virtualisation that
  * runs a debugging kernel needs seconds for a frame, but never this long.
  */
 #define WAIT_MS		60000
@@ -26,13 +26,13 @@
 
 void set_verbose(bool on);
 
-/* One line of the story; detail() only tells it with --verbose. */
+/* Print a line; detail() does so only with --verbose. */
 void say(const char *who, const char *fmt, ...) __printf(2, 3);
 void detail(const char *who, const char *fmt, ...) __printf(2, 3);
 
 /* Print what failed with errno's text; returns -errno. */
 int fail_errno(const char *who, const char *fmt, ...) __printf(2, 3);
-/* Print what failed where errno has nothing to say; returns -err. */
+/* Print what failed, without the text of an errno; returns -err. */
 int fail(int err, const char *who, const char *fmt, ...) __printf(3, 4);
 
 int xioctl(int fd, unsigned long request, void *arg);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What programs ask of /dev/dmabuf-template.
+ * The ioctls of /dev/dmabuf-template.
  *
  * Copyright the dma-buf project authors
  */
@@ -10,7 +10,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* @size: bytes, rounded up to whole pages. @fd: the answer, a buffer. */
+/* @size: in bytes, rounded up to whole pages. @fd: returned: the buffer. */
 struct template_create {
 	__u64 size;
 	__s32 fd;
@@ -18,8 +18,8 @@ struct template_create {
 };
 
 /*
- * @fd: a buffer of any exporter, in RAM. @value: what each of its bytes becomes,
- * after @delay_ms. @fence: the answer, a sync_file that signals then.
+ * @fd: a buffer of any exporter, in RAM. @value: what each of its bytes is set
+ * to, after @delay_ms. @fence: returned: a sync_file that signals then.
  */
 struct template_fill {
 	__s32 fd;
@@ -28,7 +28,7 @@ struct template_fill {
 	__s32 fence;
 };
 
-/* @fd: a buffer that the kernel can map. @value: the answer, its byte at @offset. */
+/* @fd: a buffer that can be mapped. @value: returned: its byte at @offset. */
 struct template_peek {
 	__s32 fd;
 	__u32 value;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Access by the CPU to buffers of any exporter: no attachment, no mapping for a
- * device and no fence, but brackets around it.
+ * CPU access to buffers of any exporter: it takes brackets, but no attachment,
+ * no device mapping and no fence.
  *
  * Copyright the dma-buf project authors
  */
@@ -12,8 +12,8 @@
 #include "template.h"
 
 /*
- * The brackets wait for fences and may take the reservation lock. So they stand in
- * the caller's process, and not in a worker that signals fences.
+ * The brackets wait for fences and may take the reservation lock. So call them
+ * in the process of the caller, and not in a worker that signals fences.
  */
 static int template_cpu_read(struct dma_buf *dmabuf, u64 offset, u32 *value)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A stand-in for the hardware: a CPU that goes by the DMA addresses alone, through
- * the IOMMU or into the bounce buffer, as a device would. Replace all of it. It writes
- * through the CPU's caches, as a coherent device does, and cannot stand for any other.
+ * A stand-in for the hardware: the CPU uses nothing but the DMA addresses,
+ * through the IOMMU or into the bounce buffer, as a device would. Replace all
+ * of it. It writes through the CPU's caches, so it can only stand in for a
+ * coherent device.
  *
  * Copyright the dma-buf project authors
  */
@@ -22,7 +23,7 @@ static phys_addr_t template_device_look_up(struct device *dev, dma_addr_t addr)
 			dma_to_phys(dev, addr);
 }
 
-/* Addresses in a row may belong to pages that are not: one page at a time. */
+/* Contiguous DMA addresses may mean scattered pages: one page at a time. */
 static int template_device_write(struct device *dev, dma_addr_t addr,
 				 size_t length, u8 value)
 {
@@ -41,8 +42,8 @@ static int template_device_write(struct device *dev, dma_addr_t addr,
 }
 
 /*
- * A driver tells its device these addresses and lengths. They are all that an
- * importer may take from the table: the pages are the exporter's.
+ * A driver passes these addresses and lengths to its device. An importer must
+ * not use anything else of the table: the pages belong to the exporter.
  */
 int template_device_fill(struct device *dev, struct sg_table *sgt, u8 value)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An exporter: buffers of single pages, which devices, the CPU, programs and other
- * drivers map. The pages stay where they are.
+ * An exporter: buffers of single pages, which devices, processes and other
+ * drivers can map. The pages do not move.
  *
  * Copyright the dma-buf project authors
  */
@@ -21,11 +21,11 @@
 
 struct template_buffer {
 	/*
-	 * Protects the list; nests within the reservation lock, which is held
-	 * for mapping and is not for access by the CPU.
+	 * Protects the list. Nests inside the reservation lock, which the core
+	 * holds when it maps, but not for CPU access.
 	 */
 	struct mutex lock;
-	/* What devices have mapped, to synchronise with; the latest is the last. */
+	/* The device mappings, which CPU access synchronises. */
 	struct list_head mappings;
 	unsigned int count;
 	struct page *pages[] __counted_by(count);
@@ -39,9 +39,10 @@ struct template_mapping {
 };
 
 /*
- * The place to refuse devices that cannot reach the memory. An IOMMU or a bounce
- * buffer helps those that reach a part of it, but not what does no DMA at all.
- * dma_get_mask() takes that for a device of 32 bits, so look at the mask itself.
+ * Refuse devices that cannot reach the memory. An IOMMU or a bounce buffer
+ * helps a device that reaches a part of it, but not one that does no DMA at
+ * all. Such a device has no mask, or an empty one, for which dma_get_mask()
+ * returns 32 bits: look at the mask itself.
  */
 static int template_attach(struct dma_buf *dmabuf,
 			   struct dma_buf_attachment *attach)
@@ -63,9 +64,10 @@ static struct sg_table *template_map(struct dma_buf_attachment *attach,
 		return ERR_PTR(-ENOMEM);
 	mapping->dev = attach->dev;
 	/*
-	 * A device that is to write may write a part, or nothing. What the CPU
-	 * left in the rest, zeroes at first, has to get into a bounce buffer that
-	 * is copied back as a whole, and out of caches that are invalidated.
+	 * The device may write only a part, or nothing. Unmapping copies a
+	 * bounce buffer back as a whole, or invalidates the caches of all of
+	 * it. So the rest, zeroes or data from the CPU, has to be copied in or
+	 * cleaned first.
 	 */
 	mapping->dir = dir == DMA_FROM_DEVICE ? DMA_BIDIRECTIONAL : dir;
 	ret = sg_alloc_table_from_pages_segment(&mapping->sgt, buffer->pages,
@@ -76,9 +78,9 @@ static struct sg_table *template_map(struct dma_buf_attachment *attach,
 	if (ret)
 		goto err_free;
 	/*
-	 * Several mappings at a time are normal for a buffer: fences say whose
-	 * turn it is. CONFIG_DMA_API_DEBUG takes a mapping that synchronises for
-	 * the only owner of the memory, so that is a step of its own.
+	 * A buffer may well have several mappings at a time: fences order their
+	 * use. CONFIG_DMA_API_DEBUG takes a mapping that synchronises for the
+	 * only owner of the memory, so synchronise in a step of its own.
 	 */
 	ret = dma_map_sgtable(attach->dev, &mapping->sgt, mapping->dir,
 			      DMA_ATTR_SKIP_CPU_SYNC);
@@ -115,7 +117,7 @@ static void template_unmap(struct dma_buf_attachment *attach,
 	kfree(mapping);
 }
 
-/* The core has waited for the fences, and does so once more after this. */
+/* The core waits for the fences before this call, and again after it. */
 static int template_begin_cpu_access(struct dma_buf *dmabuf,
 				     enum dma_data_direction dir)
 {
@@ -144,19 +146,19 @@ static int template_end_cpu_access(struct dma_buf *dmabuf,
 	return 0;
 }
 
-/* The core has checked the range; a private mapping would not share what is written. */
+/* The core has checked the range. A private mapping would not share writes. */
 static int template_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
 	struct template_buffer *buffer = dmabuf->priv;
 
-	/* A shared mapping of a read-only file has only the second. */
+	/* A shared mapping of a read-only file has VM_MAYSHARE alone. */
 	if (!(vma->vm_flags & (VM_SHARED | VM_MAYSHARE)))
 		return -EINVAL;
 	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
 	return vm_map_pages(vma, buffer->pages, buffer->count);
 }
 
-/* The core counts the users: this is for the first, template_vunmap() for the last. */
+/* The core calls this for the first user, and vunmap after the last one. */
 static int template_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct template_buffer *buffer = dmabuf->priv;
@@ -212,7 +214,7 @@ static struct template_buffer *template_alloc(unsigned int count)
 	mutex_init(&buffer->lock);
 	INIT_LIST_HEAD(&buffer->mappings);
 	for (i = 0; i < count; i++) {
-		/* Zeroed: what was there belongs to somebody else. */
+		/* Zeroed: the old contents may be another process's data. */
 		buffer->pages[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO |
 					      __GFP_HIGHMEM);
 		if (!buffer->pages[i]) {
@@ -223,7 +225,7 @@ static struct template_buffer *template_alloc(unsigned int count)
 	return buffer;
 }
 
-/* Once exported, the buffer belongs to the dma-buf. */
+/* After a successful export the dma-buf owns the buffer. */
 static struct dma_buf *template_export(unsigned int count)
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
@@ -254,10 +256,11 @@ int template_create(struct template_create __user *arg)
 		return -EINVAL;
 
 	/*
-	 * A descriptor is reserved first and installed last: from then on the
-	 * buffer is the program's, which may close it at once. A function that
-	 * uses goto does not use CLASS(get_unused_fd) as well: the jump would
-	 * go past the initialisation, and the exit release any descriptor.
+	 * Reserve the descriptor first and install it last: from then on the
+	 * program may close it at any moment. A function that uses goto must
+	 * not use CLASS(get_unused_fd) as well: the jump would skip the
+	 * initialisation, and the end of the scope would release any
+	 * descriptor.
 	 */
 	data.fd = get_unused_fd_flags(O_CLOEXEC);
 	if (data.fd < 0)
@@ -281,5 +284,5 @@ err_fd:
 	return ret;
 }
 
-/* Everything of dma-buf.h is exported in this namespace; fences and sync files are in none. */
+/* The namespace of dma-buf.h; fences and sync files are in none. */
 MODULE_IMPORT_NS(DMA_BUF);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fences of a module that can be unloaded. Others keep a fence for as long as they
- * like, and may look at its operations, which are part of the module. So each fence
- * holds a reference to the module: rmmod says that it is in use until the last
- * fence is gone, and never has to wait for somebody's descriptor.
+ * Fences of a module that can be unloaded. Others keep a fence for as long as
+ * they like, and may use its operations, which are part of the module. So each
+ * fence holds a reference to the module: until the last fence is gone rmmod
+ * reports that the module is in use. It never waits for a descriptor to be
+ * closed.
  *
  * Copyright the dma-buf project authors
  */
@@ -15,7 +16,7 @@
 
 struct template_fence {
 	struct dma_fence base;
-	spinlock_t lock; /* the fence's own */
+	spinlock_t lock; /* for @base alone */
 };
 
 static const char *template_driver_name(struct dma_fence *fence)
@@ -36,7 +37,7 @@ static void template_fence_free(struct rcu_head *rcu)
 	module_put(THIS_MODULE);
 }
 
-/* Readers under RCU may still look at the fence: its memory outlives a grace period. */
+/* RCU readers may still look at the fence: free it after a grace period. */
 static void template_fence_release(struct dma_fence *fence)
 {
 	call_rcu(&fence->rcu, template_fence_free);
@@ -55,22 +56,22 @@ struct dma_fence *template_fence_create(void)
 	if (!fence)
 		return NULL;
 	spin_lock_init(&fence->lock);
-	/* The open device, through which we were called, holds one already. */
+	/* The open device of the caller holds a reference already. */
 	__module_get(THIS_MODULE);
 	/*
-	 * The fences of one context signal in the order of their numbers, so
-	 * that others wait for the last of them alone. Programs choose when our
-	 * jobs run, in any order: each fence has a context of its own. With
-	 * hardware that does one job after the other, have one context for each
-	 * of its queues, and draw the number under the lock that orders the
-	 * queue.
+	 * The fences of one context must signal in the order of their numbers,
+	 * since others wait for the last of them alone. Programs choose the
+	 * delays of our jobs, so these finish in any order, and each fence has
+	 * a context of its own. For hardware that does one job after the other,
+	 * use one context for each queue, and draw the number under the lock
+	 * that orders the queue.
 	 */
 	dma_fence_init(&fence->base, &template_fence_ops, &fence->lock,
 		       dma_fence_context_alloc(1), 1);
 	return &fence->base;
 }
 
-/* The last reference went from within template_fence_free(): wait until it is through. */
+/* template_fence_free() dropped the last reference: wait for its return. */
 void template_fence_fini(void)
 {
 	rcu_barrier();

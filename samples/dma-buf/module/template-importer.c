@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An importer: a queue of jobs that let a device fill buffers of any exporter. A
- * work item stands for the hardware, see template-device.c; everything around it is
- * as for a device.
+ * An importer: a queue of jobs in which a device fills buffers of any exporter.
+ * A work item stands in for the hardware, see template-device.c; everything
+ * around it is as for a real device.
  *
  * Copyright the dma-buf project authors
  */
@@ -20,7 +20,7 @@
 
 #define TEMPLATE_DELAY_MAX	10000
 
-/* What is set is given back by template_job_free(). */
+/* template_job_free() gives back all members that are set. */
 struct template_job {
 	struct delayed_work work;
 	struct work_struct retire;
@@ -49,8 +49,9 @@ static void template_job_free(struct template_job *job)
 }
 
 /*
- * Giving back takes the reservation lock, whose holder may be waiting for the next
- * job in the queue. No fence needs this worker, so it may wait for that lock.
+ * Unmapping takes the reservation lock, whose holder may be waiting for the
+ * next job in the queue. No fence depends on this worker, so it may wait for
+ * that lock.
  */
 static void template_job_retire(struct work_struct *work)
 {
@@ -58,9 +59,9 @@ static void template_job_retire(struct work_struct *work)
 }
 
 /*
- * A device would do this by itself, and signal from its interrupt. Between begin and
- * end nothing may allocate memory or take a lock that is held while fences are
- * waited for: lockdep checks that.
+ * A device would do this by itself, and the driver signal from its interrupt.
+ * Between begin and end, do not allocate memory, nor take a lock that others
+ * hold while they wait for fences: lockdep checks this.
  */
 static void template_job_run(struct work_struct *work)
 {
@@ -73,7 +74,7 @@ static void template_job_run(struct work_struct *work)
 		dma_fence_set_error(job->fence, ret);
 	dma_fence_signal(job->fence);
 	dma_fence_end_signalling(cookie);
-	/* The queue goes on to the next job, whatever locks giving back needs. */
+	/* This queue goes on to the next job, whatever unmapping waits for. */
 	queue_work(template_retire, &job->retire);
 }
 
@@ -93,9 +94,10 @@ static int template_job_import(struct template_job *job, int fd)
 }
 
 /*
- * The caller holds the reservation lock. All that may fail comes first; with the
- * fence published, the job has to run. A driver with a scheduler would not wait
- * here, but have the job wait for what dma_resv_get_singleton() returns.
+ * The caller holds the reservation lock. All that may fail comes first: once
+ * the fence is published the job has to run. A driver with a scheduler would
+ * not wait here, but make the job depend on the fence from
+ * dma_resv_get_singleton().
  */
 static int template_job_publish(struct template_job *job)
 {
@@ -119,7 +121,7 @@ static int template_job_publish(struct template_job *job)
 	return 0;
 }
 
-/* Return: an errno, and the job is the caller's; or 0, and it is the queue's. */
+/* Return: 0, and the queue owns the job; or an errno, and the caller does. */
 static int template_job_submit(struct template_job *job, unsigned int delay_ms)
 {
 	struct dma_resv *resv = job->dmabuf->resv;
@@ -181,7 +183,7 @@ int template_fill(struct template_fill __user *arg)
 	ret = -EFAULT;
 	if (copy_to_user(arg, &data, sizeof(data)))
 		goto err_fd;
-	/* The last that may fail: the queue has the job after this. */
+	/* The last step that may fail: on success the queue owns the job. */
 	ret = template_job_submit(job, data.delay_ms);
 	if (ret)
 		goto err_fd;
@@ -201,16 +203,16 @@ int template_importer_init(struct device *dev)
 {
 	int ret;
 
-	/* What the device can do, before the first buffer is attached. */
+	/* State the limits of the device before the first attach. */
 	ret = dma_coerce_mask_and_coherent(dev, DMA_BIT_MASK(64));
 	if (ret)
 		return ret;
 	dma_set_max_seg_size(dev, UINT_MAX);
-	/* In the order of the jobs: unmapping may copy back what they wrote. */
+	/* Ordered as the jobs are: unmapping may copy back what they wrote. */
 	template_retire = alloc_ordered_workqueue("dmabuf-template-retire", 0);
 	if (!template_retire)
 		return -ENOMEM;
-	/* Memory reclaim may wait for fences: the queue has a worker even then. */
+	/* Memory reclaim may wait for our fences: the queue needs a rescuer. */
 	template_queue = alloc_ordered_workqueue("dmabuf-template",
 						 WQ_MEM_RECLAIM);
 	if (!template_queue) {
@@ -222,8 +224,8 @@ int template_importer_init(struct device *dev)
 }
 
 /*
- * Each job has a fence, which holds the module: what is left has signalled. The
- * queue that feeds the other is destroyed first.
+ * The fence of each job holds the module, so all jobs that are left have
+ * signalled. Destroy the queue first that queues work on the other.
  */
 void template_importer_fini(void)
 {

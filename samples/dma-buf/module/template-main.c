@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A module to begin with: /dev/dmabuf-template exports buffers, and runs jobs on
- * buffers of any exporter. Documentation/driver-api/dma-buf-module.rst walks
- * through it.
+ * A template of a module: /dev/dmabuf-template exports buffers, and runs jobs
+ * on buffers of any exporter. Documentation/driver-api/dma-buf-module.rst
+ * explains it.
  *
  * Copyright the dma-buf project authors
  */
@@ -30,7 +30,7 @@ static long template_ioctl(struct file *file, unsigned int cmd,
 	}
 }
 
-/* The owner keeps the module while the device is open. */
+/* Through the owner each open file holds a reference to the module. */
 static const struct file_operations template_fops = {
 	.owner = THIS_MODULE,
 	.unlocked_ioctl = template_ioctl,
@@ -54,7 +54,7 @@ static int __init template_init(void)
 	ret = template_importer_init(&template_pdev->dev);
 	if (ret)
 		goto err_device;
-	/* Programs may call from here on. */
+	/* Programs may open the device from here on. */
 	ret = misc_register(&template_misc);
 	if (ret)
 		goto err_importer;
@@ -68,8 +68,9 @@ err_device:
 }
 
 /*
- * Buffers (by the owner that DEFINE_DMA_BUF_EXPORT_INFO() names), fences and the
- * open device all hold the module: there is none of them left.
+ * Buffers (through the owner that DEFINE_DMA_BUF_EXPORT_INFO() sets), fences
+ * and open files all hold the module, so none of them is left when this is
+ * called.
  */
 static void __exit template_exit(void)
 {

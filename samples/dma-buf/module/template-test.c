@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Uses all that the template does, as TAP, and unloads it at the end.
+ * Tests all that the template does, reports as TAP, and unloads it at the end.
  *
  * Copyright the dma-buf project authors
  */
@@ -84,7 +84,7 @@ static int cpu_access(int fd, __u64 flags)
 	return ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync) ? -errno : 0;
 }
 
-/* All bytes have this value, between the brackets for the CPU. */
+/* Check, inside the brackets for CPU access, that all bytes have a value. */
 static bool contains(int fd, int value)
 {
 	unsigned char *bytes = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
@@ -118,7 +118,7 @@ static bool mapping_is_shared(int buffer)
 	return private == MAP_FAILED && longer == MAP_FAILED;
 }
 
-/* The fence is pending until the job is done, and so is the buffer. */
+/* Until the job is done neither the fence nor the buffer polls ready. */
 static bool fence_signals(int buffer)
 {
 	int fence = fill(buffer, 0x5a, 300);
@@ -130,7 +130,7 @@ static bool fence_signals(int buffer)
 	return good;
 }
 
-/* Jobs on one buffer follow each other, and the CPU follows both. */
+/* The second of two jobs on a buffer waits for the first, the CPU for both. */
 static bool jobs_are_ordered(int buffer)
 {
 	int first = fill(buffer, 1, 100), second = fill(buffer, 2, 100);
@@ -142,7 +142,7 @@ static bool jobs_are_ordered(int buffer)
 	return good;
 }
 
-/* The CPU in the kernel follows a job as well, and stays within the buffer. */
+/* CPU access in the kernel waits for a job too, and checks the offset. */
 static bool kernel_reads(int buffer)
 {
 	int fence = fill(buffer, 0x3c, 300);
@@ -156,7 +156,7 @@ static bool kernel_reads(int buffer)
 	return good;
 }
 
-/* Jobs on two buffers: the one that came first is done last. */
+/* Jobs on two buffers: the one that was submitted first finishes last. */
 static bool merged_waits_for_both(int buffer)
 {
 	int other = create(SIZE);
@@ -174,9 +174,9 @@ static bool merged_waits_for_both(int buffer)
 }
 
 /*
- * Each process holds the lock while it waits for the one before it, and a job that
- * is done needs the lock, too. Who gets it first is chance: some rounds. A process
- * that is stuck is killed by its alarm.
+ * Each process holds the reservation lock while it waits for the job before its
+ * own, and giving a finished job back needs the lock, too. Chance decides who
+ * gets it first, so try some rounds. An alarm kills a process that is stuck.
  */
 static pid_t fill_in_a_process(int buffer, __u32 value)
 {
@@ -230,7 +230,7 @@ static int unload(void)
 	return syscall(SYS_delete_module, MODULE, O_NONBLOCK) ? -errno : 0;
 }
 
-/* What was closed is released a little later: in a work item, after a grace period. */
+/* The release follows the close later: in a work item, after a grace period. */
 static bool is_unloaded(void)
 {
 	const struct timespec pause = { .tv_nsec = 100 * MSEC };
