@@ -21,7 +21,7 @@ struct layout {
 };
 
 struct buffer {
-	int fd;			/* the dma-buf; -1 means there is none */
+	int fd;			/* the dma-buf; -1 without one */
 	size_t size;		/* bytes */
 	const __u8 *pixels;	/* CPU mapping, NULL until buffer_map() */
 	char name[32];		/* what bufinfo shows */

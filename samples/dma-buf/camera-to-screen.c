@@ -31,7 +31,7 @@
 #define HEIGHT		480
 #define BUFFERS		4
 #define HEAP		"system"
-/* Report these frames in full, and then every so many in one line. */
+/* Report the first frames in full, and then one in ten in one line. */
 #define FRAMES_TOLD	3
 #define FRAMES_BETWEEN	10
 /* Check only some pixels of a frame; the writeback is checked in full. */
