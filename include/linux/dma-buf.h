@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A dma-buf is memory that devices and processes share by file descriptor: one
- * driver exports it, others attach their devices, map it for DMA and order
- * their work by the fences of its reservation object. This header declares
- * what exporters implement and what importers call.
+ * A dma-buf is memory that devices and processes share by file descriptor. One
+ * driver exports it; others attach their devices, map it for DMA and order
+ * their work by the fences of its reservation object. This header declares the
+ * operations that exporters implement and the functions that importers call.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -30,46 +30,46 @@ struct dma_resv;
 struct module;
 
 /**
- * enum dma_buf_keep - what becomes of a mapping while nobody uses it
+ * enum dma_buf_keep - how the core keeps a mapping while no importer uses it
  */
 enum dma_buf_keep {
-	/** @DMA_BUF_KEEP_NEVER: It goes with unmap. */
+	/** @DMA_BUF_KEEP_NEVER: Not at all: unmap ends the mapping. */
 	DMA_BUF_KEEP_NEVER,
 	/**
-	 * @DMA_BUF_KEEP_IDLE: It is kept for the next map; the memory is the
-	 * CPU's meanwhile.
+	 * @DMA_BUF_KEEP_IDLE: Until the next map. The CPU owns the memory
+	 * while the mapping is idle.
 	 */
 	DMA_BUF_KEEP_IDLE,
 	/**
-	 * @DMA_BUF_KEEP_AS_IS: Likewise, and nothing has to be done to hand
-	 * the memory over, as for devices that are coherent.
+	 * @DMA_BUF_KEEP_AS_IS: Until the next map. The memory needs no handing
+	 * over between CPU and device, because the device is coherent.
 	 */
 	DMA_BUF_KEEP_AS_IS,
 } __packed;
 
 /**
- * struct dma_buf_ops - what an exporter implements
+ * struct dma_buf_ops - operations that an exporter implements
  *
- * Of these @map_dma_buf, @unmap_dma_buf and @release are mandatory. @pin and
- * @unpin come together, and so do @keep_mapping, @begin_device_access and
- * @end_device_access.
+ * @map_dma_buf, @unmap_dma_buf and @release are mandatory. An exporter has both
+ * of @pin and @unpin or neither, and all three of @keep_mapping,
+ * @begin_device_access and @end_device_access or none of them.
  */
 struct dma_buf_ops {
 	/**
-	 * @cache_sgt_mapping: the mapping of an attachment is kept from the
-	 * first map until detach, shared by all who map it. Not together with
-	 * @pin or @keep_mapping.
+	 * @cache_sgt_mapping: The core keeps the mapping of an attachment from
+	 * the first map until detach, and returns the same table for each map.
+	 * Excludes @pin and @keep_mapping.
 	 */
 	bool cache_sgt_mapping;
 
 	/**
-	 * @attach: A device wants to use the buffer. May refuse, and may clear
-	 * &dma_buf_attachment.peer2peer. Optional.
+	 * @attach: Accept or refuse a device that wants to use the buffer. May
+	 * clear &dma_buf_attachment.peer2peer. Optional.
 	 *
 	 * Context: Process, may sleep. Reservation lock not held; the
 	 * attachment is not on the buffer's list yet.
-	 * Return: 0 or a negative errno, for the importer to see; -EBUSY says
-	 * that the device cannot reach memory that others keep in place.
+	 * Return: 0, or a negative errno for the importer; -EBUSY if other
+	 * importers keep the memory where this device cannot reach it.
 	 */
 	int (*attach)(struct dma_buf *dmabuf,
 		      struct dma_buf_attachment *attach);
@@ -83,8 +83,8 @@ struct dma_buf_ops {
 		       struct dma_buf_attachment *attach);
 
 	/**
-	 * @pin: Keep the memory where this attachment can reach it. Optional;
-	 * an exporter that has it is dynamic: it may move unpinned memory.
+	 * @pin: Keep the memory where this attachment can reach it. An exporter
+	 * with @pin is dynamic: it may move unpinned memory. Optional.
 	 *
 	 * Context: Process, may sleep, reservation lock held.
 	 * Return: 0 or a negative errno.
@@ -99,12 +99,13 @@ struct dma_buf_ops {
 	void (*unpin)(struct dma_buf_attachment *attach);
 
 	/**
-	 * @map_dma_buf: Map the memory for the attachment's device. The table
-	 * is the importer's until @unmap_dma_buf; each call returns one of its
-	 * own. Only DMA addresses and lengths count for importers.
+	 * @map_dma_buf: Map the memory for the attachment's device. Each call
+	 * returns a new table, which the importer owns until @unmap_dma_buf.
+	 * Importers use only its DMA addresses and lengths.
 	 *
 	 * Context: Process, may sleep, reservation lock held.
-	 * Return: The table, or ERR_PTR(): -EINTR when a signal ended it.
+	 * Return: The table, or ERR_PTR(): -EINTR if a signal interrupted the
+	 * exporter.
 	 */
 	struct sg_table *(*map_dma_buf)(struct dma_buf_attachment *attach,
 					enum dma_data_direction direction);
@@ -112,21 +113,22 @@ struct dma_buf_ops {
 	/**
 	 * @unmap_dma_buf: Undo @map_dma_buf and free the table.
 	 *
-	 * Context: Process, may sleep, reservation lock held. With
-	 * @keep_mapping also without that lock, for a mapping that is kept and
-	 * nobody uses, and in memory reclaim: it takes no lock then that is
-	 * held while memory is allocated, or while a fence is waited for.
+	 * Context: Process, may sleep, reservation lock held. An exporter with
+	 * @keep_mapping is also called without that lock, in memory reclaim
+	 * among others, to end an idle kept mapping. It must then take no lock
+	 * under which memory is allocated or a fence is waited for.
 	 */
 	void (*unmap_dma_buf)(struct dma_buf_attachment *attach,
 			      struct sg_table *sgt,
 			      enum dma_data_direction direction);
 
 	/**
-	 * @keep_mapping: Say what may become of the mapping that @map_dma_buf
-	 * has just made, once the importer has unmapped it. The core ends a
-	 * kept mapping with @unmap_dma_buf, used or not, when the device
-	 * detaches or maps in another direction, when the memory moves or is
-	 * short, and in other cases; see "kept mappings". Optional.
+	 * @keep_mapping: Say whether the core may keep the mapping that
+	 * @map_dma_buf has just made, once the importer has unmapped it. The
+	 * core ends a kept mapping with @unmap_dma_buf on detach, on a map in
+	 * another direction, before a move, under memory pressure and in other
+	 * cases, whether it was used again or not; see "kept mappings".
+	 * Optional.
 	 *
 	 * Context: As @map_dma_buf.
 	 * Return: &enum dma_buf_keep.
@@ -134,8 +136,8 @@ struct dma_buf_ops {
 	enum dma_buf_keep (*keep_mapping)(struct dma_buf_attachment *attach);
 
 	/**
-	 * @begin_device_access: The importer takes up a mapping that was kept
-	 * by DMA_BUF_KEEP_IDLE: hand the memory over to the device.
+	 * @begin_device_access: Hand the memory over to the device: the
+	 * importer maps, and gets a table that DMA_BUF_KEEP_IDLE kept.
 	 *
 	 * Context: As @map_dma_buf.
 	 */
@@ -143,8 +145,8 @@ struct dma_buf_ops {
 				    struct sg_table *sgt);
 
 	/**
-	 * @end_device_access: The importer is done with such a mapping: hand
-	 * the memory back to the CPU.
+	 * @end_device_access: Hand the memory back to the CPU: the importer
+	 * unmaps a table that DMA_BUF_KEEP_IDLE keeps.
 	 *
 	 * Context: As @map_dma_buf.
 	 */
@@ -152,16 +154,16 @@ struct dma_buf_ops {
 				  struct sg_table *sgt);
 
 	/**
-	 * @release: The last reference is gone, free what is behind
-	 * &dma_buf.priv. &dma_buf.file is still valid memory.
+	 * @release: Free what &dma_buf.priv refers to, after the last reference
+	 * was dropped. &dma_buf.file still points to valid memory.
 	 *
 	 * Context: Process, may sleep and take the reservation lock.
 	 */
 	void (*release)(struct dma_buf *dmabuf);
 
 	/**
-	 * @begin_cpu_access: Make the memory ready for the CPU. Calls may nest
-	 * and overlap. Optional.
+	 * @begin_cpu_access: Make what devices wrote visible to the CPU. Calls
+	 * may nest and overlap. Optional.
 	 *
 	 * Context: Process, may sleep and take the reservation lock.
 	 * Return: 0 or a negative errno.
@@ -180,9 +182,9 @@ struct dma_buf_ops {
 			      enum dma_data_direction direction);
 
 	/**
-	 * @begin_cpu_access_partial: As @begin_cpu_access, for the @len bytes
-	 * from @offset on, which lie in the buffer and are not all of it.
-	 * Without it the whole is made ready. Optional.
+	 * @begin_cpu_access_partial: As @begin_cpu_access, for @len bytes at
+	 * @offset, a proper part of the buffer. Without it the core calls
+	 * @begin_cpu_access. Optional.
 	 *
 	 * Context: As @begin_cpu_access.
 	 * Return: 0 or a negative errno.
@@ -192,8 +194,8 @@ struct dma_buf_ops {
 					size_t offset, size_t len);
 
 	/**
-	 * @end_cpu_access_partial: As @end_cpu_access, for a part. Without it
-	 * the whole is made visible. Optional.
+	 * @end_cpu_access_partial: As @end_cpu_access, for such a part. Without
+	 * it the core calls @end_cpu_access. Optional.
 	 *
 	 * Context: As @begin_cpu_access.
 	 * Return: 0 or a negative errno.
@@ -203,8 +205,8 @@ struct dma_buf_ops {
 				      size_t offset, size_t len);
 
 	/**
-	 * @mmap: Map the buffer into a process; the range has been checked.
-	 * Optional.
+	 * @mmap: Map the buffer into a process. The core has checked the range
+	 * against the size. Optional.
 	 *
 	 * Context: Process, mmap lock held for writing.
 	 * Return: 0 or a negative errno.
@@ -212,8 +214,8 @@ struct dma_buf_ops {
 	int (*mmap)(struct dma_buf *dmabuf, struct vm_area_struct *vma);
 
 	/**
-	 * @vmap: Map the buffer into the kernel; called for the first user
-	 * alone. Optional.
+	 * @vmap: Map the buffer into the kernel. The core calls it for the
+	 * first user only. Optional.
 	 *
 	 * Context: Process, may sleep, reservation lock held.
 	 * Return: 0 or a negative errno.
@@ -221,7 +223,7 @@ struct dma_buf_ops {
 	int (*vmap)(struct dma_buf *dmabuf, struct iosys_map *map);
 
 	/**
-	 * @vunmap: Undo @vmap, after the last user. Optional.
+	 * @vunmap: Undo @vmap. The core calls it after the last user. Optional.
 	 *
 	 * Context: As @vmap.
 	 */
@@ -231,64 +233,70 @@ struct dma_buf_ops {
 /**
  * struct dma_buf - a shared buffer
  *
- * Lives for as long as its file; get_dma_buf() and dma_buf_put() count
- * references to that. The memory stays for an RCU grace period longer.
+ * A buffer lives as long as its file: get_dma_buf() and dma_buf_put() count
+ * references to the file. The memory of this structure stays valid for an RCU
+ * grace period longer.
  */
 struct dma_buf {
 	/** @size: in bytes; immutable. */
 	size_t size;
 	/** @file: the file; immutable, valid until @ops->release returns. */
 	struct file *file;
-	/** @attachments: of &dma_buf_attachment.node; @resv and @lock. */
+	/**
+	 * @attachments: list of &dma_buf_attachment.node; writers hold @resv
+	 * and @lock, readers one of them.
+	 */
 	struct list_head attachments;
-	/** @ops: of the exporter, who may replace it right after export. */
+	/** @ops: the exporter's; it may replace them right after export. */
 	const struct dma_buf_ops *ops;
 	/** @vmapping_counter: users of @vmap_ptr; protected by @resv. */
 	unsigned int vmapping_counter;
-	/** @num_attachments: on @attachments; writers hold @lock. */
+	/** @num_attachments: length of @attachments; writers hold @lock. */
 	unsigned int num_attachments;
 	/** @vmap_ptr: the kernel's mapping; protected by @resv. */
 	struct iosys_map vmap_ptr;
-	/** @exp_name: of the exporter; immutable. */
+	/** @exp_name: name of the exporter; immutable. */
 	const char *exp_name;
 	/**
-	 * @name: set by user space, NULL before that; the text, too, changes
-	 * under @name_lock. It ends within DMA_BUF_NAME_LEN bytes for those who
-	 * look without the lock, too, and lives as long as the buffer.
+	 * @name: the name that user space gave, or NULL. @name_lock protects
+	 * the pointer and the text. The text lives as long as the buffer, and
+	 * a reader without the lock, too, finds a zero byte among the first
+	 * DMA_BUF_NAME_LEN.
 	 */
 	const char *name;
-	/** @name_lock: protects @name; a leaf. */
+	/** @name_lock: protects @name; a leaf lock. */
 	spinlock_t name_lock;
-	/** @lock: protects @attachments for readers; a leaf. */
+	/** @lock: protects @attachments for readers; a leaf lock. */
 	spinlock_t lock;
 	/** @owner: module of the exporter, with a reference; immutable. */
 	struct module *owner;
-	/** @list_node: in a list of live buffers. RCU. */
+	/** @list_node: in the registry of live buffers; RCU. */
 	struct list_head list_node;
-	/** @priv: the exporter's. */
+	/** @priv: private data of the exporter. */
 	void *priv;
 	/**
-	 * @resv: lock and fences; the exporter's own, or one that lives as
-	 * long as the buffer. Immutable.
+	 * @resv: lock and fences: the exporter's reservation object, or one
+	 * that lives as long as the buffer; immutable.
 	 */
 	struct dma_resv *resv;
 };
 
 /**
- * struct dma_buf_attach_ops - what a dynamic importer implements
+ * struct dma_buf_attach_ops - operations that a dynamic importer implements
  */
 struct dma_buf_attach_ops {
-	/** @allow_peer2peer: can deal with memory that is no RAM. */
+	/** @allow_peer2peer: the device can access memory that is not RAM. */
 	bool allow_peer2peer;
 
 	/**
-	 * @move_notify: The memory is about to move: map it anew before the
-	 * next use. May unmap, and unpin, what no submitted work uses; the rest
-	 * is unmapped once that work is done, until when it stays valid. Called
-	 * only while the attachment is mapped or pinned. Mandatory.
+	 * @move_notify: Note that the memory is about to move, and map it anew
+	 * before the next use. The importer may unmap and unpin here what no
+	 * submitted work uses. Tables that such work uses stay valid until it
+	 * is done; the importer unmaps them then. The core calls this only
+	 * while the importer holds a table or a pin. Mandatory.
 	 *
-	 * Context: Process, may sleep, reservation lock held. May not wait for
-	 * fences that the importer signals, nor attach or detach.
+	 * Context: Process, may sleep, reservation lock held. Must not wait
+	 * for fences that the importer signals, nor attach or detach.
 	 */
 	void (*move_notify)(struct dma_buf_attachment *attach);
 };
@@ -296,8 +304,8 @@ struct dma_buf_attach_ops {
 /**
  * struct dma_buf_attachment - a device that uses a buffer
  *
- * Made by dma_buf_attach() and gone with dma_buf_detach(); keeps the buffer
- * alive in between.
+ * dma_buf_attach() makes an attachment and dma_buf_detach() frees it. It holds a
+ * reference to the buffer in between.
  */
 struct dma_buf_attachment {
 	/** @dmabuf: the buffer, with a reference; immutable. */
@@ -306,29 +314,29 @@ struct dma_buf_attachment {
 	struct device *dev;
 	/** @node: in &dma_buf.attachments. */
 	struct list_head node;
-	/** @sgt: the mapping that the core keeps, or NULL. */
+	/** @sgt: the table that the core keeps, or NULL. */
 	struct sg_table *sgt;
 	/** @dir: direction of @sgt. */
 	enum dma_data_direction dir;
-	/** @peer2peer: may be given memory that is no RAM. */
+	/** @peer2peer: the exporter may map memory that is not RAM. */
 	bool peer2peer;
 	/** @importer_ops: of a dynamic importer, else NULL; immutable. */
 	const struct dma_buf_attach_ops *importer_ops;
-	/** @importer_priv: the importer's. */
+	/** @importer_priv: private data of the importer. */
 	void *importer_priv;
-	/** @priv: the exporter's. */
+	/** @priv: private data of the exporter. */
 	void *priv;
 };
 
 /**
- * struct dma_buf_export_info - what describes a new buffer
- * @exp_name: name of the exporter; kept for as long as the buffer
+ * struct dma_buf_export_info - parameters of a new buffer
+ * @exp_name: name of the exporter; the string outlives the buffer
  * @owner: module of the exporter, or NULL
- * @ops: what the exporter implements
+ * @ops: operations of the exporter
  * @size: in bytes
  * @flags: for the file: access mode and O_NONBLOCK
  * @resv: reservation object that outlives the buffer, or NULL for a new one
- * @priv: the exporter's
+ * @priv: private data of the exporter
  */
 struct dma_buf_export_info {
 	const char *exp_name;
@@ -342,8 +350,8 @@ struct dma_buf_export_info {
 
 /**
  * DEFINE_DMA_BUF_EXPORT_INFO - declare a &struct dma_buf_export_info
- * @name: of the variable; names the module as exporter and owner, all else is
- *	zero
+ * @name: of the variable, which names this module as exporter and owner; all
+ *	other members are zero
  */
 #define DEFINE_DMA_BUF_EXPORT_INFO(name)				\
 	struct dma_buf_export_info name = {				\
@@ -363,11 +371,11 @@ static inline void get_dma_buf(struct dma_buf *dmabuf)
 }
 
 /**
- * dma_buf_is_dynamic - may the exporter move the memory?
+ * dma_buf_is_dynamic - tell whether the exporter may move the memory
  * @dmabuf: the buffer
  *
  * Context: Any.
- * Return: true if it is unless pinned.
+ * Return: true if the memory may move unless it is pinned.
  */
 static inline bool dma_buf_is_dynamic(struct dma_buf *dmabuf)
 {
@@ -375,7 +383,7 @@ static inline bool dma_buf_is_dynamic(struct dma_buf *dmabuf)
 }
 
 /**
- * dma_buf_attachment_is_dynamic - does the importer cope with moves?
+ * dma_buf_attachment_is_dynamic - tell whether the importer copes with moves
  * @attach: the attachment
  *
  * Context: Any.
