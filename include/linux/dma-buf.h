@@ -304,8 +304,8 @@ struct dma_buf_attach_ops {
 /**
  * struct dma_buf_attachment - a device that uses a buffer
  *
- * dma_buf_attach() makes an attachment and dma_buf_detach() frees it. It holds a
- * reference to the buffer in between.
+ * dma_buf_attach() makes an attachment, dma_buf_detach() frees it. In between
+ * it holds a reference to the buffer.
  */
 struct dma_buf_attachment {
 	/** @dmabuf: the buffer, with a reference; immutable. */
