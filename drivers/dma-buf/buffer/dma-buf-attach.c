@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that use a buffer: attaching and detaching them; what they do in
- * between is in dma-buf-map.c. This file states the order of all locks of the
+ * Attaching devices to a buffer and detaching them. dma-buf-map.c pins and maps
+ * the memory in between. This file states the order of all locks of the
  * subsystem.
  *
  * Copyright (C) 2026 the dma-buf project authors
@@ -20,56 +20,60 @@
  *
  * The order of the locks, outermost first:
  *
- * 1. locks of exporters and importers that they hold around calls into here;
+ * 1. locks that exporters and importers hold around calls into the core;
  * 2. the mmap lock of a process;
- * 3. &dma_buf.resv, one, or many with an acquire context;
- * 4. locks of exporters that they take in their operations; memory reclaim;
- *    MMU notifiers; waiting for a fence;
+ * 3. the reservation lock &dma_buf.resv, one, or many with an acquire context;
+ * 4. locks that exporters take in their operations; memory reclaim; MMU
+ *    notifiers; waiting for a fence;
  * 5. &dma_fence.lock of a chain, then of an array, then of a fence in it;
- * 6. &dma_buf.lock, &dma_buf.name_lock, the lock of &dma_buf.poll, and those of
- *    the lists of all buffers and of all mappings that are kept: nothing is taken
- *    under them but what waking a task takes.
+ * 6. leaf locks: &dma_buf.lock, &dma_buf.name_lock, the lock of
+ *    &dma_buf_object.poll, those of the registry, and those of the list and of
+ *    the accounts of kept mappings. Under them the core takes no lock, except
+ *    those that waking a task or kfree() takes.
  *
- * Called by importers *with* the reservation lock: dma_buf_pin(),
+ * Importers hold the reservation lock when they call dma_buf_pin(),
  * dma_buf_unpin(), dma_buf_map_attachment(), dma_buf_unmap_attachment(),
- * dma_buf_vmap() and dma_buf_vunmap(); and by exporters dma_buf_move_notify().
- * All others take it if they need it, those named _unlocked among them.
+ * dma_buf_vmap() or dma_buf_vunmap(); exporters hold it when they call
+ * dma_buf_move_notify(). All other functions take it themselves if they need
+ * it, those named _unlocked among them.
  *
- * Exporters are called *with* it for &dma_buf_ops.pin, &dma_buf_ops.unpin,
- * &dma_buf_ops.map_dma_buf, &dma_buf_ops.unmap_dma_buf,
+ * The core holds the reservation lock when it calls &dma_buf_ops.pin,
+ * &dma_buf_ops.unpin, &dma_buf_ops.map_dma_buf, &dma_buf_ops.unmap_dma_buf,
  * &dma_buf_ops.keep_mapping, &dma_buf_ops.begin_device_access,
- * &dma_buf_ops.end_device_access, &dma_buf_ops.vmap and &dma_buf_ops.vunmap, and
- * *without* for all others. Those with &dma_buf_ops.keep_mapping are called
- * without it for &dma_buf_ops.unmap_dma_buf too, from memory reclaim and elsewhere,
- * to end a mapping that nobody uses. Importers are called with it for
- * &dma_buf_attach_ops.move_notify.
+ * &dma_buf_ops.end_device_access, &dma_buf_ops.vmap and &dma_buf_ops.vunmap of
+ * an exporter, and does *not* hold it for the others. To end an idle kept
+ * mapping, from memory reclaim among others, it calls
+ * &dma_buf_ops.unmap_dma_buf without the lock too, if the exporter has
+ * &dma_buf_ops.keep_mapping. It holds the lock when it calls
+ * &dma_buf_attach_ops.move_notify of an importer.
  */
 
 /**
  * DOC: Attachments
  *
- * *Who copes with moves.* An exporter with &dma_buf_ops.pin is dynamic: its
- * memory moves unless it is pinned. An importer with &struct dma_buf_attach_ops is
- * dynamic: it copes with that. Where only one of the two is, the memory is mapped
- * for good when the device is attached, pinned if it could move otherwise. Where
- * both are, mapping does not pin, if CONFIG_DMABUF_MOVE_NOTIFY is on.
+ * *Moves.* An exporter with &dma_buf_ops.pin is dynamic: its memory may move
+ * unless it is pinned. An importer with &struct dma_buf_attach_ops is dynamic:
+ * it copes with moves. If only one of the two is dynamic, the core maps the
+ * memory once, at attach, and pins it first if the exporter is the dynamic one.
+ * If both are, a map pins only if CONFIG_DMABUF_MOVE_NOTIFY is off.
  *
- * *Life cycle.* An attachment goes onto the buffer's list, complete, after the
- * exporter has agreed and before the memory is mapped, in one section of the
- * reservation lock with that. It keeps the buffer alive. The core counts the pins
- * and tables that the importer holds: it warns once about a table or pin that is
- * given back twice and leaves it alone, and it undoes pins that are left at the end.
- * The core tells only importers that hold one of them about moves, so that it never
- * calls one that is still setting up. What an importer has unmapped the core may
- * keep for the next time; see "kept mappings".
+ * *Life cycle.* The core puts a complete attachment on the buffer's list after
+ * the exporter has accepted the device, and maps the memory, if that is due at
+ * attach, in the same critical section of the reservation lock. An attachment
+ * holds a reference to the buffer. The core counts the pins and tables that the
+ * importer holds: it warns once about a pin or table that is given back twice,
+ * and otherwise ignores it; on detach it undoes pins that are left. The core
+ * notifies only importers that hold a pin or a table about a move, so it never
+ * calls one that is still setting up. The core may keep a table that the
+ * importer has unmapped for the next map; see "kept mappings".
  *
- * *Locking.* &dma_buf.attachments changes under the reservation lock and
- * &dma_buf.lock, so either is enough to read it. What changes in an attachment is
- * protected by the reservation lock; but of what is kept, a state of its own tells
- * whose it is.
+ * *Locking.* &dma_buf.attachments changes under both the reservation lock and
+ * &dma_buf.lock, so a reader needs only one of them. The reservation lock
+ * protects the mutable members of an attachment, except for the kept table: its
+ * state, in &dma_buf_attached.kept, says who owns it.
  */
 
-/* Is the memory mapped from attach to detach? */
+/* Tell whether the core maps the memory at attach, until detach. */
 static bool maps_on_attach(struct dma_buf_attachment *attach)
 {
 	return dma_buf_attachment_is_dynamic(attach) !=
@@ -95,9 +99,9 @@ static void unpublish(struct dma_buf_attachment *attach)
 }
 
 /*
- * All that follows the exporter's consent. The exporter finds the attachment on
- * the list when it pins and maps: some look there at what all importers can do.
- * Others have to wait for the reservation lock, or see no more than the device.
+ * Publish first: exporters that pin or map look at all importers on the list,
+ * and must find this one there. Other readers wait for the reservation lock, or
+ * take &dma_buf.lock alone and look at the device only.
  */
 static int finish_attach(struct dma_buf_attachment *attach)
 {
@@ -122,16 +126,16 @@ static void free_attachment(struct dma_buf_attachment *attach)
 
 /**
  * dma_buf_dynamic_attach - attach a device
- * @dmabuf: the buffer; the attachment takes a reference of its own
- * @dev: the device, which stays until dma_buf_detach()
- * @importer_ops: for an importer that copes with moves, else NULL
- * @importer_priv: for &dma_buf_attachment.importer_priv
+ * @dmabuf: the buffer; the attachment takes its own reference
+ * @dev: the device; the caller keeps it valid until dma_buf_detach()
+ * @importer_ops: operations of an importer that copes with moves, else NULL
+ * @importer_priv: value of &dma_buf_attachment.importer_priv
  *
  * Context: Process, may sleep. Reservation lock not held.
  * Return: The attachment, for dma_buf_detach(); or ERR_PTR(): -EINVAL, with a
- * warning, for no buffer, no device, or @importer_ops that lack move_notify;
- * -ENOMEM; what the exporter says, commonly -EBUSY or -EOPNOTSUPP; -ERESTARTSYS
- * if a signal ended the wait for a move.
+ * warning, if @dmabuf, @dev or the move_notify of @importer_ops is NULL;
+ * -ENOMEM; -ERESTARTSYS if a signal interrupted the wait for a move; any errno
+ * of the exporter, commonly -EBUSY or -EOPNOTSUPP.
  */
 struct dma_buf_attachment *
 dma_buf_dynamic_attach(struct dma_buf *dmabuf, struct device *dev,
@@ -173,9 +177,9 @@ dma_buf_dynamic_attach(struct dma_buf *dmabuf, struct device *dev,
 EXPORT_SYMBOL_NS_GPL(dma_buf_dynamic_attach, DMA_BUF);
 
 /**
- * dma_buf_attach - attach a device that cannot cope with moves
- * @dmabuf: the buffer; the attachment takes a reference of its own
- * @dev: the device, which stays until dma_buf_detach()
+ * dma_buf_attach - attach a device that does not cope with moves
+ * @dmabuf: the buffer; the attachment takes its own reference
+ * @dev: the device; the caller keeps it valid until dma_buf_detach()
  *
  * Context: Process, may sleep. Reservation lock not held.
  * Return: As dma_buf_dynamic_attach().
@@ -187,7 +191,6 @@ struct dma_buf_attachment *dma_buf_attach(struct dma_buf *dmabuf,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_attach, DMA_BUF);
 
-/* Give back what the importer has and the core keeps, and unpublish. */
 static void begin_detach(struct dma_buf_attachment *attach)
 {
 	struct dma_buf *dmabuf = attach->dmabuf;
@@ -199,9 +202,9 @@ static void begin_detach(struct dma_buf_attachment *attach)
 }
 
 /**
- * dma_buf_detach - a device is done with a buffer
+ * dma_buf_detach - detach a device
  * @dmabuf: the buffer
- * @attach: the attachment, unmapped and unpinned; it is freed
+ * @attach: the attachment, unmapped and unpinned; freed by this call
  *
  * Context: Process, may sleep. Reservation lock not held.
  */
