@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of the buffer share with each other and with nobody else.
- * A part that is configured out has a stub here, so that callers need no #if.
+ * Declarations that are private to the files of buffer/. A part that is
+ * configured out has a stub here, so that callers need no #if.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -25,15 +25,16 @@ struct shrink_control;
 struct shrinker;
 
 /**
- * struct dma_buf_poll_wait - waits for fences on behalf of poll()
- * @cb: on @fence
- * @fence: the fence that it waits for, with a reference; read by RCU
- * @work: looks for the next one, outside the lock of the last
- * @object: the buffer, which stays open while armed; immutable
- * @usage: what has to signal; immutable
- * @events: what pollers are told then; immutable
+ * struct dma_buf_poll_wait - callback that waits for fences for all pollers
+ * @cb: the callback on @fence
+ * @fence: the fence that it waits for, with a reference; read under RCU
+ * @work: moves on to the next fence, outside the lock of the last one
+ * @object: the buffer; the file is referenced while @armed; immutable
+ * @usage: which fences to wait for; immutable
+ * @events: which pollers to wake, EPOLLIN or EPOLLOUT; immutable
  * @index: slot of the reservation object to look at next
- * @armed: it is waiting; protected by the lock of &dma_buf_object.poll
+ * @armed: it is waiting; protected by the lock of &dma_buf_object.poll. While
+ *	set, the poller that set it, then @cb or @work, owns the mutable members
  */
 struct dma_buf_poll_wait {
 	struct dma_fence_cb cb;
@@ -47,16 +48,16 @@ struct dma_buf_poll_wait {
 };
 
 /**
- * struct dma_buf_object - a buffer with what drivers do not see of it
+ * struct dma_buf_object - a buffer with the members that drivers do not see
  * @dmabuf: the buffer
- * @resv: its reservation object if the exporter brings none
- * @name: the text of &dma_buf.name, once there is one
- * @registry: the list of live buffers that it is on; NULL after it has left it
- * @poll: pollers sleep here
+ * @resv: the reservation object, if the exporter has given none
+ * @name: the text of &dma_buf.name, once user space has set it
+ * @registry: the list of live buffers that the buffer is on; NULL once removed
+ * @poll: the wait queue of pollers; its lock protects &dma_buf_poll_wait.armed
  * @cb_in: waits until the buffer may be read
  * @cb_out: waits until the buffer may be written
- * @inode: of &dma_buf.file; it frees all of this, an RCU grace period after the
- *	file. Initialised once, by the constructor of the slab.
+ * @inode: of &dma_buf.file; it frees the whole object an RCU grace period after
+ *	the file. The constructor of the slab initialises it.
  */
 struct dma_buf_object {
 	struct dma_buf dmabuf;
@@ -74,19 +75,19 @@ static inline struct dma_buf_object *to_dma_buf_object(struct dma_buf *dmabuf)
 	return container_of(dmabuf, struct dma_buf_object, dmabuf);
 }
 
-/* As dma_buf_put(), for files that dma-buf.c calls. */
+/* dma_buf_put() for the files beneath dma-buf.c, which must not call up. */
 static inline void dma_buf_drop(struct dma_buf *dmabuf)
 {
 	fput(dmabuf->file);
 }
 
 /**
- * enum dma_buf_kept_state - the mapping of an attachment that the core keeps
- * @DMA_BUF_KEPT_NONE: there is none
- * @DMA_BUF_KEPT_SHARED: for all users, until detach
- * @DMA_BUF_KEPT_BUSY: for one user at a time, who has it
- * @DMA_BUF_KEPT_IDLE: for one user at a time; nobody has it
- * @DMA_BUF_KEPT_CHANGING: somebody is about to change the state, and owns the table
+ * enum dma_buf_kept_state - state of the mapping that the core keeps
+ * @DMA_BUF_KEPT_NONE: the core keeps no mapping
+ * @DMA_BUF_KEPT_SHARED: all users share the mapping until detach
+ * @DMA_BUF_KEPT_BUSY: for one user at a time; the importer has it mapped
+ * @DMA_BUF_KEPT_IDLE: for one user at a time; the importer has unmapped it
+ * @DMA_BUF_KEPT_CHANGING: the task that is changing the state owns the table
  */
 enum dma_buf_kept_state {
 	DMA_BUF_KEPT_NONE,
@@ -97,16 +98,18 @@ enum dma_buf_kept_state {
 };
 
 /**
- * struct dma_buf_attached - an attachment with what drivers do not see of it
+ * struct dma_buf_attached - an attachment with members that drivers do not see
  * @attach: the attachment
- * @kept: &enum dma_buf_kept_state, which also says who owns &dma_buf_attachment.sgt
- *	and the members below
- * @keep: what becomes of the mapping while it is idle
- * @used: it was taken up again since the shrinker looked at it
- * @node: in the list of mappings that are kept for one user at a time
- * @space: the address space that they are in
- * @map_count: number of tables that the importer has
- * @pin_count: number of pins that the importer has; reservation lock
+ * @kept: &enum dma_buf_kept_state; says who owns &dma_buf_attachment.sgt,
+ *	&dma_buf_attachment.dir and @keep
+ * @keep: how the core keeps the mapping while it is idle
+ * @used: the importer took the mapping up since the shrinker last saw it; a hint
+ * @node: in the list of mappings that are kept for one user at a time;
+ *	protected by the lock of the list
+ * @space: the address space that the kept mapping takes up
+ * @map_count: number of tables that the importer holds
+ * @pin_count: number of pins that the importer holds; protected by the
+ *	reservation lock
  */
 struct dma_buf_attached {
 	struct dma_buf_attachment attach;
