@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The mapping of an attachment that the core keeps: for all users of it, or for
- * one at a time from its unmap to its next map. Which devices that is done for,
- * and how much, is in dma-buf-kept-policy.c.
+ * The one mapping that the core keeps for an attachment: shared by all its
+ * users, or for one user at a time, from an unmap to the next map.
+ * dma-buf-kept-policy.c decides for which devices, and how much.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -25,62 +25,61 @@
 /**
  * DOC: kept mappings
  *
- * Importers map a buffer before each piece of work and unmap it afterwards. To
- * set up and tear down an IOMMU mapping every time often costs more than the
- * work. So where the exporter agrees, by &dma_buf_ops.keep_mapping, and the
- * device's isolation does not suffer, the table stays with the attachment when
- * the importer unmaps it, and the next map in the same direction takes it up
+ * Importers map a buffer before each job and unmap it afterwards. Setting up
+ * and tearing down an IOMMU mapping each time often costs more than the job. So
+ * the core keeps the table with the attachment when the importer unmaps it, if
+ * the exporter agrees, by &dma_buf_ops.keep_mapping, and the isolation of the
+ * device does not suffer. The next map in the same direction takes the table up
  * again. The core ends a kept mapping on a map in another direction, on detach,
- * before a move, when a map for the device fails, when the driver of the device is
- * unbound, and when memory is short.
+ * before a move, when a map in its address space lacks room, before the driver
+ * is unbound, when the policy forbids it, and under memory pressure.
  *
- * One user has a table at a time, and may change it until it unmaps. An
- * attachment that is mapped again meanwhile gets another table, which is not
- * kept, however often that happens.
+ * One user at a time has the table, and may modify it until it unmaps. A
+ * further map of the attachment in the meantime gets another table, which is
+ * not kept.
  *
- * While nobody has the table the memory belongs to the CPU, like memory that is
- * not mapped at all: &dma_buf_ops.end_device_access and
- * &dma_buf_ops.begin_device_access hand it over and back. For a device that is
- * coherent and reaches all memory there is nothing to hand over, and the core
- * does not call the exporter at all.
+ * The CPU owns the memory while the kept mapping is idle, as it owns memory
+ * that is not mapped: the core calls &dma_buf_ops.end_device_access on unmap
+ * and &dma_buf_ops.begin_device_access on the next map. A coherent device that
+ * reaches all memory needs no such hand-over, and the core does not call the
+ * exporter at all.
  *
- * *One state decides.* &dma_buf_attachment.kept is changed by compare and
- * exchange, and whoever makes the change owns the table. So an importer that maps
- * without the reservation lock, as some do, still never gets a table that somebody
- * else is ending::
+ * *Ownership.* A task claims the table by a compare-and-exchange of
+ * &dma_buf_attached.kept to CHANGING, and owns it until it stores the next
+ * state. So even an importer that maps without the reservation lock, as some
+ * do, never gets a table that another task is ending::
  *
  *	CPU 0, importer			CPU 1, shrinker
- *
+ *	---------------			---------------
  *	IDLE -> CHANGING succeeds
  *					IDLE -> CHANGING fails
- *	CHANGING -> BUSY		looks at the next one
- *	has the table
+ *	CHANGING -> BUSY		skips the mapping
  *
- *	IDLE -> CHANGING fails		IDLE -> CHANGING succeeds
- *	maps anew, not kept		has the exporter unmap
- *					CHANGING -> NONE
+ *					IDLE -> CHANGING succeeds
+ *	IDLE -> CHANGING fails		the exporter unmaps
+ *	maps anew, not kept		CHANGING -> NONE
  *
- * *Who ends a mapping.* Importers and exporters do it under the reservation lock.
- * Three come from elsewhere and take no such lock: the shrinker, a map that lacks
- * room, and the unbinding of a driver, which must not wait for a lock under which
- * others wait for the fences of that driver. They find attachments in a list of
- * all that is kept. An attachment stays in there until its mapping has ended, and
- * is alive as long: detach, and moves, wait for one who is CHANGING it, who waits
- * for nobody.
+ * *Ending.* Importers and exporters end a mapping under the reservation lock.
+ * The shrinker, a map that lacks room, a change of the policy and the unbinding
+ * of a driver do so without it: an unbind must not wait for a lock under which
+ * others wait for fences of that driver. They find the attachments on a list of
+ * all kept mappings. An attachment leaves the list after its mapping has ended,
+ * and stays valid until then: detach, like a move, waits while another task
+ * owns the table, and an owner waits for nobody.
  *
- * *Lack of memory.* The shrinker goes round the list: it leaves alone what is in
- * use, passes by once what was used since it came by the last time, and gives up
- * the rest.
+ * *Memory pressure.* The shrinker goes round the list. It skips a mapping that
+ * is in use, gives one that was used since the last round a second chance, and
+ * ends the others.
  *
- * *Locking.* The state protects the table and its direction. The list has a lock
- * of its own, a leaf.
+ * *Locking.* The state protects the table and its direction. A leaf lock
+ * protects the list.
  */
 
 static LIST_HEAD(kept);
 static DEFINE_SPINLOCK(kept_lock);
 static unsigned long num_kept;
 
-/* Become the owner of the table if it is in this state. */
+/* Become the owner of the table if the mapping is in @state. */
 static bool claim(struct dma_buf_attachment *attach,
 		  enum dma_buf_kept_state state)
 {
@@ -88,21 +87,21 @@ static bool claim(struct dma_buf_attachment *attach,
 			      DMA_BUF_KEPT_CHANGING) == state;
 }
 
-/* The owner is through. The attachment may go with NONE. */
+/* Give up ownership. NONE lets a detach on another CPU free the attachment. */
 static void settle(struct dma_buf_attachment *attach,
 		   enum dma_buf_kept_state state)
 {
 	atomic_t *kept = &to_attached(attach)->kept;
 
 	atomic_set_release(kept, state);
-	/* The state before the look for one who waits for it. */
+	/* Pairs with set_current_state() in prepare_to_wait_event(). */
 	smp_mb();
 	wake_up_var(kept);
 }
 
 /*
- * The owner ends the keeping, and the mapping unless the importer has it. In the
- * list until that is done: one who finds nothing of a device there goes on.
+ * Stop keeping the table, and end the mapping unless the importer has it. It is
+ * on the list until then: end_device() takes what it does not find as ended.
  */
 static void end_kept(struct dma_buf_attachment *attach, bool unmap)
 {
@@ -118,8 +117,8 @@ static void end_kept(struct dma_buf_attachment *attach, bool unmap)
 }
 
 /*
- * Become the owner of the table of one user at a time, idle or not, and tell which;
- * wait for one who is the owner. Or tell that there is none.
+ * Wait until no other task owns the table and return the state; if that is IDLE
+ * or BUSY, this task is the owner now.
  */
 static enum dma_buf_kept_state claim_kept(struct dma_buf_attachment *attach)
 {
@@ -129,7 +128,7 @@ static enum dma_buf_kept_state claim_kept(struct dma_buf_attachment *attach)
 		wait_var_event(&to_attached(attach)->kept,
 			       (state = atomic_read_acquire(&to_attached(attach)->kept)) !=
 			       DMA_BUF_KEPT_CHANGING);
-		/* Others may be faster after that. */
+		/* Another task may claim it first; then wait again. */
 		if ((state != DMA_BUF_KEPT_IDLE && state != DMA_BUF_KEPT_BUSY) ||
 		    claim(attach, state))
 			return state;
@@ -156,12 +155,13 @@ void dma_buf_kept_share(struct dma_buf_attachment *attach, struct sg_table *sgt,
 }
 
 /**
- * dma_buf_kept_keep - keep a mapping that the importer gets just now
+ * dma_buf_kept_keep - keep a new mapping for one user at a time
  * @attach: the attachment
- * @sgt: the table
+ * @sgt: the table, which the importer is about to get
  * @dir: its direction
  *
- * Nothing is done if another one is kept, or the policy does not allow it.
+ * Does nothing if the attachment keeps another mapping already, or the exporter
+ * or the policy does not allow it.
  *
  * Context: Process, may sleep, reservation lock held.
  */
@@ -185,8 +185,9 @@ void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
 	}
 	settle(attach, DMA_BUF_KEPT_BUSY);
 	/*
-	 * Either this sees that the driver is being unbound, or
-	 * end_device() sees the mapping in the list.
+	 * Pairs with the barrier in end_device(): either this sees that the
+	 * policy has changed, or that the driver is being unbound, or
+	 * end_device() sees the mapping on the list.
 	 */
 	smp_mb();
 	if (!dma_buf_kept_is_allowed(attach->dev) &&
@@ -195,13 +196,13 @@ void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
 }
 
 /**
- * dma_buf_kept_take_up - use a mapping that is kept
+ * dma_buf_kept_take_up - take up an idle kept mapping
  * @attach: the attachment
- * @dir: the direction wanted; a mapping for another one ends
+ * @dir: the direction; an idle mapping for another direction ends
  *
  * Context: Process, may sleep, reservation lock held.
- * Return: The table, which is the importer's now; NULL if there is none;
- * ERR_PTR() if a signal ended the wait for a move.
+ * Return: The table, which the importer owns now; NULL if no idle mapping fits;
+ * ERR_PTR() if a signal interrupted the wait for a move.
  */
 struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
 				      enum dma_data_direction dir)
@@ -231,12 +232,12 @@ struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
 }
 
 /**
- * dma_buf_kept_put_down - the importer is done with a table for now
+ * dma_buf_kept_put_down - make a kept mapping idle, on unmap
  * @attach: the attachment
- * @sgt: the table
+ * @sgt: the table that the importer gives back
  *
  * Context: Process, may sleep, reservation lock held.
- * Return: true if it is kept; false if it has to be unmapped.
+ * Return: true if the core keeps the table; false if the caller must unmap it.
  */
 bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
 			   struct sg_table *sgt)
@@ -249,7 +250,7 @@ bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
 	state = claim_kept(attach);
 	if (state != DMA_BUF_KEPT_BUSY && state != DMA_BUF_KEPT_IDLE)
 		return false;
-	/* Another one by now, if the importer takes no lock. */
+	/* Without the reservation lock, another table may be kept by now. */
 	if (state == DMA_BUF_KEPT_IDLE || attach->sgt != sgt) {
 		settle(attach, state);
 		return false;
@@ -262,11 +263,11 @@ bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
 }
 
 /**
- * dma_buf_kept_drop - do not keep a mapping any longer
+ * dma_buf_kept_drop - stop keeping a mapping
  * @attach: the attachment
  *
- * A mapping that the importer has is left to it; it goes with its unmap. Any
- * other has ended when this returns.
+ * If the importer has the table, its unmap ends the mapping. An idle mapping
+ * has ended when this returns. A shared mapping stays.
  *
  * Context: Process, may sleep, reservation lock held.
  */
@@ -282,11 +283,11 @@ void dma_buf_kept_drop(struct dma_buf_attachment *attach)
 }
 
 /**
- * dma_buf_kept_detach - end what is kept, whoever has it
- * @attach: the attachment, which is going
+ * dma_buf_kept_detach - end the kept mapping, in use or not
+ * @attach: the attachment, which is being detached
  *
  * Context: Process, may sleep, reservation lock held.
- * Return: true if there was a mapping for all users, which has ended.
+ * Return: true if that was a mapping which all users shared.
  */
 bool dma_buf_kept_detach(struct dma_buf_attachment *attach)
 {
@@ -298,7 +299,7 @@ bool dma_buf_kept_detach(struct dma_buf_attachment *attach)
 		end_kept(attach, true);
 		return false;
 	case DMA_BUF_KEPT_SHARED:
-		/* Nobody else ends that. */
+		/* No claim: only detach ends a shared mapping. */
 		dma_buf_unmap_memory(attach, attach->sgt, attach->dir);
 		attach->sgt = NULL;
 		atomic_set(&to_attached(attach)->kept, DMA_BUF_KEPT_NONE);
@@ -309,8 +310,8 @@ bool dma_buf_kept_detach(struct dma_buf_attachment *attach)
 }
 
 /*
- * Claim a mapping of those in the list, to end it without the reservation lock. A
- * reference keeps the buffer until that is done.
+ * Claim a mapping on the list, to end it without the reservation lock. The
+ * reference keeps the buffer until end_listed() is done with it.
  */
 static bool claim_listed(struct dma_buf_attachment *attach,
 			 enum dma_buf_kept_state state)
@@ -330,7 +331,7 @@ static void end_listed(struct dma_buf_attachment *attach, bool unmap)
 	dma_buf_drop(dmabuf);
 }
 
-/* An idle mapping that takes up addresses of the same space. */
+/* Claim an idle mapping that takes up addresses of @space. */
 static struct dma_buf_attachment *claim_idle_in_space(const void *space)
 {
 	struct dma_buf_attached *attached;
@@ -345,11 +346,11 @@ static struct dma_buf_attachment *claim_idle_in_space(const void *space)
 }
 
 /**
- * dma_buf_kept_make_room - give up what is kept in a device's address space
- * @dev: the device, which a buffer could not be mapped for
+ * dma_buf_kept_make_room - end all idle mappings in a device's address space
+ * @dev: the device; a map for it has failed
  *
  * Context: Process, may sleep.
- * Return: true if a mapping has ended, so that it may work now.
+ * Return: true if a mapping has ended, so that the map is worth another try.
  */
 bool dma_buf_kept_make_room(struct device *dev)
 {
@@ -364,13 +365,13 @@ bool dma_buf_kept_make_room(struct device *dev)
 	return ended;
 }
 
-/* Of the device; or, if that is NULL, of one that nothing may be kept for. */
+/* Match @dev or, if that is NULL, any device that the policy does not allow. */
 static bool is_to_end(struct dma_buf_attachment *attach, struct device *dev)
 {
 	return dev ? attach->dev == dev : !dma_buf_kept_is_allowed(attach->dev);
 }
 
-/* Is something left to end? Also if somebody is changing it. */
+/* Tell whether a mapping is left to end, even one that another task owns. */
 static bool is_listed(struct device *dev)
 {
 	struct dma_buf_attached *attached;
@@ -401,30 +402,30 @@ static struct dma_buf_attachment *claim_of_device(struct device *dev, bool *idle
 }
 
 /*
- * End what is kept for a device; or, for NULL, all that the policy does not allow
- * any more. A mapping that an importer has is left to the importer, any other has
- * ended when this returns. The policy allows no new one from now on.
+ * Stop keeping mappings for a device or, if @dev is NULL, all those that the
+ * policy no longer allows. When this returns, idle ones have ended; the
+ * importer's unmap ends one in use. The caller's change forbids new ones.
  *
- * Context: Process, may sleep. Takes no lock that a fence is waited for under.
+ * Context: Process, may sleep. Takes no lock under which others await fences.
  */
 static void end_device(struct device *dev)
 {
 	struct dma_buf_attachment *attach;
 	bool idle;
 
-	/* What the policy goes by before the list; see dma_buf_kept_keep(). */
+	/* That change before the list; pairs with dma_buf_kept_keep(). */
 	smp_mb();
 	for (;;) {
 		while ((attach = claim_of_device(dev, &idle)))
 			end_listed(attach, idle);
 		if (!is_listed(dev))
 			return;
-		/* Others end theirs just now, perhaps at a lower priority. */
+		/* Sleep: an owner on this CPU may have a lower priority. */
 		schedule_timeout_uninterruptible(1);
 	}
 }
 
-/* Look at the next mapping; NULL if it stays. */
+/* Move past the next mapping on the list; claim it, or NULL if it stays. */
 static struct dma_buf_attachment *claim_next(void)
 {
 	struct dma_buf_attached *attached;
@@ -444,11 +445,11 @@ static struct dma_buf_attachment *claim_next(void)
 }
 
 /**
- * dma_buf_shrink_kept - give up mappings that are kept
- * @nr: look at so many
+ * dma_buf_shrink_kept - end idle mappings that were not used lately
+ * @nr: number of mappings to look at
  *
  * Context: Process, may sleep.
- * Return: How many were given up.
+ * Return: The number of mappings that ended.
  */
 VISIBLE_IF_KUNIT unsigned long dma_buf_shrink_kept(unsigned long nr)
 {
@@ -471,7 +472,10 @@ static unsigned long kept_count(struct shrinker *shrinker,
 	return READ_ONCE(num_kept) ?: SHRINK_EMPTY;
 }
 
-/* To unmap may mean to resume an IOMMU, which drivers do with GFP_KERNEL. */
+/*
+ * An unmap may resume an IOMMU, and its driver may allocate with GFP_KERNEL for
+ * that: do nothing for an allocation that must not enter a file system.
+ */
 VISIBLE_IF_KUNIT unsigned long dma_buf_kept_scan(struct shrinker *shrinker,
 						 struct shrink_control *sc)
 {
