@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * For which devices the core keeps mappings, how much, and until when: what is
- * kept must neither weaken the isolation of a device, nor stand in its way, nor
- * outlive its driver. How a mapping is kept is in dma-buf-kept.c.
+ * The policy of kept mappings: for which devices, how many bytes and until
+ * when. A kept mapping must not weaken the isolation of its device, nor use up
+ * its address space, nor outlive its driver. dma-buf-kept.c keeps the mappings.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -30,24 +30,26 @@
 /**
  * DOC: who has mappings kept
  *
- * *Isolation.* While a mapping is kept, the device reaches memory that its driver
- * has unmapped. That is what a lazy IOMMU domain allows for some milliseconds, and
- * a device without an IOMMU always; an administrator who chose a strict domain, or
- * marked a port as untrusted, did so against just that. So these keep nothing,
- * unless the parameter "keep" says otherwise, nor do devices whose DMA operations
- * are their own (Xen's bounce buffers among them). DMABUF_DEBUG is there to find
- * importers that use what they have unmapped, and turns keeping off.
+ * *Isolation.* Through a kept mapping, a device reaches memory that its driver
+ * has unmapped. A lazy IOMMU domain allows that for some milliseconds, and a
+ * device without an IOMMU can always do it. A strict domain, or a port marked
+ * as untrusted, is there to prevent it. So the core keeps nothing for devices
+ * behind either, nor for devices with DMA operations of their own (Xen's bounce
+ * buffers among them), unless the parameter "keep" is 2. CONFIG_DMABUF_DEBUG is
+ * there to find importers that use what they have unmapped: by default, it
+ * turns keeping off.
  *
- * *Space.* What is kept takes up addresses. It gets a quarter of those that an
- * IOMMU has for a device and all others in the same domain, and never more bytes
- * than the parameter "limit".
+ * *Space.* Kept mappings take up addresses. The core keeps at most a quarter of
+ * the addresses that an IOMMU has for the device, counted over all devices in
+ * the same domain, and never more bytes than the parameter "limit".
  *
- * *Drivers.* An attachment may outlive the driver of its device, by way of an open
- * file. What is kept for it ends before the driver is unbound, and nothing is kept
- * for a device without a driver, or on a bus whose drivers nobody tells about.
+ * *Drivers.* An attachment may outlive the driver of its device, through an
+ * open file. The core ends what it keeps for a device before the driver is
+ * unbound. It keeps nothing for a device on a bus unless a driver is bound, and
+ * the bus is one whose unbinds the core watches: PCI and platform.
  */
 
-/* Of mappings that are kept, whichever file knows them. */
+/* The parameters are those of kept mappings, not of this file. */
 #undef MODULE_PARAM_PREFIX
 #define MODULE_PARAM_PREFIX "dma_buf_kept."
 
@@ -58,12 +60,12 @@ VISIBLE_IF_KUNIT unsigned int dma_buf_kept_policy =
 	IS_ENABLED(CONFIG_DMABUF_DEBUG) ? KEEP_NOTHING : KEEP_IF_ISOLATED;
 
 /*
- * Ends all mappings that are kept for a device; or, for NULL, those that the policy
- * does not allow any more. NULL itself while the kernel boots.
+ * Ends the mappings that the core keeps for a device or, for NULL, all those
+ * that the policy no longer allows. NULL until dma_buf_kept_policy_init().
  */
 static void (*end_device)(struct device *dev) __ro_after_init;
 
-/* "Never" means that mappings which are kept already end, too. */
+/* A stricter policy also ends mappings that are kept already. */
 static int set_policy(const char *val, const struct kernel_param *kp)
 {
 	int ret = param_set_uint_minmax(val, kp, KEEP_NOTHING, KEEP_ALWAYS);
@@ -85,7 +87,7 @@ VISIBLE_IF_KUNIT unsigned long dma_buf_kept_limit;
 module_param_named(limit, dma_buf_kept_limit, ulong, 0644);
 MODULE_PARM_DESC(limit, "most bytes of all mappings that are kept for one device, or one IOMMU domain; 0 for half of the memory");
 
-/* What is kept in an address space, while there is something. */
+/* The mappings kept in one address space; goes with the last of them. */
 struct kept_account {
 	struct list_head node;
 	const void *space;
@@ -96,7 +98,7 @@ struct kept_account {
 static LIST_HEAD(accounts);
 static DEFINE_SPINLOCK(accounts_lock);
 
-/* Buses that tell when a driver is unbound. */
+/* Buses whose notifier tells the core when a driver is unbound. */
 static struct kept_bus {
 	const struct bus_type *bus;
 	struct notifier_block nb;
@@ -123,11 +125,11 @@ static bool is_untrusted(struct device *dev)
 }
 
 /**
- * dma_buf_kept_is_allowed - tell whether mappings may be kept for a device
+ * dma_buf_kept_is_allowed - tell whether a device may have mappings kept
  * @dev: the device
  *
  * Context: Process.
- * Return: true if so.
+ * Return: true if it may.
  */
 bool dma_buf_kept_is_allowed(struct device *dev)
 {
@@ -135,7 +137,7 @@ bool dma_buf_kept_is_allowed(struct device *dev)
 
 	if (policy == KEEP_NOTHING)
 		return false;
-	/* A device on no bus has no driver that could be unbound. */
+	/* A device on no bus has no driver to unbind. */
 	if (dev->bus && (!is_watched(dev->bus) ||
 			 READ_ONCE(dev->links.status) != DL_DEV_DRIVER_BOUND))
 		return false;
@@ -145,7 +147,7 @@ bool dma_buf_kept_is_allowed(struct device *dev)
 	       !has_strict_domain(iommu_get_domain_for_dev(dev));
 }
 
-/* The domain that translates the addresses of the device, or NULL. */
+/* Return the domain that translates the device's addresses, or NULL. */
 static struct iommu_domain *translating_domain(struct device *dev)
 {
 	struct iommu_domain *domain = iommu_get_domain_for_dev(dev);
@@ -154,11 +156,12 @@ static struct iommu_domain *translating_domain(struct device *dev)
 }
 
 /**
- * dma_buf_kept_space - tell which address space mappings for a device are in
+ * dma_buf_kept_space - identify the address space of a device
  * @dev: the device
  *
  * Context: Process.
- * Return: Something that devices of one IOMMU domain have in common, and no others.
+ * Return: A pointer to compare only: equal for devices in one IOMMU domain, and
+ * different for all others.
  */
 const void *dma_buf_kept_space(struct device *dev)
 {
@@ -167,7 +170,7 @@ const void *dma_buf_kept_space(struct device *dev)
 	return domain ? (const void *)domain : dev;
 }
 
-/* A part of the addresses that an IOMMU has for the device. */
+/* Return a quarter of the addresses that the IOMMU has for the device, if any. */
 static u64 aperture_share(struct device *dev)
 {
 	struct iommu_domain *domain = translating_domain(dev);
@@ -204,11 +207,11 @@ static struct kept_account *find_account(const void *space)
 }
 
 /**
- * dma_buf_kept_charge - ask whether one more mapping may be kept
- * @attach: whose
+ * dma_buf_kept_charge - account for one more kept mapping, if allowed
+ * @attach: the attachment
  *
  * Context: Process, may sleep.
- * Return: true if so; then dma_buf_kept_uncharge() follows when it ends.
+ * Return: true if the core may keep the mapping, until dma_buf_kept_uncharge().
  */
 bool dma_buf_kept_charge(struct dma_buf_attachment *attach)
 {
@@ -220,7 +223,7 @@ bool dma_buf_kept_charge(struct dma_buf_attachment *attach)
 	if (!dma_buf_kept_is_allowed(dev))
 		return false;
 	limit = limit_of(dev);
-	/* Remembered: the device may get another one. */
+	/* For the uncharge: the device may move to another domain before. */
 	to_attached(attach)->space = dma_buf_kept_space(dev);
 	struct kept_account *new __free(kfree) = kzalloc(sizeof(*new),
 							 GFP_KERNEL);
@@ -242,10 +245,10 @@ bool dma_buf_kept_charge(struct dma_buf_attachment *attach)
 }
 
 /**
- * dma_buf_kept_uncharge - a mapping is not kept any longer
- * @attach: whose
+ * dma_buf_kept_uncharge - undo dma_buf_kept_charge()
+ * @attach: the attachment
  *
- * Context: Process, in memory reclaim too.
+ * Context: Process, memory reclaim included.
  */
 void dma_buf_kept_uncharge(struct dma_buf_attachment *attach)
 {
@@ -266,8 +269,9 @@ static int bus_event(struct notifier_block *nb, unsigned long action,
 		     void *data)
 {
 	/*
-	 * The driver's own remove follows; the device's state says so already. A
-	 * device that goes is unbound before.
+	 * Comes before the driver's remove(), and after the device has left
+	 * DL_DEV_DRIVER_BOUND, so the policy allows no new mapping. Removing a
+	 * device unbinds its driver first.
 	 */
 	if (action == BUS_NOTIFY_UNBIND_DRIVER)
 		end_device(data);
@@ -275,8 +279,8 @@ static int bus_event(struct notifier_block *nb, unsigned long action,
 }
 
 /**
- * dma_buf_kept_watch - have mappings kept for the devices of a bus
- * @bus: the bus, which stays
+ * dma_buf_kept_watch - watch a bus, so that the core may keep mappings there
+ * @bus: the bus; it is never unregistered
  *
  * Context: Process, may sleep; at boot, or in a test.
  */
@@ -295,9 +299,9 @@ VISIBLE_IF_KUNIT void dma_buf_kept_watch(const struct bus_type *bus)
 }
 
 /**
- * dma_buf_kept_policy_init - watch the drivers of all devices
- * @end: called when a driver is about to be unbound, with its device, and when
- *	the policy has changed, with NULL; may sleep
+ * dma_buf_kept_policy_init - watch the PCI and platform buses
+ * @end: called with a device before its driver is unbound, and with NULL after
+ *	the policy has changed; may sleep
  *
  * Context: Boot.
  */
