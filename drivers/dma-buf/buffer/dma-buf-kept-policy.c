@@ -170,7 +170,7 @@ const void *dma_buf_kept_space(struct device *dev)
 	return domain ? (const void *)domain : dev;
 }
 
-/* Return a quarter of the addresses that the IOMMU has for the device, if any. */
+/* Return a quarter of the addresses that an IOMMU has for the device. */
 static u64 aperture_share(struct device *dev)
 {
 	struct iommu_domain *domain = translating_domain(dev);
