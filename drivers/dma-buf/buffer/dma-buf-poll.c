@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * poll() on a buffer waits for the fences in its reservation object.
+ * poll() on a buffer: waits for the fences of its reservation object.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -18,37 +18,39 @@
 /**
  * DOC: implicit fence polling
  *
- * A buffer polls readable when all work that writes it is done, and writable
- * when all work that uses it is: EPOLLIN stands for what a reader has to wait
- * for and EPOLLOUT for what a writer has to, kernel fences included and
- * bookkeeping fences left out.
+ * A buffer polls readable once all work that writes it is done, and writable
+ * once all work that uses it is done. EPOLLIN waits for the fences that a
+ * reader has to wait for, EPOLLOUT for those that a writer has to wait for.
+ * Both include kernel fences and leave out bookkeeping fences.
  *
- * For each of the two the buffer has one callback, which all pollers share. The
- * first poller who finds work pending arms it: it goes onto a pending fence, and
- * from there, as fences signal, on to the next. When none is left it wakes all
- * pollers, once. An armed callback holds a reference to the file, so the
- * buffer stays although all descriptors may be closed. While the fence that it
- * is on has not signalled, the answer is that there is work, even if that fence
- * was replaced in the reservation object since.
+ * For each of the two events a buffer has one callback, which all pollers
+ * share. The first poller that finds a pending fence arms the callback on it.
+ * As fences signal, the callback moves from one to the next; when none is left,
+ * it wakes all pollers, once. An armed callback holds a reference to the file,
+ * so the buffer lives on even if all descriptors are closed. As long as the
+ * fence of the callback has not signalled, poll() does not report the event,
+ * even if the reservation object no longer has that fence.
  *
- * *What is waited for.* All that is pending when somebody looks, and poll() looks
- * again after each wake-up: it cannot tell a poller that goes on sleeping from one
- * that comes anew, so the fences of the moment of the call are not remembered.
- * While there is always something pending, because one user submits faster than
- * the work is done, nobody is woken. Whoever wants to wait for the work of one
- * moment takes it with DMA_BUF_IOCTL_EXPORT_SYNC_FILE, and polls that.
+ * *Which fences.* poll() waits for all fences that are pending when it looks,
+ * and it looks again after each wake-up. It cannot tell a poller that goes back
+ * to sleep from a new one, so it does not remember the fences of the first
+ * look. If a user submits work faster than it completes, some fence is always
+ * pending and no poller wakes. To wait for the work of one moment, user space
+ * exports its fences with DMA_BUF_IOCTL_EXPORT_SYNC_FILE, and polls the
+ * sync_file.
  *
- * *Context.* The callback runs under the lock of the fence that signals, often in
- * a hard interrupt. If the buffer has that fence alone, as most do, the callback
- * wakes the pollers itself. Otherwise a worker goes on: any number of the other
- * fences may have signalled by now, and each of them may ask its driver.
+ * *Context.* The callback runs under the lock of the signalling fence, often in
+ * hard interrupt context. If the buffer has no other fence, as is common, the
+ * callback wakes the pollers itself. Otherwise it leaves the search for the
+ * next pending fence to a worker: the search may pass any number of fences that
+ * have signalled, and asks drivers whether theirs have.
  *
- * The worker may drop the last reference to the file, and so free the buffer with
- * the work item in it. A workqueue allows that, as it does not touch an item
- * once the function of the item runs. An irq_work would not do: its core marks
- * the item as idle after the function has returned. On PREEMPT_RT a thread does
- * that, and unless the kernel has it in an RCU read-side critical section, as later
- * releases do, the grace period that the memory stays for does not wait for it::
+ * The worker may drop the last reference to the file, and so free the buffer
+ * and the work item in it. A workqueue allows that: it does not touch an item
+ * whose function has started. An irq_work does not: its core marks the item
+ * idle after the function has returned. On PREEMPT_RT a thread does so. Unless
+ * it does so in an RCU read-side critical section, as in later releases, the
+ * grace period before the memory is freed does not wait for it::
  *
  *	CPU 0, irq_work thread		CPU 1
  *	----------------------		-----
@@ -60,17 +62,18 @@
  *	write to the flags of the item
  *
  * *Locking.* The lock of the wait queue &dma_buf_object.poll protects
- * &dma_buf_poll_wait.armed; who has set it owns the rest of the structure until
- * it is cleared. The reservation lock is not needed.
+ * &dma_buf_poll_wait.armed. The poller that sets it owns the other members, and
+ * hands them on to the callback, and that to the worker, until one of the three
+ * clears it. Polling does not take the reservation lock.
  */
 
 /*
- * Pollers are not to wait for its worker: that is of high priority, and not bound to
- * a CPU, which may be busy with something more urgent still.
+ * Pollers wait for the worker: it has a high priority, and is not bound to a
+ * CPU, which may be busy with more urgent tasks.
  */
 static struct workqueue_struct *poll_wq __ro_after_init;
 
-/* Those who read the pointer under RCU hold no reference. */
+/* Clear the pointer before the put: is_waiting() takes no reference. */
 static void let_go(struct dma_buf_poll_wait *wait)
 {
 	dma_fence_put(rcu_replace_pointer(wait->fence, NULL, true));
@@ -83,8 +86,14 @@ static void disarm(struct dma_buf_poll_wait *wait)
 	scoped_guard(spinlock_irqsave, &object->poll.lock)
 		wait->armed = false;
 	/*
-	 * After that: who has seen it armed sleeps already or, having been put
-	 * into the queue before, will not.
+	 * Wake up after that. A poller that saw armed joined the queue before:
+	 *
+	 *	CPU 0, poller			CPU 1, signaller
+	 *	-------------			----------------
+	 *	joins the queue
+	 *	sees armed, will sleep
+	 *					clears armed
+	 *					wakes the queue
 	 */
 	wake_up_poll(&object->poll, wait->events);
 	dma_buf_drop(&object->dmabuf);
@@ -99,19 +108,19 @@ static void wait_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
 		queue_work(poll_wq, &wait->work);
 		return;
 	}
-	/* Not the last reference: who signals has to have one. */
+	/* Not the last reference to the fence: the signaller holds one. */
 	let_go(wait);
 	disarm(wait);
 }
 
 /*
- * Put the callback on @fence, whose reference it takes; false if that has
- * signalled.
+ * Put the callback on @fence, and consume the reference. Returns false if the
+ * fence has signalled.
  */
 static bool wait_on(struct dma_buf_poll_wait *wait, struct dma_fence *fence)
 {
 	rcu_assign_pointer(wait->fence, fence);
-	/* From here on the callback may be the owner. */
+	/* On success the callback, which may run at once, owns @wait. */
 	if (!dma_fence_add_callback(fence, &wait->cb, wait_callback))
 		return true;
 	let_go(wait);
@@ -119,12 +128,13 @@ static bool wait_on(struct dma_buf_poll_wait *wait, struct dma_fence *fence)
 }
 
 /*
- * Put the callback on a pending fence; false if there is none. Newer fences come
- * first: when they have signalled, the older ones mostly have. It goes on from
- * where the last one was, so that n fences are looked at n times, not n times
- * each; what has come in behind that place is found by beginning anew at the end.
+ * Put the callback on a pending fence. Returns false if none is left. Newer
+ * fences come first: once they have signalled, the older ones usually have. The
+ * search goes on from the slot of the last fence, so that n fences take n
+ * looks, not n looks each. A last pass from the end finds fences added behind
+ * that slot.
  *
- * Context: Process; reschedules, since there is no limit to the fences.
+ * Context: Process; reschedules, as the number of fences has no limit.
  */
 static bool wait_for_next(struct dma_buf_poll_wait *wait)
 {
@@ -146,9 +156,10 @@ static bool wait_for_next(struct dma_buf_poll_wait *wait)
 }
 
 /*
- * Once the callback is on the next fence, or disarmed, the buffer with the item in
- * it may be gone. Or a poller arms the callback again, and it queues the item while
- * this runs: the workqueue runs the item once more afterwards.
+ * Once the callback is on the next fence, or disarmed, the buffer with the item
+ * in it may be freed. Or a poller arms the callback again, and the callback
+ * queues the item while this still runs: the workqueue then runs the item once
+ * more.
  */
 static void wait_work(struct work_struct *work)
 {
@@ -161,8 +172,8 @@ static void wait_work(struct work_struct *work)
 }
 
 /*
- * Wait on behalf of all pollers, beginning with @fence, whose reference it takes;
- * false if it is too late, as nothing is pending any more.
+ * Wait on behalf of all pollers, first for @fence, whose reference this
+ * consumes. Returns false if nothing is pending any more.
  */
 static bool arm(struct dma_buf_poll_wait *wait, struct dma_fence *fence,
 		unsigned int index)
@@ -188,9 +199,10 @@ static bool arm(struct dma_buf_poll_wait *wait, struct dma_fence *fence,
 }
 
 /*
- * Has the fence that the callback is on still to signal? A wake-up follows. It
- * needs no reference for that: if it is still the one, it has not been let go
- * meanwhile, nor its memory become another fence.
+ * Tell whether the fence of the callback has yet to signal; then a wake-up
+ * follows. This needs no reference: let_go() clears the pointer before the
+ * memory can become another fence, so the flags were those of this fence if the
+ * pointer is the same afterwards.
  */
 static bool is_waiting(struct dma_buf_poll_wait *wait)
 {
@@ -200,12 +212,12 @@ static bool is_waiting(struct dma_buf_poll_wait *wait)
 	fence = rcu_dereference(wait->fence);
 	if (!fence || test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
 		return false;
-	/* The flag before the second look. */
+	/* The flags before the second look; pairs with the put in let_go(). */
 	smp_rmb();
 	return rcu_access_pointer(wait->fence) == fence;
 }
 
-/* Is there something to wait for? If so, a wake-up will come. */
+/* Tell whether there is a fence to wait for; if so, a wake-up follows. */
 static bool is_pending(struct dma_buf_poll_wait *wait)
 {
 	unsigned int index = UINT_MAX;
@@ -214,20 +226,20 @@ static bool is_pending(struct dma_buf_poll_wait *wait)
 	if (rcu_access_pointer(wait->fence) && is_waiting(wait))
 		return true;
 	/*
-	 * Looked at even if it is armed: who is woken for the one event is to
-	 * see the other, too, before the callback for that is through.
+	 * Look even if armed: a poller that wakes up for one event has to see
+	 * the other one, too, though the callback for that may yet have to run.
 	 */
 	fence = dma_resv_get_pending(wait->object->dmabuf.resv, wait->usage, &index);
 	return fence && arm(wait, fence, index);
 }
 
 /**
- * dma_buf_poll - &file_operations.poll of buffers
+ * dma_buf_poll - implement &file_operations.poll
  * @file: of a buffer
- * @table: the poller
+ * @table: the poller, and the events that it requests
  *
  * Context: Process.
- * Return: Those of EPOLLIN and EPOLLOUT that are asked for and true.
+ * Return: Those of the requested events, EPOLLIN and EPOLLOUT, that are true.
  */
 __poll_t dma_buf_poll(struct file *file, poll_table *table)
 {
@@ -235,8 +247,8 @@ __poll_t dma_buf_poll(struct file *file, poll_table *table)
 	__poll_t events = poll_requested_events(table) & (EPOLLIN | EPOLLOUT);
 
 	/*
-	 * Whatever is asked for now: epoll joins the queue once, and another
-	 * EPOLL_CTL_MOD may ask for more later.
+	 * Whatever the poller requests now: epoll joins the queue only once,
+	 * and a later EPOLL_CTL_MOD may request more.
 	 */
 	poll_wait(file, &object->poll, table);
 	if ((events & EPOLLIN) && is_pending(&object->cb_in))
@@ -258,7 +270,7 @@ static void init_wait_for(struct dma_buf_object *object,
 }
 
 /**
- * dma_buf_poll_init - make a new buffer ready for poll()
+ * dma_buf_poll_init - initialise the poll state of a new buffer
  * @dmabuf: the buffer
  *
  * Context: Any.
@@ -275,7 +287,7 @@ void dma_buf_poll_init(struct dma_buf *dmabuf)
 }
 
 /**
- * dma_buf_poll_setup - make the workqueue
+ * dma_buf_poll_setup - create the workqueue
  *
  * Context: Boot.
  * Return: 0 or -ENOMEM.
