@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What importers do with the memory of a buffer: pinning it, mapping it, and being
- * told that it moves. How the exporter is asked for it is in dma-buf-mapping.c;
- * which mappings are kept when they are not in use is in dma-buf-kept.c.
+ * Pinning, mapping and move notification for importers. dma-buf-mapping.c calls
+ * the exporter; dma-buf-kept.c keeps mappings while they are not in use.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -15,21 +14,21 @@
 
 #include "dma-buf-internal.h"
 
-/* Does mapping keep the memory in place? */
+/* Tell whether each map pins the memory, for its unmap to unpin. */
 static bool pins_on_map(struct dma_buf_attachment *attach)
 {
 	return dma_buf_is_dynamic(attach->dmabuf) &&
 	       !IS_ENABLED(CONFIG_DMABUF_MOVE_NOTIFY);
 }
 
-/* Is this what dma_map_sgtable() returns if an IOMMU, or a table, has no room? */
+/* Match the errnos of a map that found no room in an IOMMU or another table. */
 static bool lacks_room(struct sg_table *sgt)
 {
 	return sgt == ERR_PTR(-ENOMEM) || sgt == ERR_PTR(-EIO) ||
 	       sgt == ERR_PTR(-ENOSPC);
 }
 
-/* Idle mappings that the core keeps for the device make room for a new one. */
+/* If the map lacks room, end the idle kept mappings of the device and retry. */
 static struct sg_table *map_memory(struct dma_buf_attachment *attach,
 				   enum dma_data_direction dir)
 {
@@ -41,18 +40,18 @@ static struct sg_table *map_memory(struct dma_buf_attachment *attach,
 }
 
 /**
- * dma_buf_map_on_attach - map for good, for any direction
- * @attach: a new attachment, which nobody else uses yet
+ * dma_buf_map_on_attach - pin and map until detach, for both directions
+ * @attach: a new attachment, not yet returned to the importer
  *
  * Context: Process, may sleep, reservation lock held.
- * Return: 0 or a negative errno, and nothing has changed.
+ * Return: 0; or a negative errno, and nothing has changed.
  */
 int dma_buf_map_on_attach(struct dma_buf_attachment *attach)
 {
 	struct sg_table *sgt;
 	int ret;
 
-	/* An exporter that is not dynamic has nothing to pin. */
+	/* Does nothing if the exporter is not dynamic. */
 	ret = dma_buf_pin_memory(attach);
 	if (ret)
 		return ret;
@@ -66,8 +65,8 @@ int dma_buf_map_on_attach(struct dma_buf_attachment *attach)
 }
 
 /**
- * dma_buf_unmap_on_detach - give back what the importer has and the core keeps
- * @attach: the attachment; of an importer that has forgotten to, too
+ * dma_buf_unmap_on_detach - end the kept mapping and undo all pins
+ * @attach: the attachment, also if the importer has forgotten to unmap or unpin
  *
  * Context: Process, may sleep, reservation lock held.
  */
@@ -86,16 +85,17 @@ void dma_buf_unmap_on_detach(struct dma_buf_attachment *attach)
  * dma_buf_pin - keep the memory where it is
  * @attach: a dynamic attachment
  *
- * For what cannot follow a move, a display that scans out. Pins are counted.
+ * For devices that cannot follow a move, such as a display during scan-out.
+ * Pins are counted.
  *
  * Context: Process, may sleep, reservation lock held.
- * Return: 0, or what the exporter says.
+ * Return: 0 or the errno of the exporter.
  */
 int dma_buf_pin(struct dma_buf_attachment *attach)
 {
 	int ret;
 
-	/* Others are pinned as long as they are attached. */
+	/* The core pins for other importers, from attach to detach. */
 	WARN_ON_ONCE(!dma_buf_attachment_is_dynamic(attach));
 
 	ret = dma_buf_pin_memory(attach);
@@ -107,7 +107,7 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_pin, DMA_BUF);
 
 /**
  * dma_buf_unpin - let the memory move again
- * @attach: the attachment; without a pin nothing is done, with a warning
+ * @attach: the attachment; if it holds no pin, the core warns and does nothing
  *
  * Context: Process, may sleep, reservation lock held.
  */
@@ -123,7 +123,7 @@ void dma_buf_unpin(struct dma_buf_attachment *attach)
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_unpin, DMA_BUF);
 
-/* The core keeps a mapping if the exporter agrees, for all or one at a time. */
+/* Keep a new mapping, shared or not, if the exporter agrees. */
 static void keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		 enum dma_data_direction dir)
 {
@@ -131,12 +131,12 @@ static void keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
 
 	if (ops->cache_sgt_mapping)
 		dma_buf_kept_share(attach, sgt, dir);
-	/* Where mapping keeps the memory in place, unmapping has to let go. */
+	/* Where a map pins, the unmap has to unpin: no mapping may stay. */
 	else if (ops->keep_mapping && !pins_on_map(attach))
 		dma_buf_kept_keep(attach, sgt, dir);
 }
 
-/* Slow path: no mapping is kept that fits. */
+/* Slow path: there is no kept mapping that fits. */
 static struct sg_table *map_anew(struct dma_buf_attachment *attach,
 				 enum dma_data_direction dir)
 {
@@ -156,7 +156,7 @@ static struct sg_table *map_anew(struct dma_buf_attachment *attach,
 	return sgt;
 }
 
-/* The table that all users of the attachment have. */
+/* Return the table that all users of the attachment share. */
 static struct sg_table *map_shared(struct dma_buf_attachment *attach,
 				   enum dma_data_direction dir)
 {
@@ -173,17 +173,17 @@ static bool is_shared(struct dma_buf_attachment *attach)
 /**
  * dma_buf_map_attachment - map the memory for a device
  * @attach: the attachment
- * @direction: what the device does with it
+ * @direction: of the data transfers of the device
  *
- * A dynamic importer then waits for the kernel fences before the device may
- * begin; for others that has been done.
+ * A dynamic importer must then wait for the kernel fences before the device
+ * accesses the memory. For other importers the core has waited for moves.
  *
  * Context: Process, may sleep, reservation lock held.
- * Return: A table of DMA addresses, for dma_buf_unmap_attachment(); pages are
- * not to be looked for in it. Or ERR_PTR(): -EINVAL, with a warning, for no
- * attachment or a direction that is none; -EBUSY if the exporter keeps a
- * mapping for another direction; -ERESTARTSYS or -EINTR on a signal; -ENOMEM; what
- * the exporter says.
+ * Return: A table of DMA addresses, for dma_buf_unmap_attachment(); the
+ * importer must not use pages from it. Or ERR_PTR(): -EINVAL, with a warning,
+ * for a NULL @attach or an invalid @direction; -EBUSY if all users share a
+ * mapping for another direction; -ERESTARTSYS or -EINTR on a signal; -ENOMEM;
+ * any errno of the exporter.
  */
 struct sg_table *dma_buf_map_attachment(struct dma_buf_attachment *attach,
 					enum dma_data_direction direction)
@@ -210,7 +210,7 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_map_attachment, DMA_BUF);
 /**
  * dma_buf_map_attachment_unlocked - map the memory for a device
  * @attach: the attachment
- * @direction: what the device does with it
+ * @direction: of the data transfers of the device
  *
  * Context: Process, may sleep. Takes the reservation lock.
  * Return: As dma_buf_map_attachment().
@@ -233,8 +233,9 @@ dma_buf_map_attachment_unlocked(struct dma_buf_attachment *attach,
 EXPORT_SYMBOL_NS_GPL(dma_buf_map_attachment_unlocked, DMA_BUF);
 
 /*
- * May the importer have this table? It has not the one that is kept and idle; of
- * others it has as many as are counted, but for the one that is kept for it.
+ * Tell whether the importer can hold @sgt. It does not hold the kept table if
+ * that is idle. It holds @map_count tables, one of them the kept one if that is
+ * busy.
  */
 static bool may_have(struct dma_buf_attachment *attach, struct sg_table *sgt)
 {
@@ -247,13 +248,13 @@ static bool may_have(struct dma_buf_attachment *attach, struct sg_table *sgt)
 }
 
 /**
- * dma_buf_unmap_attachment - a device is done with a mapping
+ * dma_buf_unmap_attachment - give back a table, once the device is done with it
  * @attach: the attachment
  * @sg_table: from dma_buf_map_attachment(); if the importer has given it back
- *	already, or has none, nothing is done, with a warning
- * @direction: as it was mapped
+ *	already, or holds none, the core warns and does nothing
+ * @direction: the direction that it was mapped for
  *
- * A table that all users share stays until detach, however often it is given back.
+ * A table that all users share stays mapped until detach.
  *
  * Context: Process, may sleep, reservation lock held.
  */
@@ -283,10 +284,10 @@ void dma_buf_unmap_attachment(struct dma_buf_attachment *attach,
 EXPORT_SYMBOL_NS_GPL(dma_buf_unmap_attachment, DMA_BUF);
 
 /**
- * dma_buf_unmap_attachment_unlocked - a device is done with a mapping
+ * dma_buf_unmap_attachment_unlocked - give back a table
  * @attach: the attachment
  * @sg_table: from dma_buf_map_attachment_unlocked()
- * @direction: as it was mapped
+ * @direction: the direction that it was mapped for
  *
  * Context: Process, may sleep. Takes the reservation lock.
  */
@@ -304,7 +305,7 @@ void dma_buf_unmap_attachment_unlocked(struct dma_buf_attachment *attach,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_unmap_attachment_unlocked, DMA_BUF);
 
-/* An importer that has mapped nothing has nothing to map anew. */
+/* An importer that holds no table and no pin has nothing to map anew. */
 static bool has_memory(struct dma_buf_attachment *attach)
 {
 	struct dma_buf_attached *attached = to_attached(attach);
@@ -313,12 +314,13 @@ static bool has_memory(struct dma_buf_attachment *attach)
 }
 
 /**
- * dma_buf_move_notify - the memory is about to move
+ * dma_buf_move_notify - tell importers that the memory is about to move
  * @dmabuf: the buffer
  *
- * Exporters say so before they move it. They add the fence of the move with
- * DMA_RESV_USAGE_KERNEL, and leave the old place alone until all fences that
- * were there before have signalled. Mappings that are kept end.
+ * An exporter calls this before it moves the memory. It adds the fence of the
+ * move with DMA_RESV_USAGE_KERNEL, and does not reuse the old place until all
+ * earlier fences have signalled. Idle kept mappings end here, those in use on
+ * unmap.
  *
  * Context: Process, may sleep, reservation lock held.
  */

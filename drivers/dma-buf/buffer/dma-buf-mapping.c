@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the core asks of an exporter for an attached device: to pin the memory and
- * to map it. Nothing of this remembers what is mapped: dma-buf-map.c counts what
- * the importer has, dma-buf-kept.c knows what is kept for the next time.
+ * Calls into the exporter, to pin and to map the memory for a device. Nothing
+ * here tracks mappings: dma-buf-map.c counts the tables that the importer
+ * holds, dma-buf-kept.c knows the one that the core keeps.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -19,7 +19,7 @@
  * @attach: the attachment
  *
  * Context: Process, may sleep, reservation lock held.
- * Return: 0, or what the exporter says.
+ * Return: 0 or the errno of the exporter.
  */
 int dma_buf_pin_memory(struct dma_buf_attachment *attach)
 {
@@ -45,13 +45,13 @@ void dma_buf_unpin_memory(struct dma_buf_attachment *attach)
 }
 
 /**
- * dma_buf_wait_for_moves - wait until the memory is where it is mapped
+ * dma_buf_wait_for_moves - wait until moves of the memory are done
  * @attach: the attachment
  *
- * A dynamic importer waits for moves on its own, in its own time.
+ * Does nothing for a dynamic importer, which waits itself, when it needs to.
  *
  * Context: Process, may sleep.
- * Return: A negative errno if a signal ended the wait, else any other number.
+ * Return: A negative errno if a signal interrupted the wait; else 0 or more.
  */
 long dma_buf_wait_for_moves(struct dma_buf_attachment *attach)
 {
@@ -66,7 +66,7 @@ long dma_buf_wait_for_moves(struct dma_buf_attachment *attach)
 /**
  * dma_buf_map_memory - have the exporter map the memory
  * @attach: the attachment
- * @dir: what the device does with it
+ * @dir: of the data transfers of the device
  *
  * Context: Process, may sleep, reservation lock held.
  * Return: A table for dma_buf_unmap_memory(), or ERR_PTR().
@@ -95,10 +95,10 @@ struct sg_table *dma_buf_map_memory(struct dma_buf_attachment *attach,
  * dma_buf_unmap_memory - have the exporter undo a mapping
  * @attach: the attachment
  * @sgt: from dma_buf_map_memory()
- * @dir: as there
+ * @dir: the direction that it was mapped for
  *
- * Context: Process, may sleep, reservation lock held; or without it, for what is
- * kept and nobody uses.
+ * Context: Process, may sleep, reservation lock held; without it for an idle
+ * kept mapping, memory reclaim included.
  */
 void dma_buf_unmap_memory(struct dma_buf_attachment *attach,
 			  struct sg_table *sgt, enum dma_data_direction dir)
