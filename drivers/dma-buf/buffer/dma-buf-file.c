@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The file behind a buffer: its place in a pseudo file system, its memory, and
- * the file operations that are neither ioctl nor poll.
+ * The file of a buffer: the pseudo file system, the memory of the buffer, and
+ * the file operations except ioctl and poll.
  *
  * Buffer, inode and private reservation object are one allocation. The inode
- * outlives the file while somebody prints its path, so the name can be read
- * then; and as all inodes it is freed after an RCU grace period, so the list of
- * buffers can be walked without a lock.
+ * outlives the file while another task prints its path, so that task can still
+ * read the name. Like every inode it is freed after an RCU grace period, so
+ * readers can walk the registry without a lock.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -64,7 +64,7 @@ static const struct super_operations super_ops = {
 	.statfs = simple_statfs,
 };
 
-/* What /proc shows as the path; may not sleep. */
+/* Format the path that /proc shows; must not sleep. */
 static char *dname(struct dentry *dentry, char *buffer, int len)
 {
 	struct dma_buf *dmabuf = &to_object(d_inode(dentry))->dmabuf;
@@ -87,8 +87,8 @@ static int init_fs_context(struct fs_context *fc)
 	ctx->ops = &super_ops;
 	ctx->dops = &dentry_ops;
 	/*
-	 * What devices write is no code: mmap() refuses PROT_EXEC, and adds it
-	 * for no program whose personality has readable memory executable.
+	 * What devices write is no code: SB_I_NOEXEC makes mmap() refuse
+	 * PROT_EXEC, and not add it for a READ_IMPLIES_EXEC personality.
 	 */
 	fc->s_iflags |= SB_I_NOEXEC | SB_I_NODEV;
 	return 0;
@@ -101,15 +101,16 @@ static struct file_system_type fs_type = {
 };
 
 /**
- * dma_buf_file_llseek - &file_operations.llseek of buffers
+ * dma_buf_file_llseek - implement &file_operations.llseek
  * @file: of a buffer
- * @offset: 0
- * @whence: SEEK_END to ask for the size, SEEK_SET to do nothing
+ * @offset: must be 0
+ * @whence: SEEK_END or SEEK_SET
  *
- * There is no position to move.
+ * Only tells the size: a buffer has no file position.
  *
  * Context: Process.
- * Return: The size of the buffer in bytes, or 0 for SEEK_SET; -EINVAL for all else.
+ * Return: The size of the buffer in bytes for SEEK_END; 0 for SEEK_SET; else
+ * -EINVAL.
  */
 loff_t dma_buf_file_llseek(struct file *file, loff_t offset, int whence)
 {
@@ -128,14 +129,15 @@ loff_t dma_buf_file_llseek(struct file *file, loff_t offset, int whence)
 }
 
 /**
- * dma_buf_check_mmap - may a part of the buffer be mapped?
+ * dma_buf_check_mmap - check whether a part of a buffer can be mapped
  * @dmabuf: the buffer
- * @vma: where to; its size counts
- * @pgoff: first page of the buffer
+ * @vma: the mapping; gives the size of the part
+ * @pgoff: first page of the part
  *
  * Context: Any.
- * Return: 0; -EINVAL if the exporter cannot map, or for a range that does not
- * lie in the whole pages of the buffer; -EOVERFLOW if it has no end.
+ * Return: 0; -EINVAL if the exporter has no &dma_buf_ops.mmap, or the part
+ * reaches beyond the last whole page of the buffer; -EOVERFLOW if its end
+ * overflows.
  */
 int dma_buf_check_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
 		       unsigned long pgoff)
@@ -150,12 +152,12 @@ int dma_buf_check_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
 }
 
 /**
- * dma_buf_file_mmap - &file_operations.mmap of buffers
+ * dma_buf_file_mmap - implement &file_operations.mmap
  * @file: of a buffer
- * @vma: where to map it
+ * @vma: the mapping
  *
- * Context: Process, mmap lock held.
- * Return: 0; as dma_buf_check_mmap(); or what the exporter says.
+ * Context: Process, mmap lock held for writing.
+ * Return: 0; an errno of dma_buf_check_mmap(); or the errno of the exporter.
  */
 int dma_buf_file_mmap(struct file *file, struct vm_area_struct *vma)
 {
@@ -165,7 +167,7 @@ int dma_buf_file_mmap(struct file *file, struct vm_area_struct *vma)
 	return ret ?: dmabuf->ops->mmap(dmabuf, vma);
 }
 
-/* One line for each key, whatever another process put into the value. */
+/* Print one line per key: escape what user space may have put into @value. */
 static void show_key(struct seq_file *seq, const char *key, const char *value)
 {
 	seq_printf(seq, "%s:\t", key);
@@ -174,8 +176,8 @@ static void show_key(struct seq_file *seq, const char *key, const char *value)
 }
 
 /**
- * dma_buf_file_show_fdinfo - &file_operations.show_fdinfo of buffers
- * @seq: where to print
+ * dma_buf_file_show_fdinfo - implement &file_operations.show_fdinfo
+ * @seq: output
  * @file: of a buffer
  *
  * Context: Process.
@@ -193,29 +195,29 @@ void dma_buf_file_show_fdinfo(struct seq_file *seq, struct file *file)
 }
 
 /**
- * dma_buf_count_users - how many hold the buffer?
+ * dma_buf_count_users - count the users of a buffer
  * @dmabuf: the buffer
  *
- * References that attachments hold for their own safety are not counted: their
- * importers have one each.
+ * Does not count the references of attachments, as each importer holds one of
+ * its own besides.
  *
  * Context: Any.
- * Return: The number of references to the file.
+ * Return: The number of references to the file that attachments do not hold.
  */
 long dma_buf_count_users(struct dma_buf *dmabuf)
 {
-	/* A snapshot of two counters, for people to read. */
+	/* Unlocked: two snapshots that need not match, for humans to read. */
 	return file_count(dmabuf->file) - READ_ONCE(dmabuf->num_attachments);
 }
 
 /**
- * dma_buf_file_alloc - memory for a buffer
+ * dma_buf_file_alloc - allocate a buffer
  * @size: of the buffer, in bytes
- * @resv: the reservation object; NULL to initialise one that belongs to it
+ * @resv: the reservation object; NULL to initialise a private one
  *
  * Context: Process, may sleep.
- * Return: The buffer, zeroed but for @size and @resv, for dma_buf_file_open() or
- * dma_buf_file_discard(); or ERR_PTR().
+ * Return: The buffer, zeroed but for @size and @resv, for dma_buf_file_open()
+ * or dma_buf_file_discard(); or ERR_PTR().
  */
 struct dma_buf *dma_buf_file_alloc(size_t size, struct dma_resv *resv)
 {
@@ -226,7 +228,7 @@ struct dma_buf *dma_buf_file_alloc(size_t size, struct dma_resv *resv)
 	inode = alloc_anon_inode(mount->mnt_sb);
 	if (IS_ERR(inode))
 		return ERR_CAST(inode);
-	/* Not get_next_ino(), which wraps: the number tells buffers apart. */
+	/* User space tells buffers apart by this, and get_next_ino() wraps. */
 	inode->i_ino = atomic64_inc_return(&last_ino);
 	inode_set_bytes(inode, size);
 	i_size_write(inode, size);
@@ -250,7 +252,7 @@ static void fini_private_resv(struct dma_buf *dmabuf)
 }
 
 /**
- * dma_buf_file_discard - give back a buffer that has no file
+ * dma_buf_file_discard - free a buffer that has no file
  * @dmabuf: from dma_buf_file_alloc()
  *
  * Context: Process, may sleep.
@@ -262,10 +264,10 @@ void dma_buf_file_discard(struct dma_buf *dmabuf)
 }
 
 /**
- * dma_buf_file_release - the part of a buffer's end that belongs to the file
+ * dma_buf_file_release - finish a buffer whose file is released
  * @dmabuf: a buffer that the exporter has released
  *
- * The memory goes with the inode.
+ * Does not free the memory: the inode, which is part of it, does.
  *
  * Context: Process, may sleep.
  */
@@ -275,14 +277,14 @@ void dma_buf_file_release(struct dma_buf *dmabuf)
 }
 
 /**
- * dma_buf_file_open - make the file
- * @dmabuf: a complete buffer, but for &dma_buf.file
- * @flags: access mode and O_NONBLOCK; all others are ignored
+ * dma_buf_file_open - open the file of a buffer
+ * @dmabuf: a buffer that is complete except for &dma_buf.file
+ * @flags: access mode and O_NONBLOCK; other flags are ignored
  * @fops: operations of the file
  *
  * Context: Process, may sleep.
- * Return: 0, and the file, which holds the only reference, releases the buffer;
- * or a negative errno.
+ * Return: 0, and the file owns the buffer, which its last fput() releases; or a
+ * negative errno, and the caller still owns the buffer.
  */
 int dma_buf_file_open(struct dma_buf *dmabuf, int flags,
 		      const struct file_operations *fops)
@@ -300,7 +302,7 @@ int dma_buf_file_open(struct dma_buf *dmabuf, int flags,
 }
 
 /**
- * dma_buf_file_init - make the file system
+ * dma_buf_file_init - create the slab and mount the file system
  *
  * Context: Boot.
  * Return: 0 or a negative errno.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The buffer as an object: export, descriptors, references and end. What can be
- * done with one is in the other dma-buf-*.c.
+ * The life cycle of a buffer: export, descriptors, references and release. The
+ * other dma-buf-*.c implement what can be done with a buffer.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -23,36 +23,36 @@
  * DOC: dma buf device access
  *
  * An *exporter* owns memory and wraps it with dma_buf_export(). The buffer is a
- * file: dma_buf_fd() gives it to user space, which passes the descriptor to
- * other drivers and processes. An *importer* turns a descriptor into a buffer
- * with dma_buf_get(), attaches its device with dma_buf_attach() or
- * dma_buf_dynamic_attach(), maps it for DMA with dma_buf_map_attachment() and
- * undoes all of this in the reverse order, to dma_buf_put().
+ * file: dma_buf_fd() installs a descriptor, which user space passes to other
+ * drivers and processes. An *importer* looks up the buffer of a descriptor with
+ * dma_buf_get(), attaches its device with dma_buf_attach() or
+ * dma_buf_dynamic_attach(), and maps the memory for DMA with
+ * dma_buf_map_attachment(). It undoes these steps in the reverse order, and
+ * ends with dma_buf_put().
  *
  * *Life cycle.* dma_buf_export() takes over &dma_buf_export_info.priv only if
- * it succeeds; it returns the first reference. dma_buf_fd() moves that to a
- * descriptor. The buffer ends when the last reference to its file is dropped:
- * each descriptor, each mapping into a process, each importer and each
- * attachment has one. The end comes later than the dma_buf_put(), which may be
- * called anywhere: when the task returns to user space, or from a worker. It
- * leaves the list of buffers, then &dma_buf_ops.release is called, then the
- * exporter's module may go. The memory of &struct dma_buf stays for an RCU grace
- * period.
+ * it succeeds, and returns the first reference. dma_buf_fd() hands that to a
+ * descriptor. Each descriptor, each mapping into a process, each importer and
+ * each attachment holds a reference to the file. After the last one is dropped,
+ * the buffer leaves the registry, the core calls &dma_buf_ops.release, and
+ * drops its reference to the exporter's module. As dma_buf_put() may be called
+ * in any context, this happens later: when the task returns to user space, or
+ * in a worker. The memory of &struct dma_buf stays valid for an RCU grace
+ * period more.
  *
- * An export that fails leaves nothing behind, and publishes nothing before all
- * that can fail has succeeded.
+ * dma_buf_export() publishes the buffer after all steps that can fail. If it
+ * fails, it leaves nothing behind.
  *
  * *Locking.* See dma-buf-attach.c for all locks and their order.
  */
 
-/* The file is gone: end the buffer. */
 static int file_release(struct inode *inode, struct file *file)
 {
 	struct dma_buf *dmabuf = file->private_data;
 	struct module *owner = dmabuf->owner;
 
 	dma_buf_registry_del(dmabuf);
-	/* Attachments hold references; a mapping nobody is left to use. */
+	/* Attachments hold references; users of a kernel mapping have to. */
 	WARN_ON_ONCE(!list_empty(&dmabuf->attachments));
 	WARN_ON_ONCE(dmabuf->vmapping_counter);
 
@@ -75,7 +75,7 @@ static const struct file_operations file_ops = {
 };
 
 /**
- * dma_buf_file_is_ours - tell whether a file is that of a buffer
+ * dma_buf_file_is_ours - tell whether a file belongs to a buffer
  * @file: any file
  *
  * Context: Any.
@@ -98,20 +98,20 @@ static bool is_exportable(const struct dma_buf_export_info *info)
 	if (!ops->keep_mapping != !ops->begin_device_access ||
 	    !ops->keep_mapping != !ops->end_device_access)
 		return false;
-	/* One for all cannot follow memory that moves, nor change hands. */
+	/* A shared table can neither follow a move nor be handed over. */
 	return !(ops->cache_sgt_mapping && (ops->pin || ops->keep_mapping));
 }
 
 /**
  * dma_buf_export - wrap memory as a buffer
- * @exp_info: what describes it; not needed after the call
+ * @exp_info: parameters of the buffer; not used after the call
  *
  * Context: Process, may sleep. Reservation lock not held.
- * Return: The buffer, with a reference for the caller, and the exporter's
- * &dma_buf_export_info.priv belongs to it until &dma_buf_ops.release. Or
- * ERR_PTR(), and nothing has changed: -EINVAL, with a warning, for operations
- * that are missing or do not go together; -ENOENT if the exporter's module is
- * going; -ENOMEM; -ENFILE.
+ * Return: The buffer, with a reference for the caller; the buffer owns
+ * &dma_buf_export_info.priv until &dma_buf_ops.release. Or ERR_PTR(), and
+ * nothing has changed: -EINVAL, with a warning, for a NULL
+ * &dma_buf_export_info.priv, or operations that are missing or exclude each
+ * other; -ENOENT if the exporter's module is being unloaded; -ENOMEM; -ENFILE.
  */
 struct dma_buf *dma_buf_export(const struct dma_buf_export_info *exp_info)
 {
@@ -151,13 +151,14 @@ struct dma_buf *dma_buf_export(const struct dma_buf_export_info *exp_info)
 EXPORT_SYMBOL_NS_GPL(dma_buf_export, DMA_BUF);
 
 /**
- * dma_buf_fd - give a buffer to user space
+ * dma_buf_fd - install a descriptor of a buffer
  * @dmabuf: the buffer
  * @flags: O_CLOEXEC or 0; the access mode is that of the export
  *
  * Context: Process, may sleep.
- * Return: A new descriptor, to which the caller's reference now belongs; or a
- * negative errno and the caller keeps it: -EINVAL for no buffer, -EMFILE.
+ * Return: A new descriptor, which owns the caller's reference now; or a
+ * negative errno, and the caller keeps the reference: -EINVAL for a NULL
+ * @dmabuf, -EMFILE, -ENOMEM.
  */
 int dma_buf_fd(struct dma_buf *dmabuf, int flags)
 {
@@ -178,8 +179,8 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_fd, DMA_BUF);
  * @fd: the descriptor
  *
  * Context: Process.
- * Return: The buffer, with a reference for the caller; ERR_PTR(): -EBADF if
- * there is no such descriptor, -EINVAL if it is no buffer's.
+ * Return: The buffer, with a reference for the caller; or ERR_PTR(): -EBADF if
+ * @fd is not open, -EINVAL if it is not a descriptor of a buffer.
  */
 struct dma_buf *dma_buf_get(int fd)
 {
@@ -199,7 +200,7 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_get, DMA_BUF);
  * dma_buf_put - drop a reference
  * @dmabuf: the buffer
  *
- * Context: Any. The end of a buffer comes later, from a task's own context.
+ * Context: Any. The core releases the buffer later, in process context.
  */
 void dma_buf_put(struct dma_buf *dmabuf)
 {
