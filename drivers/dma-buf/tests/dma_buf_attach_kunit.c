@@ -12,10 +12,9 @@
 #include <linux/list.h>
 
 #include "../buffer/dma-buf-internal.h"
-#include "mock.h"
+#include "mock_attach.h"
 
-#define SIZE (3 * PAGE_SIZE)
-#define MOVES IS_ENABLED(CONFIG_DMABUF_MOVE_NOTIFY)
+#define SIZE MOCK_ATTACH_SIZE
 
 static unsigned int count_attachments(struct dma_buf *dmabuf)
 {
@@ -193,7 +192,7 @@ static const struct matrix_param matrix_params[] = {
 	}, {
 		"dynamic exporter, dynamic importer", MOCK_DYNAMIC, true,
 		{ MOCK_ATTACH, MOCK_NUM_OPS },
-#if MOVES
+#if MOCK_MOVES
 		{ MOCK_MAP, MOCK_NUM_OPS },
 		{ MOCK_UNMAP, MOCK_NUM_OPS },
 #else

@@ -7,92 +7,23 @@
  */
 
 #include <kunit/test.h>
-#include <linux/cleanup.h>
 #include <linux/dma-direction.h>
 #include <linux/scatterlist.h>
-#include <linux/sched/mm.h>
 
 #include "../buffer/dma-buf-internal.h"
-#include "mock.h"
+#include "mock_attach.h"
 
-#define SIZE (3 * PAGE_SIZE)
-#define MOVES IS_ENABLED(CONFIG_DMABUF_MOVE_NOTIFY)
-/* Enough to come past what other buffers of the machine have. */
-#define ALL 10000
-
-struct ctx {
-	struct mock_exporter *exp;
-	struct mock_importer *imp;
-	struct dma_buf_attachment *attach;
-};
-
-/* An attachment with nothing logged so far, of a device with that name. */
-static struct ctx begin(struct kunit *test, const char *name,
-			unsigned int flags, bool dynamic,
-			enum dma_buf_keep keep)
+static struct mock_attachment begin_kept(struct kunit *test,
+					 enum dma_buf_keep keep)
 {
-	struct ctx ctx = { .exp = mock_exporter_export(test, SIZE, flags) };
-
-	ctx.exp->keep = keep;
-	ctx.imp = mock_importer_create(test, name, ctx.exp);
-	ctx.attach = mock_attach(ctx.imp, dynamic);
-	atomic_set(&ctx.exp->num_logged, 0);
-	return ctx;
+	return mock_attachment_begin(test, NULL, MOCK_KEPT, false, keep);
 }
 
-static struct ctx begin_kept(struct kunit *test, enum dma_buf_keep keep)
+static struct mock_attachment begin_dynamic(struct kunit *test,
+					    enum dma_buf_keep keep)
 {
-	return begin(test, "imp", MOCK_KEPT, false, keep);
-}
-
-static struct ctx begin_dynamic(struct kunit *test, enum dma_buf_keep keep)
-{
-	return begin(test, "imp", MOCK_KEPT | MOCK_DYNAMIC, true, keep);
-}
-
-static void end(struct ctx *ctx)
-{
-	dma_buf_detach(ctx->exp->dmabuf, ctx->attach);
-	mock_exporter_put_last(ctx->exp);
-}
-
-static struct sg_table *map(struct ctx *ctx, enum dma_data_direction dir)
-{
-	return dma_buf_map_attachment_unlocked(ctx->attach, dir);
-}
-
-static void unmap(struct ctx *ctx, struct sg_table *sgt,
-		  enum dma_data_direction dir)
-{
-	dma_buf_unmap_attachment_unlocked(ctx->attach, sgt, dir);
-}
-
-static struct sg_table *map_once(struct kunit *test, struct ctx *ctx,
-				 enum dma_data_direction dir)
-{
-	struct sg_table *sgt = map(ctx, dir);
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	unmap(ctx, sgt, dir);
-	return sgt;
-}
-
-static void move(struct ctx *ctx)
-{
-	dma_resv_lock(ctx->exp->dmabuf->resv, NULL);
-	dma_buf_move_notify(ctx->exp->dmabuf);
-	dma_resv_unlock(ctx->exp->dmabuf->resv);
-}
-
-/* As memory reclaim does, which lockdep is to see. */
-static unsigned long shrink(unsigned long nr)
-{
-	unsigned long n;
-
-	fs_reclaim_acquire(GFP_KERNEL);
-	n = dma_buf_shrink_kept(nr);
-	fs_reclaim_release(GFP_KERNEL);
-	return n;
+	return mock_attachment_begin(test, NULL, MOCK_KEPT | MOCK_DYNAMIC, true,
+				     keep);
 }
 
 /* For all users */
@@ -118,91 +49,94 @@ KUNIT_ARRAY_PARAM_DESC(cache, cache_params, desc);
 static void shared_for_all_users(struct kunit *test)
 {
 	const struct cache_param *param = test->param_value;
-	struct ctx ctx = begin(test, "imp", MOCK_CACHED, false, 0);
+	struct mock_attachment att = mock_attachment_begin(test, NULL,
+							   MOCK_CACHED, false,
+							   DMA_BUF_KEEP_NEVER);
 	struct sg_table *first, *second;
 
 	/* An error is not what is kept. */
-	ctx.exp->fail[MOCK_MAP] = -EIO;
-	KUNIT_EXPECT_PTR_EQ(test, map(&ctx, param->first), ERR_PTR(-EIO));
-	ctx.exp->fail[MOCK_MAP] = 0;
-	first = map(&ctx, param->first);
+	att.exp->fail[MOCK_MAP] = -EIO;
+	KUNIT_EXPECT_PTR_EQ(test, mock_map(&att, param->first), ERR_PTR(-EIO));
+	att.exp->fail[MOCK_MAP] = 0;
+	first = mock_map(&att, param->first);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, first);
-	unmap(&ctx, first, param->first);
-	second = map(&ctx, param->second);
+	mock_unmap(&att, first, param->first);
+	second = mock_map(&att, param->second);
 	if (param->busy) {
 		KUNIT_EXPECT_PTR_EQ(test, second, ERR_PTR(-EBUSY));
 		/* It does not count as mapped, and nobody complains. */
 		mock_warn_begin(test);
-		unmap(&ctx, first, param->first);
+		mock_unmap(&att, first, param->first);
 		mock_warn_end(test, "nowhere", 0);
 	} else {
 		KUNIT_EXPECT_PTR_EQ(test, second, first);
-		unmap(&ctx, second, param->second);
+		mock_unmap(&att, second, param->second);
 	}
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_MAP);
-	end(&ctx);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_UNMAP, MOCK_DETACH, MOCK_RELEASE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_MAP);
+	mock_attachment_end(&att);
+	MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP, MOCK_DETACH, MOCK_RELEASE);
 }
 
 /* For one at a time */
 
 static void kept_is_taken_up_again(struct kunit *test)
 {
-	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_AS_IS);
-	struct sg_table *sgt = map_once(test, &ctx, DMA_TO_DEVICE);
+	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
+	struct sg_table *sgt = mock_map_once(test, &att, DMA_TO_DEVICE);
 
 	for (int i = 0; i < 3; i++)
 		KUNIT_EXPECT_PTR_EQ(test, sgt,
-				    map_once(test, &ctx, DMA_TO_DEVICE));
-	KUNIT_EXPECT_EQ(test, atomic_read(&to_attached(ctx.attach)->map_count), 0);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP);
-	end(&ctx);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_UNMAP, MOCK_DETACH, MOCK_RELEASE);
+				    mock_map_once(test, &att, DMA_TO_DEVICE));
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_attached(att.attach)->map_count), 0);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP);
+	mock_attachment_end(&att);
+	MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP, MOCK_DETACH, MOCK_RELEASE);
 }
 
 static void kept_idle_changes_hands(struct kunit *test)
 {
-	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_IDLE);
-	struct sg_table *sgt = map(&ctx, DMA_FROM_DEVICE);
+	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_IDLE);
+	struct sg_table *sgt = mock_map(&att, DMA_FROM_DEVICE);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP);
-	unmap(&ctx, sgt, DMA_FROM_DEVICE);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_END_DEVICE);
-	KUNIT_EXPECT_PTR_EQ(test, sgt, map(&ctx, DMA_FROM_DEVICE));
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_BEGIN_DEVICE);
-	unmap(&ctx, sgt, DMA_FROM_DEVICE);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_END_DEVICE);
-	end(&ctx);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_UNMAP, MOCK_DETACH, MOCK_RELEASE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP);
+	mock_unmap(&att, sgt, DMA_FROM_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_END_DEVICE);
+	KUNIT_EXPECT_PTR_EQ(test, sgt, mock_map(&att, DMA_FROM_DEVICE));
+	MOCK_EXPECT_LOG(att.exp, MOCK_BEGIN_DEVICE);
+	mock_unmap(&att, sgt, DMA_FROM_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_END_DEVICE);
+	mock_attachment_end(&att);
+	MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP, MOCK_DETACH, MOCK_RELEASE);
 }
 
 static void never_kept_if_the_exporter_says_so(struct kunit *test)
 {
-	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_NEVER);
+	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_NEVER);
 
-	map_once(test, &ctx, DMA_TO_DEVICE);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP);
-	end(&ctx);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_DETACH, MOCK_RELEASE);
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP);
+	mock_attachment_end(&att);
+	MOCK_EXPECT_LOG(att.exp, MOCK_DETACH, MOCK_RELEASE);
 }
 
 /* An error leaves nothing that would be taken up. */
 static void kept_is_no_error(struct kunit *test)
 {
-	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_AS_IS);
+	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
 
-	ctx.exp->fail[MOCK_MAP] = -EIO;
-	KUNIT_EXPECT_PTR_EQ(test, map(&ctx, DMA_TO_DEVICE), ERR_PTR(-EIO));
-	ctx.exp->fail[MOCK_MAP] = 0;
-	map_once(test, &ctx, DMA_TO_DEVICE);
+	att.exp->fail[MOCK_MAP] = -EIO;
+	KUNIT_EXPECT_PTR_EQ(test, mock_map(&att, DMA_TO_DEVICE), ERR_PTR(-EIO));
+	att.exp->fail[MOCK_MAP] = 0;
+	mock_map_once(test, &att, DMA_TO_DEVICE);
 	/* What was kept has ended before. */
-	ctx.exp->fail[MOCK_MAP] = -EIO;
-	KUNIT_EXPECT_PTR_EQ(test, map(&ctx, DMA_FROM_DEVICE), ERR_PTR(-EIO));
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP,
+	att.exp->fail[MOCK_MAP] = -EIO;
+	KUNIT_EXPECT_PTR_EQ(test, mock_map(&att, DMA_FROM_DEVICE),
+			    ERR_PTR(-EIO));
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP,
 			MOCK_MAP);
-	end(&ctx);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_DETACH, MOCK_RELEASE);
+	mock_attachment_end(&att);
+	MOCK_EXPECT_LOG(att.exp, MOCK_DETACH, MOCK_RELEASE);
 }
 
 /* One for both directions is none for this one, as caches see it. */
@@ -212,67 +146,67 @@ static void another_direction_ends_what_is_kept(struct kunit *test)
 		DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_BIDIRECTIONAL,
 		DMA_TO_DEVICE,
 	};
-	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_AS_IS);
+	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
 
 	for (int i = 0; i < ARRAY_SIZE(dirs); i++) {
-		map_once(test, &ctx, dirs[i]);
-		KUNIT_EXPECT_EQ(test, ctx.exp->direction, dirs[i]);
-		map_once(test, &ctx, dirs[i]);
+		mock_map_once(test, &att, dirs[i]);
+		KUNIT_EXPECT_EQ(test, att.exp->direction, dirs[i]);
+		mock_map_once(test, &att, dirs[i]);
 		if (i)
-			MOCK_EXPECT_LOG(ctx.exp, MOCK_UNMAP, MOCK_MAP,
+			MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP, MOCK_MAP,
 					MOCK_KEEP);
 		else
-			MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP);
+			MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP);
 	}
-	end(&ctx);
+	mock_attachment_end(&att);
 }
 
 /* Importers change their table, so nobody else may have it meanwhile. */
 static void kept_in_use_is_for_nobody_else(struct kunit *test)
 {
-	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_AS_IS);
-	struct sg_table *a = map(&ctx, DMA_TO_DEVICE);
-	struct sg_table *b = map(&ctx, DMA_TO_DEVICE);
-	struct sg_table *c = map(&ctx, DMA_FROM_DEVICE);
+	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
+	struct sg_table *a = mock_map(&att, DMA_TO_DEVICE);
+	struct sg_table *b = mock_map(&att, DMA_TO_DEVICE);
+	struct sg_table *c = mock_map(&att, DMA_FROM_DEVICE);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, c);
 	KUNIT_EXPECT_PTR_NE(test, a, b);
 	KUNIT_EXPECT_PTR_NE(test, a, c);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_MAP, MOCK_MAP);
-	unmap(&ctx, b, DMA_TO_DEVICE);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_UNMAP);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_MAP, MOCK_MAP);
+	mock_unmap(&att, b, DMA_TO_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP);
 	/* One is enough for the next time. */
-	unmap(&ctx, a, DMA_TO_DEVICE);
-	KUNIT_EXPECT_PTR_EQ(test, a, map_once(test, &ctx, DMA_TO_DEVICE));
-	MOCK_EXPECT_NO_CALLS(ctx.exp);
-	unmap(&ctx, c, DMA_FROM_DEVICE);
-	KUNIT_EXPECT_EQ(test, atomic_read(&to_attached(ctx.attach)->map_count), 0);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_UNMAP);
-	end(&ctx);
+	mock_unmap(&att, a, DMA_TO_DEVICE);
+	KUNIT_EXPECT_PTR_EQ(test, a, mock_map_once(test, &att, DMA_TO_DEVICE));
+	MOCK_EXPECT_NO_CALLS(att.exp);
+	mock_unmap(&att, c, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_attached(att.attach)->map_count), 0);
+	MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP);
+	mock_attachment_end(&att);
 }
 
 /* That the importer still has the other table does not make up for it. */
 static void unmap_twice(struct kunit *test, bool kept)
 {
-	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_AS_IS);
-	struct sg_table *a = map(&ctx, DMA_TO_DEVICE);
-	struct sg_table *b = map(&ctx, DMA_TO_DEVICE);
+	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
+	struct sg_table *a = mock_map(&att, DMA_TO_DEVICE);
+	struct sg_table *b = mock_map(&att, DMA_TO_DEVICE);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b);
-	unmap(&ctx, kept ? a : b, DMA_TO_DEVICE);
+	mock_unmap(&att, kept ? a : b, DMA_TO_DEVICE);
 	mock_warn_begin(test);
-	unmap(&ctx, kept ? a : b, DMA_TO_DEVICE);
+	mock_unmap(&att, kept ? a : b, DMA_TO_DEVICE);
 	mock_warn_end(test, "unmap_", 1);
-	unmap(&ctx, kept ? b : a, DMA_TO_DEVICE);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_MAP, MOCK_UNMAP);
+	mock_unmap(&att, kept ? b : a, DMA_TO_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_MAP, MOCK_UNMAP);
 	/* Nothing is left to be unmapped. */
 	mock_warn_begin(test);
-	unmap(&ctx, a, DMA_TO_DEVICE);
+	mock_unmap(&att, a, DMA_TO_DEVICE);
 	mock_warn_end(test, "unmap_", 1);
-	end(&ctx);
+	mock_attachment_end(&att);
 }
 
 static void kept_unmapped_twice_warns(struct kunit *test)
@@ -288,16 +222,16 @@ static void other_unmapped_twice_warns(struct kunit *test)
 /* The core knows the table, so it ends with the attachment. */
 static void detach_ends_what_is_in_use(struct kunit *test)
 {
-	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_IDLE);
+	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_IDLE);
 
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, map(&ctx, DMA_TO_DEVICE));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mock_map(&att, DMA_TO_DEVICE));
 	mock_warn_begin(test);
-	dma_buf_detach(ctx.exp->dmabuf, ctx.attach);
+	dma_buf_detach(att.exp->dmabuf, att.attach);
 	mock_warn_end(test, "dma_buf_debug_detach",
 		      IS_ENABLED(CONFIG_DMABUF_DEBUG));
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP, MOCK_DETACH);
-	KUNIT_EXPECT_EQ(test, 0, shrink(ALL));
-	mock_exporter_put_last(ctx.exp);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP, MOCK_DETACH);
+	KUNIT_EXPECT_EQ(test, 0, mock_shrink(MOCK_SHRINK_ALL));
+	mock_exporter_put_last(att.exp);
 }
 
 /* Moves */
@@ -305,22 +239,22 @@ static void detach_ends_what_is_in_use(struct kunit *test)
 /* Where mapping pins, what is kept would be pinned for good. */
 static void move_ends_what_is_kept(struct kunit *test)
 {
-	struct ctx ctx = begin_dynamic(test, DMA_BUF_KEEP_AS_IS);
+	struct mock_attachment att = begin_dynamic(test, DMA_BUF_KEEP_AS_IS);
 
-	map_once(test, &ctx, DMA_TO_DEVICE);
-	if (MOVES) {
-		MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP);
-		move(&ctx);
-		MOCK_EXPECT_LOG(ctx.exp, MOCK_UNMAP);
-		map_once(test, &ctx, DMA_TO_DEVICE);
-		MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP);
-		end(&ctx);
-		MOCK_EXPECT_LOG(ctx.exp, MOCK_UNMAP, MOCK_DETACH,
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	if (MOCK_MOVES) {
+		MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP);
+		mock_move(&att);
+		MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP);
+		mock_map_once(test, &att, DMA_TO_DEVICE);
+		MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP);
+		mock_attachment_end(&att);
+		MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP, MOCK_DETACH,
 				MOCK_RELEASE);
 	} else {
-		MOCK_EXPECT_LOG(ctx.exp, MOCK_PIN, MOCK_MAP, MOCK_UNMAP,
+		MOCK_EXPECT_LOG(att.exp, MOCK_PIN, MOCK_MAP, MOCK_UNMAP,
 				MOCK_UNPIN);
-		end(&ctx);
+		mock_attachment_end(&att);
 	}
 }
 
@@ -333,107 +267,105 @@ static void unmap_on_move(struct dma_buf_attachment *attach)
 
 static void move_ends_what_is_unmapped_for_it(struct kunit *test)
 {
-	struct ctx ctx = begin_dynamic(test, DMA_BUF_KEEP_IDLE);
+	struct mock_attachment att = begin_dynamic(test, DMA_BUF_KEEP_IDLE);
 
-	if (!MOVES)
+	if (!MOCK_MOVES)
 		kunit_skip(test, "needs CONFIG_DMABUF_MOVE_NOTIFY");
-	ctx.imp->on_move = unmap_on_move;
-	ctx.imp->sgt = map(&ctx, DMA_TO_DEVICE);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx.imp->sgt);
-	move(&ctx);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_MOVE_NOTIFY,
+	att.imp->on_move = unmap_on_move;
+	att.imp->sgt = mock_map(&att, DMA_TO_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, att.imp->sgt);
+	mock_move(&att);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_MOVE_NOTIFY,
 			MOCK_END_DEVICE, MOCK_UNMAP);
-	end(&ctx);
+	mock_attachment_end(&att);
 }
 
 /* Its jobs may still run: it unmaps in its own time, and then it is over. */
 static void move_leaves_what_is_in_use(struct kunit *test)
 {
-	struct ctx ctx = begin_dynamic(test, DMA_BUF_KEEP_IDLE);
+	struct mock_attachment att = begin_dynamic(test, DMA_BUF_KEEP_IDLE);
 	struct sg_table *old, *new;
 
-	if (!MOVES)
+	if (!MOCK_MOVES)
 		kunit_skip(test, "needs CONFIG_DMABUF_MOVE_NOTIFY");
-	old = map(&ctx, DMA_TO_DEVICE);
+	old = mock_map(&att, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, old);
-	move(&ctx);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_MOVE_NOTIFY);
-	new = map(&ctx, DMA_TO_DEVICE);
+	mock_move(&att);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_MOVE_NOTIFY);
+	new = mock_map(&att, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, new);
 	KUNIT_EXPECT_PTR_NE(test, old, new);
-	unmap(&ctx, old, DMA_TO_DEVICE);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP);
-	unmap(&ctx, new, DMA_TO_DEVICE);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_END_DEVICE);
-	end(&ctx);
+	mock_unmap(&att, old, DMA_TO_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP);
+	mock_unmap(&att, new, DMA_TO_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_END_DEVICE);
+	mock_attachment_end(&att);
 }
 
 /* Lack of memory */
 
 static void shrink_ends_what_is_kept(struct kunit *test)
 {
-	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_IDLE);
+	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_IDLE);
 
-	map_once(test, &ctx, DMA_TO_DEVICE);
-	KUNIT_EXPECT_LE(test, 1, shrink(ALL));
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE,
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	KUNIT_EXPECT_LE(test, 1, mock_shrink(MOCK_SHRINK_ALL));
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE,
 			MOCK_UNMAP);
-	KUNIT_EXPECT_EQ(test, 0, shrink(ALL));
+	KUNIT_EXPECT_EQ(test, 0, mock_shrink(MOCK_SHRINK_ALL));
 	/* As good as new. */
-	map_once(test, &ctx, DMA_TO_DEVICE);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE);
-	end(&ctx);
-	KUNIT_EXPECT_EQ(test, 0, shrink(ALL));
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE);
+	mock_attachment_end(&att);
+	KUNIT_EXPECT_EQ(test, 0, mock_shrink(MOCK_SHRINK_ALL));
 }
 
 static void shrink_leaves_what_is_in_use(struct kunit *test)
 {
-	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_AS_IS);
+	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
 	struct sg_table *sgt;
 
-	shrink(ALL);
-	map_once(test, &ctx, DMA_TO_DEVICE);
-	sgt = map(&ctx, DMA_TO_DEVICE);
+	mock_shrink(MOCK_SHRINK_ALL);
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	sgt = mock_map(&att, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	KUNIT_EXPECT_EQ(test, 0, shrink(ALL));
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP);
-	unmap(&ctx, sgt, DMA_TO_DEVICE);
-	end(&ctx);
+	KUNIT_EXPECT_EQ(test, 0, mock_shrink(MOCK_SHRINK_ALL));
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP);
+	mock_unmap(&att, sgt, DMA_TO_DEVICE);
+	mock_attachment_end(&att);
 }
 
 /* What is mapped again and again is passed by once. */
 static void shrink_spares_what_is_used(struct kunit *test)
 {
-	struct ctx old = begin(test, "old", MOCK_KEPT, false,
-			       DMA_BUF_KEEP_AS_IS);
-	struct ctx new = begin(test, "new", MOCK_KEPT, false,
-			       DMA_BUF_KEEP_AS_IS);
+	struct mock_attachment old = begin_kept(test, DMA_BUF_KEEP_AS_IS);
+	struct mock_attachment new = begin_kept(test, DMA_BUF_KEEP_AS_IS);
 
-	shrink(ALL);
-	map_once(test, &new, DMA_TO_DEVICE);
-	map_once(test, &old, DMA_TO_DEVICE);
-	map_once(test, &new, DMA_TO_DEVICE);
-	KUNIT_EXPECT_EQ(test, 1, shrink(2));
+	mock_shrink(MOCK_SHRINK_ALL);
+	mock_map_once(test, &new, DMA_TO_DEVICE);
+	mock_map_once(test, &old, DMA_TO_DEVICE);
+	mock_map_once(test, &new, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, 1, mock_shrink(2));
 	MOCK_EXPECT_LOG(old.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP);
 	MOCK_EXPECT_LOG(new.exp, MOCK_MAP, MOCK_KEEP);
-	KUNIT_EXPECT_EQ(test, 1, shrink(1));
+	KUNIT_EXPECT_EQ(test, 1, mock_shrink(1));
 	MOCK_EXPECT_LOG(new.exp, MOCK_UNMAP);
-	end(&old);
-	end(&new);
+	mock_attachment_end(&old);
+	mock_attachment_end(&new);
 }
 
 /* Reclaim may come from wherever memory is allocated: it needs no such lock. */
 static void shrink_takes_no_reservation_lock(struct kunit *test)
 {
-	struct ctx ctx = begin_kept(test, DMA_BUF_KEEP_AS_IS);
+	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
 
-	shrink(ALL);
-	map_once(test, &ctx, DMA_TO_DEVICE);
-	dma_resv_lock(ctx.exp->dmabuf->resv, NULL);
-	KUNIT_EXPECT_EQ(test, 1, shrink(ALL));
-	dma_resv_unlock(ctx.exp->dmabuf->resv);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP);
-	end(&ctx);
+	mock_shrink(MOCK_SHRINK_ALL);
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	dma_resv_lock(att.exp->dmabuf->resv, NULL);
+	KUNIT_EXPECT_EQ(test, 1, mock_shrink(MOCK_SHRINK_ALL));
+	dma_resv_unlock(att.exp->dmabuf->resv);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP);
+	mock_attachment_end(&att);
 }
 
 static struct kunit_case dma_buf_kept_cases[] = {

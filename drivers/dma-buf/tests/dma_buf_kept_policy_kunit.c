@@ -8,7 +8,6 @@
 
 #include <kunit/device.h>
 #include <kunit/test.h>
-#include <linux/cleanup.h>
 #include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/device/driver.h>
@@ -17,81 +16,38 @@
 #include <linux/shrinker.h>
 
 #include "../buffer/dma-buf-internal.h"
-#include "mock.h"
+#include "mock_attach.h"
 
-#define SIZE (3 * PAGE_SIZE)
-#define ALL 10000
-
-struct ctx {
-	struct mock_exporter *exp;
-	struct mock_importer *imp;
-	struct dma_buf_attachment *attach;
-};
-
-/* An attachment of @dev, or of a new device, with nothing logged so far. */
-static struct ctx begin(struct kunit *test, struct device *dev)
+static struct mock_attachment begin(struct kunit *test, struct device *dev)
 {
-	struct ctx ctx = { .exp = mock_exporter_export(test, SIZE, MOCK_KEPT) };
-	static unsigned int number;
-	char *name;
-
-	/* A test has several. */
-	name = kunit_kzalloc(test, 16, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, name);
-	snprintf(name, 16, "imp-%u", number++);
-	ctx.exp->keep = DMA_BUF_KEEP_IDLE;
-	ctx.imp = mock_importer_create(test, name, ctx.exp);
-	if (dev)
-		ctx.imp->dev = dev;
-	ctx.attach = mock_attach(ctx.imp, false);
-	atomic_set(&ctx.exp->num_logged, 0);
-	return ctx;
+	return mock_attachment_begin(test, dev, MOCK_KEPT, false,
+				     DMA_BUF_KEEP_IDLE);
 }
 
-static void end(struct ctx *ctx)
+static bool is_kept(struct mock_attachment *att)
 {
-	ctx->exp->hook = NULL;
-	dma_buf_detach(ctx->exp->dmabuf, ctx->attach);
-	mock_exporter_put_last(ctx->exp);
-}
-
-static struct sg_table *map(struct ctx *ctx)
-{
-	return dma_buf_map_attachment_unlocked(ctx->attach, DMA_TO_DEVICE);
-}
-
-static void map_once(struct kunit *test, struct ctx *ctx)
-{
-	struct sg_table *sgt = map(ctx);
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	dma_buf_unmap_attachment_unlocked(ctx->attach, sgt, DMA_TO_DEVICE);
-}
-
-static bool is_kept(struct ctx *ctx)
-{
-	return atomic_read(&to_attached(ctx->attach)->kept) == DMA_BUF_KEPT_IDLE;
+	return atomic_read(&to_attached(att->attach)->kept) == DMA_BUF_KEPT_IDLE;
 }
 
 /* Strict domains and the like are not on this machine: both ends of the scale. */
 static void keep_parameter(struct kunit *test)
 {
-	struct ctx ctx = begin(test, NULL);
+	struct mock_attachment att = begin(test, NULL);
 
 	dma_buf_kept_policy = 0;
-	map_once(test, &ctx);
-	KUNIT_EXPECT_FALSE(test, is_kept(&ctx));
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP);
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	KUNIT_EXPECT_FALSE(test, is_kept(&att));
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP);
 	dma_buf_kept_policy = 2;
-	map_once(test, &ctx);
-	KUNIT_EXPECT_TRUE(test, is_kept(&ctx));
-	end(&ctx);
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	KUNIT_EXPECT_TRUE(test, is_kept(&att));
+	mock_attachment_end(&att);
 }
 
 /* It gives up other mappings until the exporter has room. */
 static void need_room(struct mock_exporter *exp, enum mock_op op)
 {
-	struct ctx *other = exp->hook_data;
+	struct mock_attachment *other = exp->hook_data;
 
 	if (op == MOCK_MAP)
 		exp->fail[op] = is_kept(other) ? -ENOMEM : 0;
@@ -100,115 +56,119 @@ static void need_room(struct mock_exporter *exp, enum mock_op op)
 /* A device with few addresses maps what it could map without anything kept. */
 static void kept_gives_way_to_a_map(struct kunit *test)
 {
-	struct ctx old = begin(test, NULL), new = begin(test, old.imp->dev);
-	struct ctx elsewhere = begin(test, NULL);
+	struct mock_attachment old = begin(test, NULL);
+	struct mock_attachment new = begin(test, old.imp->dev);
+	struct mock_attachment elsewhere = begin(test, NULL);
 
-	map_once(test, &old);
-	map_once(test, &elsewhere);
+	mock_map_once(test, &old, DMA_TO_DEVICE);
+	mock_map_once(test, &elsewhere, DMA_TO_DEVICE);
 	new.exp->hook_data = &old;
 	new.exp->hook = need_room;
-	map_once(test, &new);
+	mock_map_once(test, &new, DMA_TO_DEVICE);
 	MOCK_EXPECT_LOG(new.exp, MOCK_MAP, MOCK_MAP, MOCK_KEEP,
 			MOCK_END_DEVICE);
 	MOCK_EXPECT_LOG(old.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE,
 			MOCK_UNMAP);
 	/* That of another device is in nobody's way. */
 	KUNIT_EXPECT_TRUE(test, is_kept(&elsewhere));
-	end(&old);
-	end(&new);
-	end(&elsewhere);
+	mock_attachment_end(&old);
+	mock_attachment_end(&new);
+	mock_attachment_end(&elsewhere);
 }
 
 /* Attachments of one buffer, whose lock is held by the one that maps. */
 static void kept_gives_way_in_one_buffer(struct kunit *test)
 {
-	struct ctx ctx = begin(test, NULL), second = ctx;
+	struct mock_attachment att = begin(test, NULL), second = att;
 
-	second.attach = mock_attach(ctx.imp, false);
-	map_once(test, &ctx);
-	ctx.exp->hook_data = &ctx;
-	ctx.exp->hook = need_room;
-	map_once(test, &second);
-	KUNIT_EXPECT_FALSE(test, is_kept(&ctx));
+	second.attach = mock_attach(att.imp, false);
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	att.exp->hook_data = &att;
+	att.exp->hook = need_room;
+	mock_map_once(test, &second, DMA_TO_DEVICE);
+	KUNIT_EXPECT_FALSE(test, is_kept(&att));
 	KUNIT_EXPECT_TRUE(test, is_kept(&second));
-	dma_buf_detach(ctx.exp->dmabuf, second.attach);
-	end(&ctx);
+	dma_buf_detach(att.exp->dmabuf, second.attach);
+	mock_attachment_end(&att);
 }
 
 /* Nothing was kept: the error is the exporter's, and it is asked once. */
 static void map_fails_without_a_second_try(struct kunit *test)
 {
-	struct ctx ctx = begin(test, NULL);
+	struct mock_attachment att = begin(test, NULL);
 
-	ctx.exp->fail[MOCK_MAP] = -ENOMEM;
-	KUNIT_EXPECT_PTR_EQ(test, map(&ctx), ERR_PTR(-ENOMEM));
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP);
-	end(&ctx);
+	att.exp->fail[MOCK_MAP] = -ENOMEM;
+	KUNIT_EXPECT_PTR_EQ(test, mock_map(&att, DMA_TO_DEVICE),
+			    ERR_PTR(-ENOMEM));
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP);
+	mock_attachment_end(&att);
 }
 
 /* An importer comes while the shrinker is at work. */
 static void map_meanwhile(struct mock_exporter *exp, enum mock_op op)
 {
-	struct ctx *ctx = exp->hook_data;
-	struct sg_table *ending = ctx->attach->sgt;
+	struct mock_attachment *att = exp->hook_data;
+	struct sg_table *ending = att->attach->sgt;
 
 	if (op != MOCK_UNMAP)
 		return;
 	exp->hook = NULL;
-	ctx->imp->sgt = map(ctx);
-	KUNIT_EXPECT_NOT_ERR_OR_NULL(exp->test, ctx->imp->sgt);
-	KUNIT_EXPECT_PTR_NE(exp->test, ctx->imp->sgt, ending);
+	att->imp->sgt = mock_map(att, DMA_TO_DEVICE);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(exp->test, att->imp->sgt);
+	KUNIT_EXPECT_PTR_NE(exp->test, att->imp->sgt, ending);
 }
 
 static void map_while_ending_gets_another(struct kunit *test)
 {
-	struct ctx ctx = begin(test, NULL);
+	struct mock_attachment att = begin(test, NULL);
 
-	map_once(test, &ctx);
-	ctx.exp->hook_data = &ctx;
-	ctx.exp->hook = map_meanwhile;
-	KUNIT_EXPECT_LE(test, 1, dma_buf_shrink_kept(ALL));
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE,
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	att.exp->hook_data = &att;
+	att.exp->hook = map_meanwhile;
+	KUNIT_EXPECT_LE(test, 1, mock_shrink(MOCK_SHRINK_ALL));
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE,
 			MOCK_UNMAP, MOCK_MAP);
-	dma_buf_unmap_attachment_unlocked(ctx.attach, ctx.imp->sgt,
-					  DMA_TO_DEVICE);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_UNMAP);
-	end(&ctx);
+	mock_unmap(&att, att.imp->sgt, DMA_TO_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP);
+	mock_attachment_end(&att);
 }
 
 /* The shrinker comes while an importer takes one up, or puts it down. */
 static void shrink_meanwhile(struct mock_exporter *exp, enum mock_op op)
 {
 	if (op == MOCK_BEGIN_DEVICE || op == MOCK_END_DEVICE)
-		KUNIT_EXPECT_EQ(exp->test, dma_buf_shrink_kept(ALL), 0);
+		KUNIT_EXPECT_EQ(exp->test, mock_shrink(MOCK_SHRINK_ALL), 0);
 }
 
 static void shrink_leaves_what_changes_hands(struct kunit *test)
 {
-	struct ctx ctx = begin(test, NULL);
+	struct mock_attachment att = begin(test, NULL);
 
-	dma_buf_shrink_kept(ALL);
-	ctx.exp->hook = shrink_meanwhile;
-	map_once(test, &ctx);
-	map_once(test, &ctx);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE,
+	mock_shrink(MOCK_SHRINK_ALL);
+	att.exp->hook = shrink_meanwhile;
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE,
 			MOCK_BEGIN_DEVICE, MOCK_END_DEVICE);
-	end(&ctx);
+	mock_attachment_end(&att);
 }
 
 /* To unmap may need memory itself: not where reclaim may not enter file systems. */
 static void shrinker_heeds_gfp_mask(struct kunit *test)
 {
-	struct shrink_control sc = { .gfp_mask = GFP_NOFS, .nr_to_scan = ALL };
-	struct ctx ctx = begin(test, NULL);
+	struct shrink_control sc = {
+		.gfp_mask = GFP_NOFS,
+		.nr_to_scan = MOCK_SHRINK_ALL,
+	};
+	struct mock_attachment att = begin(test, NULL);
 
-	map_once(test, &ctx);
+	mock_map_once(test, &att, DMA_TO_DEVICE);
 	KUNIT_EXPECT_EQ(test, dma_buf_kept_scan(NULL, &sc), SHRINK_STOP);
-	KUNIT_EXPECT_TRUE(test, is_kept(&ctx));
+	KUNIT_EXPECT_TRUE(test, is_kept(&att));
 	sc.gfp_mask = GFP_KERNEL;
 	KUNIT_EXPECT_LE(test, 1, dma_buf_kept_scan(NULL, &sc));
-	KUNIT_EXPECT_FALSE(test, is_kept(&ctx));
-	end(&ctx);
+	KUNIT_EXPECT_FALSE(test, is_kept(&att));
+	mock_attachment_end(&att);
 }
 
 static struct device *bound_device(struct kunit *test)
@@ -227,12 +187,12 @@ static struct device *bound_device(struct kunit *test)
 static void unbind_ends_what_is_kept(struct kunit *test)
 {
 	struct device *dev = bound_device(test);
-	struct ctx idle = begin(test, dev), busy = begin(test, dev);
+	struct mock_attachment idle = begin(test, dev), busy = begin(test, dev);
 	struct task_struct *holder;
 	struct sg_table *sgt;
 
-	map_once(test, &idle);
-	sgt = map(&busy);
+	mock_map_once(test, &idle, DMA_TO_DEVICE);
+	sgt = mock_map(&busy, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 	atomic_set(&idle.exp->num_logged, 0);
 	atomic_set(&busy.exp->num_logged, 0);
@@ -244,12 +204,12 @@ static void unbind_ends_what_is_kept(struct kunit *test)
 	MOCK_EXPECT_LOG(idle.exp, MOCK_UNMAP);
 	/* That goes when the importer is done with it, and nothing comes after. */
 	MOCK_EXPECT_NO_CALLS(busy.exp);
-	dma_buf_unmap_attachment_unlocked(busy.attach, sgt, DMA_TO_DEVICE);
+	mock_unmap(&busy, sgt, DMA_TO_DEVICE);
 	MOCK_EXPECT_LOG(busy.exp, MOCK_UNMAP);
-	map_once(test, &idle);
+	mock_map_once(test, &idle, DMA_TO_DEVICE);
 	MOCK_EXPECT_LOG(idle.exp, MOCK_MAP, MOCK_KEEP, MOCK_UNMAP);
-	end(&idle);
-	end(&busy);
+	mock_attachment_end(&idle);
+	mock_attachment_end(&busy);
 }
 
 /* An unmap that takes long, and those who may not overtake it. */
@@ -257,7 +217,7 @@ struct slow_unmap {
 	struct completion begun;
 	struct completion go_on;
 	struct completion overtaken;
-	struct ctx *ctx;
+	struct mock_attachment *att;
 	struct device *dev;
 };
 
@@ -273,7 +233,7 @@ static void unmap_slowly(struct mock_exporter *exp, enum mock_op op)
 
 static int shrink_slowly(void *data)
 {
-	dma_buf_shrink_kept(ALL);
+	mock_shrink(MOCK_SHRINK_ALL);
 	return 0;
 }
 
@@ -290,7 +250,7 @@ static int detach(void *data)
 {
 	struct slow_unmap *slow = data;
 
-	dma_buf_detach(slow->ctx->exp->dmabuf, slow->ctx->attach);
+	dma_buf_detach(slow->att->exp->dmabuf, slow->att->attach);
 	complete_all(&slow->overtaken);
 	return 0;
 }
@@ -298,11 +258,8 @@ static int detach(void *data)
 static int move(void *data)
 {
 	struct slow_unmap *slow = data;
-	struct dma_buf *dmabuf = slow->ctx->exp->dmabuf;
 
-	dma_resv_lock(dmabuf->resv, NULL);
-	dma_buf_move_notify(dmabuf);
-	dma_resv_unlock(dmabuf->resv);
+	mock_move(slow->att);
 	complete_all(&slow->overtaken);
 	return 0;
 }
@@ -323,17 +280,17 @@ static void nobody_overtakes_an_unmap(struct kunit *test)
 {
 	const struct overtaker *param = test->param_value;
 	struct device *dev = bound_device(test);
-	struct ctx ctx = begin(test, dev);
-	struct slow_unmap slow = { .ctx = &ctx, .dev = dev };
+	struct mock_attachment att = begin(test, dev);
+	struct slow_unmap slow = { .att = &att, .dev = dev };
 	struct task_struct *shrinker, *other;
 
 	init_completion(&slow.begun);
 	init_completion(&slow.go_on);
 	init_completion(&slow.overtaken);
-	dma_buf_shrink_kept(ALL);
-	map_once(test, &ctx);
-	ctx.exp->hook_data = &slow;
-	ctx.exp->hook = unmap_slowly;
+	mock_shrink(MOCK_SHRINK_ALL);
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	att.exp->hook_data = &slow;
+	att.exp->hook = unmap_slowly;
 	shrinker = kthread_run(shrink_slowly, NULL, "shrinker");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(shrinker));
 	get_task_struct(shrinker);
@@ -349,9 +306,9 @@ static void nobody_overtakes_an_unmap(struct kunit *test)
 	kthread_stop_put(shrinker);
 	kthread_stop_put(other);
 	if (param->func == detach)
-		mock_exporter_put_last(ctx.exp);
+		mock_exporter_put_last(att.exp);
 	else
-		end(&ctx);
+		mock_attachment_end(&att);
 }
 
 /* In the middle of taking up: the driver is being unbound. */
@@ -372,43 +329,43 @@ static void unbind_meanwhile(struct mock_exporter *exp, enum mock_op op)
 static void unbind_waits_for_who_takes_up(struct kunit *test)
 {
 	struct device *dev = bound_device(test);
-	struct ctx ctx = begin(test, dev);
-	struct slow_unmap slow = { .ctx = &ctx, .dev = dev };
+	struct mock_attachment att = begin(test, dev);
+	struct slow_unmap slow = { .att = &att, .dev = dev };
 	struct sg_table *sgt;
 
 	init_completion(&slow.overtaken);
-	map_once(test, &ctx);
-	atomic_set(&ctx.exp->num_logged, 0);
-	ctx.exp->hook_data = &slow;
-	ctx.exp->hook = unbind_meanwhile;
-	sgt = map(&ctx);
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	atomic_set(&att.exp->num_logged, 0);
+	att.exp->hook_data = &slow;
+	att.exp->hook = unbind_meanwhile;
+	sgt = mock_map(&att, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 	wait_for_completion(&slow.overtaken);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_BEGIN_DEVICE);
-	dma_buf_unmap_attachment_unlocked(ctx.attach, sgt, DMA_TO_DEVICE);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_UNMAP);
-	end(&ctx);
+	MOCK_EXPECT_LOG(att.exp, MOCK_BEGIN_DEVICE);
+	mock_unmap(&att, sgt, DMA_TO_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP);
+	mock_attachment_end(&att);
 }
 
 /* Several attachments of one device count together. */
 static void kept_is_bounded_in_bytes(struct kunit *test)
 {
 	struct device *dev = NULL;
-	struct ctx ctx[3];
+	struct mock_attachment att[3];
 
-	dma_buf_kept_limit = 2 * SIZE;
+	dma_buf_kept_limit = 2 * MOCK_ATTACH_SIZE;
 	for (int i = 0; i < 3; i++) {
-		ctx[i] = begin(test, dev);
-		dev = ctx[i].imp->dev;
-		map_once(test, &ctx[i]);
-		KUNIT_EXPECT_EQ(test, is_kept(&ctx[i]), i < 2);
+		att[i] = begin(test, dev);
+		dev = att[i].imp->dev;
+		mock_map_once(test, &att[i], DMA_TO_DEVICE);
+		KUNIT_EXPECT_EQ(test, is_kept(&att[i]), i < 2);
 	}
 	/* What goes makes room. */
-	end(&ctx[0]);
-	map_once(test, &ctx[2]);
-	KUNIT_EXPECT_TRUE(test, is_kept(&ctx[2]));
-	end(&ctx[1]);
-	end(&ctx[2]);
+	mock_attachment_end(&att[0]);
+	mock_map_once(test, &att[2], DMA_TO_DEVICE);
+	KUNIT_EXPECT_TRUE(test, is_kept(&att[2]));
+	mock_attachment_end(&att[1]);
+	mock_attachment_end(&att[2]);
 }
 
 static void kept_policy_exit(struct kunit *test)

@@ -11,72 +11,18 @@
 #include <linux/scatterlist.h>
 
 #include "../buffer/dma-buf-internal.h"
-#include "mock.h"
+#include "mock_attach.h"
 
-#define SIZE (3 * PAGE_SIZE)
-#define MOVES IS_ENABLED(CONFIG_DMABUF_MOVE_NOTIFY)
-
-struct ctx {
-	struct mock_exporter *exp;
-	struct mock_importer *imp;
-	struct dma_buf_attachment *attach;
-};
-
-/* An attachment with nothing logged so far. */
-static struct ctx begin(struct kunit *test, unsigned int flags, bool dynamic)
+static struct mock_attachment begin(struct kunit *test, unsigned int flags,
+				    bool dynamic)
 {
-	struct ctx ctx = { .exp = mock_exporter_export(test, SIZE, flags) };
-
-	ctx.imp = mock_importer_create(test, "imp", ctx.exp);
-	ctx.attach = mock_attach(ctx.imp, dynamic);
-	atomic_set(&ctx.exp->num_logged, 0);
-	return ctx;
-}
-
-static void end(struct ctx *ctx)
-{
-	dma_buf_detach(ctx->exp->dmabuf, ctx->attach);
-	mock_exporter_put_last(ctx->exp);
-}
-
-static struct sg_table *map(struct ctx *ctx, enum dma_data_direction dir)
-{
-	return dma_buf_map_attachment_unlocked(ctx->attach, dir);
-}
-
-static void unmap(struct ctx *ctx, struct sg_table *sgt,
-		  enum dma_data_direction dir)
-{
-	dma_buf_unmap_attachment_unlocked(ctx->attach, sgt, dir);
-}
-
-static int pin(struct ctx *ctx)
-{
-	int ret;
-
-	dma_resv_lock(ctx->exp->dmabuf->resv, NULL);
-	ret = dma_buf_pin(ctx->attach);
-	dma_resv_unlock(ctx->exp->dmabuf->resv);
-	return ret;
-}
-
-static void unpin(struct ctx *ctx)
-{
-	dma_resv_lock(ctx->exp->dmabuf->resv, NULL);
-	dma_buf_unpin(ctx->attach);
-	dma_resv_unlock(ctx->exp->dmabuf->resv);
-}
-
-static void move(struct ctx *ctx)
-{
-	dma_resv_lock(ctx->exp->dmabuf->resv, NULL);
-	dma_buf_move_notify(ctx->exp->dmabuf);
-	dma_resv_unlock(ctx->exp->dmabuf->resv);
+	return mock_attachment_begin(test, NULL, flags, dynamic,
+				     DMA_BUF_KEEP_NEVER);
 }
 
 static void map_attachment_bad_arguments(struct kunit *test)
 {
-	struct ctx ctx = begin(test, 0, false);
+	struct mock_attachment att = begin(test, 0, false);
 	struct dma_buf_attachment nothing = {};
 
 	mock_warn_begin(test);
@@ -94,97 +40,98 @@ static void map_attachment_bad_arguments(struct kunit *test)
 			    ERR_PTR(-EINVAL));
 	mock_warn_end(test, "dma_buf_map_attachment_unlocked", 1);
 	mock_warn_begin(test);
-	KUNIT_EXPECT_PTR_EQ(test, map(&ctx, DMA_NONE), ERR_PTR(-EINVAL));
+	KUNIT_EXPECT_PTR_EQ(test, mock_map(&att, DMA_NONE), ERR_PTR(-EINVAL));
 	mock_warn_end(test, "dma_buf_map_attachment", 1);
-	MOCK_EXPECT_NO_CALLS(ctx.exp);
-	end(&ctx);
+	MOCK_EXPECT_NO_CALLS(att.exp);
+	mock_attachment_end(&att);
 }
 
 static void unmap_attachment_bad_arguments(struct kunit *test)
 {
-	struct ctx ctx = begin(test, 0, false);
-	struct sg_table *sgt = map(&ctx, DMA_TO_DEVICE);
+	struct mock_attachment att = begin(test, 0, false);
+	struct sg_table *sgt = mock_map(&att, DMA_TO_DEVICE);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 	mock_warn_begin(test);
 	dma_buf_unmap_attachment(NULL, sgt, DMA_TO_DEVICE);
-	dma_buf_unmap_attachment(ctx.attach, NULL, DMA_TO_DEVICE);
+	dma_buf_unmap_attachment(att.attach, NULL, DMA_TO_DEVICE);
 	mock_warn_end(test, "dma_buf_unmap_attachment", 1);
 	mock_warn_begin(test);
 	dma_buf_unmap_attachment_unlocked(NULL, sgt, DMA_TO_DEVICE);
-	dma_buf_unmap_attachment_unlocked(ctx.attach, NULL, DMA_TO_DEVICE);
+	dma_buf_unmap_attachment_unlocked(att.attach, NULL, DMA_TO_DEVICE);
 	mock_warn_end(test, "dma_buf_unmap_attachment_unlocked", 1);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP);
-	unmap(&ctx, sgt, DMA_TO_DEVICE);
-	end(&ctx);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP);
+	mock_unmap(&att, sgt, DMA_TO_DEVICE);
+	mock_attachment_end(&att);
 }
 
 /* The core keeps the table of a cached exporter; another is none of its. */
 static void unmap_attachment_foreign_table(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_CACHED, false);
-	struct sg_table *sgt = map(&ctx, DMA_TO_DEVICE);
+	struct mock_attachment att = begin(test, MOCK_CACHED, false);
+	struct sg_table *sgt = mock_map(&att, DMA_TO_DEVICE);
 	struct sg_table foreign = {};
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 	mock_warn_begin(test);
-	unmap(&ctx, &foreign, DMA_TO_DEVICE);
+	mock_unmap(&att, &foreign, DMA_TO_DEVICE);
 	mock_warn_end(test, "unmap_", 1);
-	KUNIT_EXPECT_EQ(test, atomic_read(&to_attached(ctx.attach)->map_count), 1);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP);
-	unmap(&ctx, sgt, DMA_TO_DEVICE);
-	end(&ctx);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to_attached(att.attach)->map_count), 1);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP);
+	mock_unmap(&att, sgt, DMA_TO_DEVICE);
+	mock_attachment_end(&att);
 }
 
 static void map_attachment_has_addresses(struct kunit *test)
 {
-	struct ctx ctx = begin(test, 0, false);
-	struct sg_table *sgt = map(&ctx, DMA_FROM_DEVICE);
+	struct mock_attachment att = begin(test, 0, false);
+	struct sg_table *sgt = mock_map(&att, DMA_FROM_DEVICE);
 	struct scatterlist *sg;
 	size_t size = 0;
 	int i;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	KUNIT_EXPECT_EQ(test, ctx.exp->direction, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_EQ(test, att.exp->direction, DMA_FROM_DEVICE);
 	for_each_sgtable_dma_sg(sgt, sg, i) {
 		KUNIT_EXPECT_NE(test, sg_dma_address(sg), 0);
 		size += sg_dma_len(sg);
 	}
-	KUNIT_EXPECT_EQ(test, size, SIZE);
-	unmap(&ctx, sgt, DMA_FROM_DEVICE);
-	end(&ctx);
+	KUNIT_EXPECT_EQ(test, size, MOCK_ATTACH_SIZE);
+	mock_unmap(&att, sgt, DMA_FROM_DEVICE);
+	mock_attachment_end(&att);
 }
 
 /* Importers change the table in place; another's has to stay as it is. */
 static void map_attachment_tables_differ(struct kunit *test)
 {
-	struct ctx ctx = begin(test, 0, false);
-	struct sg_table *a = map(&ctx, DMA_TO_DEVICE);
-	struct sg_table *b = map(&ctx, DMA_FROM_DEVICE);
+	struct mock_attachment att = begin(test, 0, false);
+	struct sg_table *a = mock_map(&att, DMA_TO_DEVICE);
+	struct sg_table *b = mock_map(&att, DMA_FROM_DEVICE);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b);
 	KUNIT_EXPECT_PTR_NE(test, a, b);
 	KUNIT_EXPECT_PTR_NE(test, a->sgl, b->sgl);
-	unmap(&ctx, a, DMA_TO_DEVICE);
-	unmap(&ctx, b, DMA_FROM_DEVICE);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_MAP, MOCK_UNMAP, MOCK_UNMAP);
-	end(&ctx);
+	mock_unmap(&att, a, DMA_TO_DEVICE);
+	mock_unmap(&att, b, DMA_FROM_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_MAP, MOCK_UNMAP, MOCK_UNMAP);
+	mock_attachment_end(&att);
 }
 
 static void map_attachment_fails(struct kunit *test)
 {
-	struct ctx ctx = begin(test, 0, false);
+	struct mock_attachment att = begin(test, 0, false);
 
-	ctx.exp->fail[MOCK_MAP] = -EIO;
-	KUNIT_EXPECT_PTR_EQ(test, map(&ctx, DMA_TO_DEVICE), ERR_PTR(-EIO));
-	ctx.exp->fail[MOCK_MAP] = 0;
-	ctx.exp->map_null = true;
-	KUNIT_EXPECT_PTR_EQ(test, map(&ctx, DMA_TO_DEVICE), ERR_PTR(-ENOMEM));
-	KUNIT_EXPECT_FALSE(test, dma_resv_is_locked(ctx.exp->dmabuf->resv));
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_MAP);
-	end(&ctx);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_DETACH, MOCK_RELEASE);
+	att.exp->fail[MOCK_MAP] = -EIO;
+	KUNIT_EXPECT_PTR_EQ(test, mock_map(&att, DMA_TO_DEVICE), ERR_PTR(-EIO));
+	att.exp->fail[MOCK_MAP] = 0;
+	att.exp->map_null = true;
+	KUNIT_EXPECT_PTR_EQ(test, mock_map(&att, DMA_TO_DEVICE),
+			    ERR_PTR(-ENOMEM));
+	KUNIT_EXPECT_FALSE(test, dma_resv_is_locked(att.exp->dmabuf->resv));
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_MAP);
+	mock_attachment_end(&att);
+	MOCK_EXPECT_LOG(att.exp, MOCK_DETACH, MOCK_RELEASE);
 }
 
 /*
@@ -193,17 +140,17 @@ static void map_attachment_fails(struct kunit *test)
  */
 static void map_attachment_empty_segment(struct kunit *test)
 {
-	struct ctx ctx = begin(test, 0, false);
+	struct mock_attachment att = begin(test, 0, false);
 	struct sg_table *sgt;
 
-	ctx.exp->map_empty_segment = true;
+	att.exp->map_empty_segment = true;
 	mock_warn_begin(test);
-	sgt = map(&ctx, DMA_TO_DEVICE);
+	sgt = mock_map(&att, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	unmap(&ctx, sgt, DMA_TO_DEVICE);
+	mock_unmap(&att, sgt, DMA_TO_DEVICE);
 	mock_warn_end(test, "nowhere", 0);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_UNMAP);
-	end(&ctx);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_UNMAP);
+	mock_attachment_end(&att);
 }
 
 struct wait_param {
@@ -232,203 +179,203 @@ KUNIT_ARRAY_PARAM_DESC(wait, wait_params, desc);
 static void map_attachment_waits(struct kunit *test)
 {
 	const struct wait_param *param = test->param_value;
-	struct ctx ctx = begin(test, (param->dynamic ? MOCK_DYNAMIC : 0) |
+	struct mock_attachment att = begin(test, (param->dynamic ? MOCK_DYNAMIC : 0) |
 			       (param->kept ? MOCK_KEPT : 0), param->dynamic);
 	struct mock_timeline *timeline = mock_timeline_create(test, "tl");
 	struct dma_fence *fence = mock_fence_create(timeline);
 	struct sg_table *sgt;
 
 	if (param->kept) {
-		ctx.exp->keep = DMA_BUF_KEEP_IDLE;
-		sgt = map(&ctx, DMA_TO_DEVICE);
+		att.exp->keep = DMA_BUF_KEEP_IDLE;
+		sgt = mock_map(&att, DMA_TO_DEVICE);
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-		unmap(&ctx, sgt, DMA_TO_DEVICE);
-		atomic_set(&ctx.exp->num_logged, 0);
+		mock_unmap(&att, sgt, DMA_TO_DEVICE);
+		atomic_set(&att.exp->num_logged, 0);
 	}
-	mock_resv_add(test, ctx.exp->dmabuf->resv, fence, param->usage);
+	mock_resv_add(test, att.exp->dmabuf->resv, fence, param->usage);
 	mock_signal_begin();
-	sgt = map(&ctx, DMA_TO_DEVICE);
+	sgt = mock_map(&att, DMA_TO_DEVICE);
 	mock_signal_end();
 	if (param->waits) {
 		KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-ERESTARTSYS));
 		if (param->kept)
-			MOCK_EXPECT_NO_CALLS(ctx.exp);
+			MOCK_EXPECT_NO_CALLS(att.exp);
 		else
-			MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_UNMAP);
+			MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_UNMAP);
 	} else {
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-		unmap(&ctx, sgt, DMA_TO_DEVICE);
+		mock_unmap(&att, sgt, DMA_TO_DEVICE);
 		/* Where mapping pins nothing is kept. */
-		if (param->kept && (MOVES || !param->dynamic))
-			MOCK_EXPECT_LOG(ctx.exp, MOCK_BEGIN_DEVICE,
+		if (param->kept && (MOCK_MOVES || !param->dynamic))
+			MOCK_EXPECT_LOG(att.exp, MOCK_BEGIN_DEVICE,
 					MOCK_END_DEVICE);
 	}
 
 	dma_fence_signal(fence);
-	sgt = map(&ctx, DMA_TO_DEVICE);
+	sgt = mock_map(&att, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	unmap(&ctx, sgt, DMA_TO_DEVICE);
+	mock_unmap(&att, sgt, DMA_TO_DEVICE);
 	dma_fence_put(fence);
-	end(&ctx);
+	mock_attachment_end(&att);
 }
 
 static void unmap_attachment_twice(struct kunit *test)
 {
-	struct ctx ctx = begin(test, 0, false);
-	struct sg_table *sgt = map(&ctx, DMA_TO_DEVICE);
+	struct mock_attachment att = begin(test, 0, false);
+	struct sg_table *sgt = mock_map(&att, DMA_TO_DEVICE);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	unmap(&ctx, sgt, DMA_TO_DEVICE);
+	mock_unmap(&att, sgt, DMA_TO_DEVICE);
 	mock_warn_begin(test);
-	unmap(&ctx, sgt, DMA_TO_DEVICE);
-	unmap(&ctx, sgt, DMA_TO_DEVICE);
+	mock_unmap(&att, sgt, DMA_TO_DEVICE);
+	mock_unmap(&att, sgt, DMA_TO_DEVICE);
 	mock_warn_end(test, "unmap_", 1);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_UNMAP);
-	end(&ctx);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_UNMAP);
+	mock_attachment_end(&att);
 }
 
 static void pin_counts(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_DYNAMIC, true);
+	struct mock_attachment att = begin(test, MOCK_DYNAMIC, true);
 
-	KUNIT_EXPECT_EQ(test, pin(&ctx), 0);
-	KUNIT_EXPECT_EQ(test, pin(&ctx), 0);
-	KUNIT_EXPECT_EQ(test, to_attached(ctx.attach)->pin_count, 2);
-	unpin(&ctx);
-	unpin(&ctx);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_PIN, MOCK_PIN, MOCK_UNPIN, MOCK_UNPIN);
-	end(&ctx);
+	KUNIT_EXPECT_EQ(test, mock_pin(&att), 0);
+	KUNIT_EXPECT_EQ(test, mock_pin(&att), 0);
+	KUNIT_EXPECT_EQ(test, to_attached(att.attach)->pin_count, 2);
+	mock_unpin(&att);
+	mock_unpin(&att);
+	MOCK_EXPECT_LOG(att.exp, MOCK_PIN, MOCK_PIN, MOCK_UNPIN, MOCK_UNPIN);
+	mock_attachment_end(&att);
 }
 
 static void pin_fails(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_DYNAMIC, true);
+	struct mock_attachment att = begin(test, MOCK_DYNAMIC, true);
 
-	ctx.exp->fail[MOCK_PIN] = -ENOSPC;
-	KUNIT_EXPECT_EQ(test, pin(&ctx), -ENOSPC);
-	KUNIT_EXPECT_EQ(test, to_attached(ctx.attach)->pin_count, 0);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_PIN);
-	end(&ctx);
+	att.exp->fail[MOCK_PIN] = -ENOSPC;
+	KUNIT_EXPECT_EQ(test, mock_pin(&att), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, to_attached(att.attach)->pin_count, 0);
+	MOCK_EXPECT_LOG(att.exp, MOCK_PIN);
+	mock_attachment_end(&att);
 }
 
 static void pin_static_exporter(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_STATIC, true);
+	struct mock_attachment att = begin(test, MOCK_STATIC, true);
 
-	KUNIT_EXPECT_EQ(test, pin(&ctx), 0);
-	unpin(&ctx);
-	MOCK_EXPECT_NO_CALLS(ctx.exp);
-	end(&ctx);
+	KUNIT_EXPECT_EQ(test, mock_pin(&att), 0);
+	mock_unpin(&att);
+	MOCK_EXPECT_NO_CALLS(att.exp);
+	mock_attachment_end(&att);
 }
 
 static void pin_static_importer(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_DYNAMIC, false);
+	struct mock_attachment att = begin(test, MOCK_DYNAMIC, false);
 
 	mock_warn_begin(test);
-	KUNIT_EXPECT_EQ(test, pin(&ctx), 0);
+	KUNIT_EXPECT_EQ(test, mock_pin(&att), 0);
 	mock_warn_end(test, "dma_buf_pin", 1);
 	mock_warn_begin(test);
-	unpin(&ctx);
+	mock_unpin(&att);
 	mock_warn_end(test, "dma_buf_unpin", 1);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_PIN, MOCK_UNPIN);
-	end(&ctx);
+	MOCK_EXPECT_LOG(att.exp, MOCK_PIN, MOCK_UNPIN);
+	mock_attachment_end(&att);
 }
 
 static void unpin_not_pinned(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_DYNAMIC, true);
+	struct mock_attachment att = begin(test, MOCK_DYNAMIC, true);
 
-	KUNIT_EXPECT_EQ(test, pin(&ctx), 0);
-	unpin(&ctx);
+	KUNIT_EXPECT_EQ(test, mock_pin(&att), 0);
+	mock_unpin(&att);
 	mock_warn_begin(test);
-	unpin(&ctx);
+	mock_unpin(&att);
 	mock_warn_end(test, "dma_buf_unpin", 1);
 	/* The exporter's count does not go below zero. */
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_PIN, MOCK_UNPIN);
-	KUNIT_EXPECT_EQ(test, pin(&ctx), 0);
-	unpin(&ctx);
-	MOCK_EXPECT_LOG(ctx.exp, MOCK_PIN, MOCK_UNPIN);
-	end(&ctx);
+	MOCK_EXPECT_LOG(att.exp, MOCK_PIN, MOCK_UNPIN);
+	KUNIT_EXPECT_EQ(test, mock_pin(&att), 0);
+	mock_unpin(&att);
+	MOCK_EXPECT_LOG(att.exp, MOCK_PIN, MOCK_UNPIN);
+	mock_attachment_end(&att);
 }
 
 /* Where importers follow moves, memory that cannot be pinned will do. */
 static void map_attachment_pin_fails(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_DYNAMIC, true);
+	struct mock_attachment att = begin(test, MOCK_DYNAMIC, true);
 	struct sg_table *sgt;
 
-	ctx.exp->fail[MOCK_PIN] = -ENOSPC;
-	sgt = map(&ctx, DMA_TO_DEVICE);
-	if (MOVES) {
+	att.exp->fail[MOCK_PIN] = -ENOSPC;
+	sgt = mock_map(&att, DMA_TO_DEVICE);
+	if (MOCK_MOVES) {
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-		unmap(&ctx, sgt, DMA_TO_DEVICE);
-		MOCK_EXPECT_LOG(ctx.exp, MOCK_MAP, MOCK_UNMAP);
+		mock_unmap(&att, sgt, DMA_TO_DEVICE);
+		MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_UNMAP);
 	} else {
 		KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-ENOSPC));
-		MOCK_EXPECT_LOG(ctx.exp, MOCK_PIN);
-		ctx.exp->fail[MOCK_PIN] = 0;
-		ctx.exp->fail[MOCK_MAP] = -EIO;
-		KUNIT_EXPECT_PTR_EQ(test, map(&ctx, DMA_TO_DEVICE),
+		MOCK_EXPECT_LOG(att.exp, MOCK_PIN);
+		att.exp->fail[MOCK_PIN] = 0;
+		att.exp->fail[MOCK_MAP] = -EIO;
+		KUNIT_EXPECT_PTR_EQ(test, mock_map(&att, DMA_TO_DEVICE),
 				    ERR_PTR(-EIO));
-		MOCK_EXPECT_LOG(ctx.exp, MOCK_PIN, MOCK_MAP, MOCK_UNPIN);
+		MOCK_EXPECT_LOG(att.exp, MOCK_PIN, MOCK_MAP, MOCK_UNPIN);
 	}
-	end(&ctx);
+	mock_attachment_end(&att);
 }
 
 static void move_notify_mapped(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_DYNAMIC, true);
+	struct mock_attachment att = begin(test, MOCK_DYNAMIC, true);
 	struct sg_table *sgt;
 
 	/* Who is still setting up is not called. */
-	move(&ctx);
-	KUNIT_EXPECT_EQ(test, atomic_read(&ctx.imp->notified), 0);
-	sgt = map(&ctx, DMA_TO_DEVICE);
+	mock_move(&att);
+	KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), 0);
+	sgt = mock_map(&att, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	move(&ctx);
-	KUNIT_EXPECT_EQ(test, atomic_read(&ctx.imp->notified), 1);
+	mock_move(&att);
+	KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), 1);
 	/* Mapped means until it is unmapped, not until it is told. */
-	move(&ctx);
-	KUNIT_EXPECT_EQ(test, atomic_read(&ctx.imp->notified), 2);
-	unmap(&ctx, sgt, DMA_TO_DEVICE);
-	move(&ctx);
-	KUNIT_EXPECT_EQ(test, atomic_read(&ctx.imp->notified), 2);
-	end(&ctx);
+	mock_move(&att);
+	KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), 2);
+	mock_unmap(&att, sgt, DMA_TO_DEVICE);
+	mock_move(&att);
+	KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), 2);
+	mock_attachment_end(&att);
 }
 
 static void move_notify_pinned(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_DYNAMIC, true);
+	struct mock_attachment att = begin(test, MOCK_DYNAMIC, true);
 
-	KUNIT_EXPECT_EQ(test, pin(&ctx), 0);
-	move(&ctx);
-	KUNIT_EXPECT_EQ(test, atomic_read(&ctx.imp->notified), 1);
-	unpin(&ctx);
-	move(&ctx);
-	KUNIT_EXPECT_EQ(test, atomic_read(&ctx.imp->notified), 1);
-	end(&ctx);
+	KUNIT_EXPECT_EQ(test, mock_pin(&att), 0);
+	mock_move(&att);
+	KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), 1);
+	mock_unpin(&att);
+	mock_move(&att);
+	KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), 1);
+	mock_attachment_end(&att);
 }
 
 static void move_notify_only_dynamic(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_DYNAMIC, true);
+	struct mock_attachment att = begin(test, MOCK_DYNAMIC, true);
 	struct mock_importer *still = mock_importer_create(test, "static",
-							   ctx.exp);
+							   att.exp);
 	struct dma_buf_attachment *attach = mock_attach(still, false);
-	struct sg_table *a = map(&ctx, DMA_TO_DEVICE);
+	struct sg_table *a = mock_map(&att, DMA_TO_DEVICE);
 	struct sg_table *b = dma_buf_map_attachment_unlocked(attach,
 							     DMA_TO_DEVICE);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b);
-	move(&ctx);
-	KUNIT_EXPECT_EQ(test, atomic_read(&ctx.imp->notified), 1);
+	mock_move(&att);
+	KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&still->notified), 0);
-	unmap(&ctx, a, DMA_TO_DEVICE);
+	mock_unmap(&att, a, DMA_TO_DEVICE);
 	dma_buf_unmap_attachment_unlocked(attach, b, DMA_TO_DEVICE);
-	dma_buf_detach(ctx.exp->dmabuf, attach);
-	end(&ctx);
+	dma_buf_detach(att.exp->dmabuf, attach);
+	mock_attachment_end(&att);
 }
 
 static void unmap_and_unpin(struct dma_buf_attachment *attach)
@@ -443,27 +390,27 @@ static void unmap_and_unpin(struct dma_buf_attachment *attach)
 
 static void move_notify_unmaps(struct kunit *test)
 {
-	struct ctx ctx = begin(test, MOCK_DYNAMIC, true);
+	struct mock_attachment att = begin(test, MOCK_DYNAMIC, true);
 
-	ctx.imp->on_move = unmap_and_unpin;
+	att.imp->on_move = unmap_and_unpin;
 	for (int i = 1; i <= 2; i++) {
-		ctx.imp->sgt = map(&ctx, DMA_TO_DEVICE);
-		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ctx.imp->sgt);
-		KUNIT_EXPECT_EQ(test, pin(&ctx), 0);
-		atomic_set(&ctx.exp->num_logged, 0);
-		move(&ctx);
-		KUNIT_EXPECT_EQ(test, atomic_read(&ctx.imp->notified), i);
+		att.imp->sgt = mock_map(&att, DMA_TO_DEVICE);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, att.imp->sgt);
+		KUNIT_EXPECT_EQ(test, mock_pin(&att), 0);
+		atomic_set(&att.exp->num_logged, 0);
+		mock_move(&att);
+		KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), i);
 		/* With nothing left it is not told again. */
-		move(&ctx);
-		KUNIT_EXPECT_EQ(test, atomic_read(&ctx.imp->notified), i);
+		mock_move(&att);
+		KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), i);
 	}
-	if (MOVES)
-		MOCK_EXPECT_LOG(ctx.exp, MOCK_MOVE_NOTIFY, MOCK_UNMAP,
+	if (MOCK_MOVES)
+		MOCK_EXPECT_LOG(att.exp, MOCK_MOVE_NOTIFY, MOCK_UNMAP,
 				MOCK_UNPIN);
 	else
-		MOCK_EXPECT_LOG(ctx.exp, MOCK_MOVE_NOTIFY, MOCK_UNMAP,
+		MOCK_EXPECT_LOG(att.exp, MOCK_MOVE_NOTIFY, MOCK_UNMAP,
 				MOCK_UNPIN, MOCK_UNPIN);
-	end(&ctx);
+	mock_attachment_end(&att);
 }
 
 static struct kunit_case dma_buf_map_cases[] = {
