@@ -71,7 +71,7 @@ static void describe_size(const size_t *size, char *desc)
 
 KUNIT_ARRAY_PARAM(sizes, sizes, describe_size);
 
-static void cma_buffer_is_zeroed_and_in_one_piece(struct kunit *test)
+static void cma_heap_allocate_zeroed_one_piece(struct kunit *test)
 {
 	size_t size = *(const size_t *)test->param_value;
 	struct dma_buf *dmabuf;
@@ -89,7 +89,7 @@ static void cma_buffer_is_zeroed_and_in_one_piece(struct kunit *test)
 	}
 }
 
-static void cma_memory_comes_back(struct kunit *test)
+static void cma_heap_free_run_gives_back(struct kunit *test)
 {
 	size_t size = cma_get_size(dev_get_cma_area(NULL)) / 2;
 	struct dma_buf *dmabuf;
@@ -102,7 +102,7 @@ static void cma_memory_comes_back(struct kunit *test)
 	}
 }
 
-static void cma_beyond_the_area_is_enomem(struct kunit *test)
+static void cma_heap_allocate_beyond_area(struct kunit *test)
 {
 	size_t size = cma_get_size(dev_get_cma_area(NULL)) + PAGE_SIZE;
 
@@ -112,10 +112,10 @@ static void cma_beyond_the_area_is_enomem(struct kunit *test)
 }
 
 static struct kunit_case cma_heap_cases[] = {
-	KUNIT_CASE_PARAM(cma_buffer_is_zeroed_and_in_one_piece,
+	KUNIT_CASE_PARAM(cma_heap_allocate_zeroed_one_piece,
 			 sizes_gen_params),
-	KUNIT_CASE(cma_memory_comes_back),
-	KUNIT_CASE(cma_beyond_the_area_is_enomem),
+	KUNIT_CASE(cma_heap_free_run_gives_back),
+	KUNIT_CASE(cma_heap_allocate_beyond_area),
 	{}
 };
 

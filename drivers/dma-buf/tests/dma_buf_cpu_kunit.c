@@ -24,7 +24,7 @@
 #define PAGES 3
 #define SIZE (PAGES * PAGE_SIZE)
 
-static void cpu_access_no_buffer(struct kunit *test)
+static void begin_cpu_access_no_buffer(struct kunit *test)
 {
 	mock_warn_begin(test);
 	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(NULL, DMA_TO_DEVICE),
@@ -36,7 +36,7 @@ static void cpu_access_no_buffer(struct kunit *test)
 	mock_warn_end(test, "dma_buf_end_cpu_access", 1);
 }
 
-static void cpu_access_calls_exporter(struct kunit *test)
+static void begin_cpu_access_calls_exporter(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, SIZE, 0);
 	struct dma_buf *dmabuf = exp->dmabuf;
@@ -62,7 +62,7 @@ static void cpu_access_calls_exporter(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-static void cpu_access_no_ops(struct kunit *test)
+static void begin_cpu_access_no_ops(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_create(test, SIZE, 0);
 
@@ -452,9 +452,9 @@ static void mmap_redirect_refused(struct kunit *test)
 }
 
 static struct kunit_case dma_buf_cpu_cases[] = {
-	KUNIT_CASE(cpu_access_no_buffer),
-	KUNIT_CASE(cpu_access_calls_exporter),
-	KUNIT_CASE(cpu_access_no_ops),
+	KUNIT_CASE(begin_cpu_access_no_buffer),
+	KUNIT_CASE(begin_cpu_access_calls_exporter),
+	KUNIT_CASE(begin_cpu_access_no_ops),
 	KUNIT_CASE_PARAM(begin_cpu_access_waits_before, wait_gen_params),
 	KUNIT_CASE(begin_cpu_access_waits_without_op),
 	KUNIT_CASE(begin_cpu_access_waits_after),

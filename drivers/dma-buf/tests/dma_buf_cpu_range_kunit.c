@@ -100,17 +100,17 @@ static void check_range_access(struct kunit *test, bool parts)
 	mock_exporter_put_last(exp);
 }
 
-static void cpu_access_partial_tells_the_range(struct kunit *test)
+static void begin_cpu_access_partial_tells_the_range(struct kunit *test)
 {
 	check_range_access(test, true);
 }
 
-static void cpu_access_partial_falls_back(struct kunit *test)
+static void begin_cpu_access_partial_falls_back(struct kunit *test)
 {
 	check_range_access(test, false);
 }
 
-static void cpu_access_partial_no_buffer(struct kunit *test)
+static void begin_cpu_access_partial_no_buffer(struct kunit *test)
 {
 	mock_warn_begin(test);
 	KUNIT_EXPECT_EQ(test,
@@ -125,9 +125,9 @@ static void cpu_access_partial_no_buffer(struct kunit *test)
 }
 
 static struct kunit_case dma_buf_cpu_range_cases[] = {
-	KUNIT_CASE_PARAM(cpu_access_partial_tells_the_range, range_gen_params),
-	KUNIT_CASE_PARAM(cpu_access_partial_falls_back, range_gen_params),
-	KUNIT_CASE(cpu_access_partial_no_buffer),
+	KUNIT_CASE_PARAM(begin_cpu_access_partial_tells_the_range, range_gen_params),
+	KUNIT_CASE_PARAM(begin_cpu_access_partial_falls_back, range_gen_params),
+	KUNIT_CASE(begin_cpu_access_partial_no_buffer),
 	{}
 };
 

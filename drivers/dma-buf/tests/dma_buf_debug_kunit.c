@@ -51,7 +51,7 @@ static struct sg_table *create_table(struct kunit *test)
 	return sgt;
 }
 
-static void wrap_hides_pages(struct kunit *test)
+static void debug_wrap_hides_pages(struct kunit *test)
 {
 	struct sg_table *sgt = create_table(test);
 	struct sg_table *seen = dma_buf_debug_wrap(sgt);
@@ -83,7 +83,7 @@ static void wrap_hides_pages(struct kunit *test)
 }
 
 /* Importers cut the ends off and put them back, or not. */
-static void wrap_may_be_changed(struct kunit *test)
+static void debug_wrap_may_be_changed(struct kunit *test)
 {
 	struct sg_table *sgt = create_table(test);
 	struct sg_table *seen = dma_buf_debug_wrap(sgt);
@@ -108,7 +108,7 @@ static void wrap_may_be_changed(struct kunit *test)
 }
 
 /* Memory that is reached in another way, as virtio-gpu's objects. */
-static void wrap_empty_table(struct kunit *test)
+static void debug_wrap_empty_table(struct kunit *test)
 {
 	struct sg_table sgt = {};
 	struct sg_table *seen = dma_buf_debug_wrap(&sgt);
@@ -119,7 +119,7 @@ static void wrap_empty_table(struct kunit *test)
 }
 
 /* Whoever goes by the number of segments misses what follows an empty one. */
-static void wrap_warns_of_a_gap(struct kunit *test)
+static void debug_wrap_warns_of_a_gap(struct kunit *test)
 {
 	struct sg_table *sgt = create_table(test);
 	struct sg_table *seen;
@@ -187,10 +187,10 @@ static void detach_mapped_warns(struct kunit *test)
 }
 
 static struct kunit_case dma_buf_debug_cases[] = {
-	KUNIT_CASE(wrap_hides_pages),
-	KUNIT_CASE(wrap_may_be_changed),
-	KUNIT_CASE(wrap_empty_table),
-	KUNIT_CASE(wrap_warns_of_a_gap),
+	KUNIT_CASE(debug_wrap_hides_pages),
+	KUNIT_CASE(debug_wrap_may_be_changed),
+	KUNIT_CASE(debug_wrap_empty_table),
+	KUNIT_CASE(debug_wrap_warns_of_a_gap),
 	KUNIT_CASE(map_attachment_hides_pages),
 	KUNIT_CASE(detach_mapped_warns),
 	{}

@@ -125,7 +125,7 @@ static void mmap_read_implies_exec(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-static void file_system_flags(struct kunit *test)
+static void init_fs_context_flags(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
 	struct super_block *sb = file_inode(exp->dmabuf->file)->i_sb;
@@ -139,7 +139,7 @@ static struct kunit_case dma_buf_exec_cases[] = {
 	KUNIT_CASE_PARAM(mmap_exec_refused, exec_gen_params),
 	KUNIT_CASE_PARAM(mmap_stays_without_exec, exec_gen_params),
 	KUNIT_CASE_PARAM(mmap_read_implies_exec, exec_gen_params),
-	KUNIT_CASE(file_system_flags),
+	KUNIT_CASE(init_fs_context_flags),
 	{}
 };
 

@@ -205,7 +205,7 @@ static void check_map(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&to_attached(ctx->attach)->map_count), 0);
 }
 
-static void map_allocations(struct kunit *test)
+static void map_attachment_allocations(struct kunit *test)
 {
 	struct ctx *ctx = begin(test);
 
@@ -261,7 +261,7 @@ static void drop_fences(struct ctx *ctx)
 	}
 }
 
-static void export_sync_file_allocations(struct kunit *test)
+static void ioctl_export_sync_file_allocations(struct kunit *test)
 {
 	struct dma_buf_export_sync_file arg = { .flags = DMA_BUF_SYNC_RW };
 	struct ctx *ctx = begin(test);
@@ -304,7 +304,7 @@ static void check_import(struct kunit *test)
 	check_fds(test);
 }
 
-static void import_sync_file_allocations(struct kunit *test)
+static void ioctl_import_sync_file_allocations(struct kunit *test)
 {
 	struct dma_buf_import_sync_file arg = { .flags = DMA_BUF_SYNC_RW };
 	struct ctx *ctx = begin(test);
@@ -333,10 +333,10 @@ static void import_sync_file_allocations(struct kunit *test)
 static struct kunit_case dma_buf_fault_cases[] = {
 	KUNIT_CASE(export_allocations),
 	KUNIT_CASE(attach_allocations),
-	KUNIT_CASE(map_allocations),
+	KUNIT_CASE(map_attachment_allocations),
 #if IS_ENABLED(CONFIG_SYNC_FILE)
-	KUNIT_CASE(export_sync_file_allocations),
-	KUNIT_CASE(import_sync_file_allocations),
+	KUNIT_CASE(ioctl_export_sync_file_allocations),
+	KUNIT_CASE(ioctl_import_sync_file_allocations),
 #endif
 	{}
 };

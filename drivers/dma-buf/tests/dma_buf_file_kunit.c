@@ -60,7 +60,7 @@ static void file_llseek_whence(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-static void file_stat(struct kunit *test)
+static void file_alloc_sets_stat(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, ODD_SIZE, 0);
 	struct mock_exporter *next = mock_exporter_export(test, PAGE_SIZE, 0);
@@ -82,7 +82,7 @@ static void file_stat(struct kunit *test)
 	mock_exporter_put_last(next);
 }
 
-static void file_read_write(struct kunit *test)
+static void file_read_write_refused(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
 	char __user *user = mock_user_alloc(test, PAGE_SIZE);
@@ -95,7 +95,7 @@ static void file_read_write(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-static void file_is_ours(struct kunit *test)
+static void file_is_ours_only_buffers(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
 	struct file *other = shmem_file_setup("other", PAGE_SIZE, 0);
@@ -153,7 +153,7 @@ static void dname_outlives_buffer(struct kunit *test)
 	path_put(&path);
 }
 
-static void show_fdinfo_text(struct kunit *test)
+static void file_show_fdinfo_text(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, ODD_SIZE, 0);
 	struct mock_importer *imp = mock_importer_create(test, "imp", exp);
@@ -205,7 +205,7 @@ static const struct text_param text_params[] = {
 KUNIT_ARRAY_PARAM_DESC(text, text_params, desc);
 
 /* Whatever the names are, there is one line for each key. */
-static void show_fdinfo_escapes(struct kunit *test)
+static void file_show_fdinfo_escapes(struct kunit *test)
 {
 	const struct text_param *param = test->param_value;
 	struct mock_exporter *exp = mock_exporter_create(test, PAGE_SIZE, 0);
@@ -353,13 +353,13 @@ static void file_mmap_keeps_f_mapping(struct kunit *test)
 
 static struct kunit_case dma_buf_file_cases[] = {
 	KUNIT_CASE_PARAM(file_llseek_whence, seek_gen_params),
-	KUNIT_CASE(file_stat),
-	KUNIT_CASE(file_read_write),
-	KUNIT_CASE(file_is_ours),
+	KUNIT_CASE(file_alloc_sets_stat),
+	KUNIT_CASE(file_read_write_refused),
+	KUNIT_CASE(file_is_ours_only_buffers),
 	KUNIT_CASE(dname_follows_name),
 	KUNIT_CASE(dname_outlives_buffer),
-	KUNIT_CASE(show_fdinfo_text),
-	KUNIT_CASE_PARAM(show_fdinfo_escapes, text_gen_params),
+	KUNIT_CASE(file_show_fdinfo_text),
+	KUNIT_CASE_PARAM(file_show_fdinfo_escapes, text_gen_params),
 	KUNIT_CASE(dname_is_not_escaped),
 	KUNIT_CASE_PARAM(check_mmap_range, mmap_gen_params),
 	KUNIT_CASE(file_mmap_shows_memory),

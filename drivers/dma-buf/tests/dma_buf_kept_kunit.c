@@ -46,7 +46,7 @@ static const struct cache_param cache_params[] = {
 
 KUNIT_ARRAY_PARAM_DESC(cache, cache_params, desc);
 
-static void shared_for_all_users(struct kunit *test)
+static void kept_share_serves_all_users(struct kunit *test)
 {
 	const struct cache_param *param = test->param_value;
 	struct mock_attachment att = mock_attachment_begin(test, NULL,
@@ -79,7 +79,7 @@ static void shared_for_all_users(struct kunit *test)
 
 /* For one at a time */
 
-static void kept_is_taken_up_again(struct kunit *test)
+static void kept_take_up_reuses_table(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
 	struct sg_table *sgt = mock_map_once(test, &att, DMA_TO_DEVICE);
@@ -93,7 +93,7 @@ static void kept_is_taken_up_again(struct kunit *test)
 	MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP, MOCK_DETACH, MOCK_RELEASE);
 }
 
-static void kept_idle_changes_hands(struct kunit *test)
+static void kept_take_up_hands_over_memory(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_IDLE);
 	struct sg_table *sgt = mock_map(&att, DMA_FROM_DEVICE);
@@ -110,7 +110,7 @@ static void kept_idle_changes_hands(struct kunit *test)
 	MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP, MOCK_DETACH, MOCK_RELEASE);
 }
 
-static void never_kept_if_the_exporter_says_so(struct kunit *test)
+static void kept_keep_exporter_refuses(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_NEVER);
 
@@ -121,7 +121,7 @@ static void never_kept_if_the_exporter_says_so(struct kunit *test)
 }
 
 /* An error leaves nothing that would be taken up. */
-static void kept_is_no_error(struct kunit *test)
+static void kept_keep_skips_errors(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
 
@@ -140,7 +140,7 @@ static void kept_is_no_error(struct kunit *test)
 }
 
 /* One for both directions is none for this one, as caches see it. */
-static void another_direction_ends_what_is_kept(struct kunit *test)
+static void kept_take_up_other_direction(struct kunit *test)
 {
 	static const enum dma_data_direction dirs[] = {
 		DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_BIDIRECTIONAL,
@@ -162,7 +162,7 @@ static void another_direction_ends_what_is_kept(struct kunit *test)
 }
 
 /* Importers change their table, so nobody else may have it meanwhile. */
-static void kept_in_use_is_for_nobody_else(struct kunit *test)
+static void kept_take_up_busy(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
 	struct sg_table *a = mock_map(&att, DMA_TO_DEVICE);
@@ -209,18 +209,18 @@ static void unmap_twice(struct kunit *test, bool kept)
 	mock_attachment_end(&att);
 }
 
-static void kept_unmapped_twice_warns(struct kunit *test)
+static void unmap_attachment_twice_kept(struct kunit *test)
 {
 	unmap_twice(test, true);
 }
 
-static void other_unmapped_twice_warns(struct kunit *test)
+static void unmap_attachment_twice_not_kept(struct kunit *test)
 {
 	unmap_twice(test, false);
 }
 
 /* The core knows the table, so it ends with the attachment. */
-static void detach_ends_what_is_in_use(struct kunit *test)
+static void kept_detach_ends_busy(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_IDLE);
 
@@ -237,7 +237,7 @@ static void detach_ends_what_is_in_use(struct kunit *test)
 /* Moves */
 
 /* Where mapping pins, what is kept would be pinned for good. */
-static void move_ends_what_is_kept(struct kunit *test)
+static void move_notify_ends_idle(struct kunit *test)
 {
 	struct mock_attachment att = begin_dynamic(test, DMA_BUF_KEEP_AS_IS);
 
@@ -265,7 +265,7 @@ static void unmap_on_move(struct dma_buf_attachment *attach)
 	dma_buf_unmap_attachment(attach, imp->sgt, DMA_TO_DEVICE);
 }
 
-static void move_ends_what_is_unmapped_for_it(struct kunit *test)
+static void move_notify_ends_unmapped(struct kunit *test)
 {
 	struct mock_attachment att = begin_dynamic(test, DMA_BUF_KEEP_IDLE);
 
@@ -281,7 +281,7 @@ static void move_ends_what_is_unmapped_for_it(struct kunit *test)
 }
 
 /* Its jobs may still run: it unmaps in its own time, and then it is over. */
-static void move_leaves_what_is_in_use(struct kunit *test)
+static void move_notify_leaves_busy(struct kunit *test)
 {
 	struct mock_attachment att = begin_dynamic(test, DMA_BUF_KEEP_IDLE);
 	struct sg_table *old, *new;
@@ -304,7 +304,7 @@ static void move_leaves_what_is_in_use(struct kunit *test)
 
 /* Lack of memory */
 
-static void shrink_ends_what_is_kept(struct kunit *test)
+static void shrink_kept_ends_idle(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_IDLE);
 
@@ -320,7 +320,7 @@ static void shrink_ends_what_is_kept(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mock_shrink(MOCK_SHRINK_ALL));
 }
 
-static void shrink_leaves_what_is_in_use(struct kunit *test)
+static void shrink_kept_leaves_busy(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
 	struct sg_table *sgt;
@@ -336,7 +336,7 @@ static void shrink_leaves_what_is_in_use(struct kunit *test)
 }
 
 /* What is mapped again and again is passed by once. */
-static void shrink_spares_what_is_used(struct kunit *test)
+static void shrink_kept_spares_recently_used(struct kunit *test)
 {
 	struct mock_attachment old = begin_kept(test, DMA_BUF_KEEP_AS_IS);
 	struct mock_attachment new = begin_kept(test, DMA_BUF_KEEP_AS_IS);
@@ -355,7 +355,7 @@ static void shrink_spares_what_is_used(struct kunit *test)
 }
 
 /* Reclaim may come from wherever memory is allocated: it needs no such lock. */
-static void shrink_takes_no_reservation_lock(struct kunit *test)
+static void shrink_kept_takes_no_resv_lock(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
 
@@ -369,23 +369,23 @@ static void shrink_takes_no_reservation_lock(struct kunit *test)
 }
 
 static struct kunit_case dma_buf_kept_cases[] = {
-	KUNIT_CASE_PARAM(shared_for_all_users, cache_gen_params),
-	KUNIT_CASE(kept_is_taken_up_again),
-	KUNIT_CASE(kept_idle_changes_hands),
-	KUNIT_CASE(never_kept_if_the_exporter_says_so),
-	KUNIT_CASE(kept_is_no_error),
-	KUNIT_CASE(another_direction_ends_what_is_kept),
-	KUNIT_CASE(kept_in_use_is_for_nobody_else),
-	KUNIT_CASE(kept_unmapped_twice_warns),
-	KUNIT_CASE(other_unmapped_twice_warns),
-	KUNIT_CASE(detach_ends_what_is_in_use),
-	KUNIT_CASE(move_ends_what_is_kept),
-	KUNIT_CASE(move_ends_what_is_unmapped_for_it),
-	KUNIT_CASE(move_leaves_what_is_in_use),
-	KUNIT_CASE(shrink_ends_what_is_kept),
-	KUNIT_CASE(shrink_leaves_what_is_in_use),
-	KUNIT_CASE(shrink_spares_what_is_used),
-	KUNIT_CASE(shrink_takes_no_reservation_lock),
+	KUNIT_CASE_PARAM(kept_share_serves_all_users, cache_gen_params),
+	KUNIT_CASE(kept_take_up_reuses_table),
+	KUNIT_CASE(kept_take_up_hands_over_memory),
+	KUNIT_CASE(kept_keep_exporter_refuses),
+	KUNIT_CASE(kept_keep_skips_errors),
+	KUNIT_CASE(kept_take_up_other_direction),
+	KUNIT_CASE(kept_take_up_busy),
+	KUNIT_CASE(unmap_attachment_twice_kept),
+	KUNIT_CASE(unmap_attachment_twice_not_kept),
+	KUNIT_CASE(kept_detach_ends_busy),
+	KUNIT_CASE(move_notify_ends_idle),
+	KUNIT_CASE(move_notify_ends_unmapped),
+	KUNIT_CASE(move_notify_leaves_busy),
+	KUNIT_CASE(shrink_kept_ends_idle),
+	KUNIT_CASE(shrink_kept_leaves_busy),
+	KUNIT_CASE(shrink_kept_spares_recently_used),
+	KUNIT_CASE(shrink_kept_takes_no_resv_lock),
 	{}
 };
 

@@ -30,7 +30,7 @@ static bool is_kept(struct mock_attachment *att)
 }
 
 /* Strict domains and the like are not on this machine: both ends of the scale. */
-static void keep_parameter(struct kunit *test)
+static void kept_is_allowed_policy(struct kunit *test)
 {
 	struct mock_attachment att = begin(test, NULL);
 
@@ -54,7 +54,7 @@ static void need_room(struct mock_exporter *exp, enum mock_op op)
 }
 
 /* A device with few addresses maps what it could map without anything kept. */
-static void kept_gives_way_to_a_map(struct kunit *test)
+static void kept_make_room_same_device(struct kunit *test)
 {
 	struct mock_attachment old = begin(test, NULL);
 	struct mock_attachment new = begin(test, old.imp->dev);
@@ -77,7 +77,7 @@ static void kept_gives_way_to_a_map(struct kunit *test)
 }
 
 /* Attachments of one buffer, whose lock is held by the one that maps. */
-static void kept_gives_way_in_one_buffer(struct kunit *test)
+static void kept_make_room_same_buffer(struct kunit *test)
 {
 	struct mock_attachment att = begin(test, NULL), second = att;
 
@@ -93,7 +93,7 @@ static void kept_gives_way_in_one_buffer(struct kunit *test)
 }
 
 /* Nothing was kept: the error is the exporter's, and it is asked once. */
-static void map_fails_without_a_second_try(struct kunit *test)
+static void map_memory_nothing_kept(struct kunit *test)
 {
 	struct mock_attachment att = begin(test, NULL);
 
@@ -118,7 +118,7 @@ static void map_meanwhile(struct mock_exporter *exp, enum mock_op op)
 	KUNIT_EXPECT_PTR_NE(exp->test, att->imp->sgt, ending);
 }
 
-static void map_while_ending_gets_another(struct kunit *test)
+static void kept_take_up_while_ending(struct kunit *test)
 {
 	struct mock_attachment att = begin(test, NULL);
 
@@ -140,7 +140,7 @@ static void shrink_meanwhile(struct mock_exporter *exp, enum mock_op op)
 		KUNIT_EXPECT_EQ(exp->test, mock_shrink(MOCK_SHRINK_ALL), 0);
 }
 
-static void shrink_leaves_what_changes_hands(struct kunit *test)
+static void shrink_kept_leaves_changing(struct kunit *test)
 {
 	struct mock_attachment att = begin(test, NULL);
 
@@ -154,7 +154,7 @@ static void shrink_leaves_what_changes_hands(struct kunit *test)
 }
 
 /* To unmap may need memory itself: not where reclaim may not enter file systems. */
-static void shrinker_heeds_gfp_mask(struct kunit *test)
+static void kept_scan_heeds_gfp_mask(struct kunit *test)
 {
 	struct shrink_control sc = {
 		.gfp_mask = GFP_NOFS,
@@ -184,7 +184,7 @@ static struct device *bound_device(struct kunit *test)
 }
 
 /* An attachment that an open file keeps outlives the driver of its device. */
-static void unbind_ends_what_is_kept(struct kunit *test)
+static void kept_end_device_on_unbind(struct kunit *test)
 {
 	struct device *dev = bound_device(test);
 	struct mock_attachment idle = begin(test, dev), busy = begin(test, dev);
@@ -276,7 +276,7 @@ static const struct overtaker {
 KUNIT_ARRAY_PARAM_DESC(overtaker, overtakers, desc);
 
 /* The window: the shrinker has claimed the mapping and is unmapping it. */
-static void nobody_overtakes_an_unmap(struct kunit *test)
+static void shrink_kept_is_not_overtaken(struct kunit *test)
 {
 	const struct overtaker *param = test->param_value;
 	struct device *dev = bound_device(test);
@@ -326,7 +326,7 @@ static void unbind_meanwhile(struct mock_exporter *exp, enum mock_op op)
 }
 
 /* Either the importer gets it, all of it, or it ends. */
-static void unbind_waits_for_who_takes_up(struct kunit *test)
+static void kept_take_up_delays_unbind(struct kunit *test)
 {
 	struct device *dev = bound_device(test);
 	struct mock_attachment att = begin(test, dev);
@@ -348,7 +348,7 @@ static void unbind_waits_for_who_takes_up(struct kunit *test)
 }
 
 /* Several attachments of one device count together. */
-static void kept_is_bounded_in_bytes(struct kunit *test)
+static void kept_charge_limit(struct kunit *test)
 {
 	struct device *dev = NULL;
 	struct mock_attachment att[3];
@@ -374,17 +374,17 @@ static void kept_policy_exit(struct kunit *test)
 }
 
 static struct kunit_case dma_buf_kept_policy_cases[] = {
-	KUNIT_CASE(keep_parameter),
-	KUNIT_CASE(kept_gives_way_to_a_map),
-	KUNIT_CASE(kept_gives_way_in_one_buffer),
-	KUNIT_CASE(map_fails_without_a_second_try),
-	KUNIT_CASE(map_while_ending_gets_another),
-	KUNIT_CASE(shrink_leaves_what_changes_hands),
-	KUNIT_CASE(shrinker_heeds_gfp_mask),
-	KUNIT_CASE(unbind_ends_what_is_kept),
-	KUNIT_CASE_PARAM(nobody_overtakes_an_unmap, overtaker_gen_params),
-	KUNIT_CASE(unbind_waits_for_who_takes_up),
-	KUNIT_CASE(kept_is_bounded_in_bytes),
+	KUNIT_CASE(kept_is_allowed_policy),
+	KUNIT_CASE(kept_make_room_same_device),
+	KUNIT_CASE(kept_make_room_same_buffer),
+	KUNIT_CASE(map_memory_nothing_kept),
+	KUNIT_CASE(kept_take_up_while_ending),
+	KUNIT_CASE(shrink_kept_leaves_changing),
+	KUNIT_CASE(kept_scan_heeds_gfp_mask),
+	KUNIT_CASE(kept_end_device_on_unbind),
+	KUNIT_CASE_PARAM(shrink_kept_is_not_overtaken, overtaker_gen_params),
+	KUNIT_CASE(kept_take_up_delays_unbind),
+	KUNIT_CASE(kept_charge_limit),
 	{}
 };
 

@@ -40,7 +40,7 @@ static void read_name(struct dma_buf *dmabuf, char name[DMA_BUF_NAME_LEN])
 	spin_unlock(&dmabuf->name_lock);
 }
 
-static void name_is_a_pointer(struct kunit *test)
+static void set_name_sets_a_pointer(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
 	struct mock_exporter *other = mock_exporter_export(test, PAGE_SIZE, 0);
@@ -70,7 +70,7 @@ static void name_is_a_pointer(struct kunit *test)
 }
 
 /* What is freed and allocated again does not have the name of its forerunner. */
-static void name_is_null_again(struct kunit *test)
+static void export_name_is_null(struct kunit *test)
 {
 	struct mock_exporter *exp;
 
@@ -99,7 +99,7 @@ static int rename_all_the_time(void *data)
 }
 
 /* The window: a reader copies the text while it is being replaced. */
-static void name_races_rename(struct kunit *test)
+static void store_name_races_reader(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
 	struct dma_buf *dmabuf = exp->dmabuf;
@@ -125,7 +125,7 @@ static void name_races_rename(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-static void vmap_members(struct kunit *test)
+static void vmap_sets_members(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
 	struct dma_buf *dmabuf = exp->dmabuf;
@@ -141,7 +141,7 @@ static void vmap_members(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-static void list_node_is_linked(struct kunit *test)
+static void export_links_list_node(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
 
@@ -150,11 +150,11 @@ static void list_node_is_linked(struct kunit *test)
 }
 
 static struct kunit_case dma_buf_members_cases[] = {
-	KUNIT_CASE(name_is_a_pointer),
-	KUNIT_CASE(name_is_null_again),
-	KUNIT_CASE_SLOW(name_races_rename),
-	KUNIT_CASE(vmap_members),
-	KUNIT_CASE(list_node_is_linked),
+	KUNIT_CASE(set_name_sets_a_pointer),
+	KUNIT_CASE(export_name_is_null),
+	KUNIT_CASE_SLOW(store_name_races_reader),
+	KUNIT_CASE(vmap_sets_members),
+	KUNIT_CASE(export_links_list_node),
 	{}
 };
 

@@ -291,7 +291,7 @@ static char *expect_line(struct kunit *test, struct mock_exporter *exp,
 	return line;
 }
 
-static void bufinfo_text(struct kunit *test)
+static void bufinfo_show_text(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, 3000, 0);
 	struct mock_importer *a = mock_importer_create(test, "a", exp);
@@ -340,7 +340,7 @@ static void bufinfo_text(struct kunit *test)
 }
 
 /* A name can neither add a line nor a column. */
-static void bufinfo_escapes(struct kunit *test)
+static void bufinfo_show_escapes(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_create(test, PAGE_SIZE, 0);
 	struct file *file;
@@ -361,7 +361,7 @@ static void bufinfo_escapes(struct kunit *test)
 }
 
 /* Nor can the name of a program that a driver has given to its timeline. */
-static void bufinfo_escapes_fences(struct kunit *test)
+static void bufinfo_show_escapes_fences(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
 	struct mock_timeline *timeline = mock_timeline_create(test, "a\n\tb\\");
@@ -380,7 +380,7 @@ static void bufinfo_escapes_fences(struct kunit *test)
 #define MANY 60
 
 /* More than the file expects in its first go. */
-static void bufinfo_many(struct kunit *test)
+static void bufinfo_show_many(struct kunit *test)
 {
 	struct mock_exporter **exps = kunit_kcalloc(test, MANY, sizeof(*exps),
 						    GFP_KERNEL);
@@ -421,7 +421,7 @@ static void bufinfo_many(struct kunit *test)
 }
 
 /* Who looks may not have to wait for those who use the buffers. */
-static void bufinfo_does_not_lock(struct kunit *test)
+static void bufinfo_show_does_not_lock(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
 	struct task_struct *holder = mock_resv_hold(test, exp->dmabuf->resv);
@@ -435,7 +435,7 @@ static void bufinfo_does_not_lock(struct kunit *test)
 }
 
 /* The maker of a fence may be gone once the fence has signalled. */
-static void bufinfo_maker_gone(struct kunit *test)
+static void bufinfo_show_maker_gone(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
 	struct mock_timeline *timeline = mock_timeline_create(test, "tl");
@@ -458,12 +458,12 @@ static struct kunit_case dma_buf_registry_cases[] = {
 	KUNIT_CASE(registry_next_skips_failed),
 	KUNIT_CASE(registry_next_holds_reference),
 	KUNIT_CASE_SLOW(registry_next_races_churn),
-	KUNIT_CASE(bufinfo_text),
-	KUNIT_CASE(bufinfo_escapes),
-	KUNIT_CASE(bufinfo_escapes_fences),
-	KUNIT_CASE_SLOW(bufinfo_many),
-	KUNIT_CASE(bufinfo_does_not_lock),
-	KUNIT_CASE(bufinfo_maker_gone),
+	KUNIT_CASE(bufinfo_show_text),
+	KUNIT_CASE(bufinfo_show_escapes),
+	KUNIT_CASE(bufinfo_show_escapes_fences),
+	KUNIT_CASE_SLOW(bufinfo_show_many),
+	KUNIT_CASE(bufinfo_show_does_not_lock),
+	KUNIT_CASE(bufinfo_show_maker_gone),
 	{}
 };
 

@@ -164,7 +164,7 @@ static const struct flags_param flags_params[] = {
 
 KUNIT_ARRAY_PARAM_DESC(flags, flags_params, desc);
 
-static void bad_flags(struct kunit *test)
+static void ioctl_sync_file_bad_flags(struct kunit *test)
 {
 	const struct flags_param *param = test->param_value;
 	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
@@ -178,7 +178,7 @@ static void bad_flags(struct kunit *test)
 	signal_and_put(fence);
 }
 
-static void bad_pointer(struct kunit *test)
+static void ioctl_sync_file_bad_pointer(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
 	struct file *file = ctx->exp->dmabuf->file;
@@ -191,7 +191,7 @@ static void bad_pointer(struct kunit *test)
 }
 
 /* Nobody may see a descriptor whose number could not be told. */
-static void export_answer_not_writable(struct kunit *test)
+static void ioctl_export_answer_not_writable(struct kunit *test)
 {
 	static const struct dma_buf_export_sync_file arg = {
 		.flags = DMA_BUF_SYNC_RW,
@@ -207,7 +207,7 @@ static void export_answer_not_writable(struct kunit *test)
 	signal_and_put(fence);
 }
 
-static void export_table_full(struct kunit *test)
+static void ioctl_export_table_full(struct kunit *test)
 {
 	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
 	int fd;
@@ -219,7 +219,7 @@ static void export_table_full(struct kunit *test)
 	signal_and_put(fence);
 }
 
-static void export_idle(struct kunit *test)
+static void ioctl_export_idle(struct kunit *test)
 {
 	struct dma_fence *done = add(test, DMA_RESV_USAGE_WRITE);
 	struct dma_fence *fence;
@@ -247,7 +247,7 @@ static const struct usage_param usage_params[] = {
 
 KUNIT_ARRAY_PARAM_DESC(usage, usage_params, desc);
 
-static void export_usage(struct kunit *test)
+static void ioctl_export_usage(struct kunit *test)
 {
 	const struct usage_param *param = test->param_value;
 	struct dma_fence *fence = add(test, param->usage);
@@ -269,7 +269,7 @@ static void export_usage(struct kunit *test)
 	dma_fence_put(fence);
 }
 
-static void export_several(struct kunit *test)
+static void ioctl_export_several(struct kunit *test)
 {
 	struct dma_fence *first = add(test, DMA_RESV_USAGE_KERNEL);
 	struct dma_fence *second = add(test, DMA_RESV_USAGE_WRITE);
@@ -290,7 +290,7 @@ static void export_several(struct kunit *test)
 	signal_and_put(late);
 }
 
-static void import_no_sync_file(struct kunit *test)
+static void ioctl_import_no_sync_file(struct kunit *test)
 {
 	struct file *file = shmem_file_setup("other", PAGE_SIZE, 0);
 	int fd = get_unused_fd_flags(O_CLOEXEC);
@@ -305,7 +305,7 @@ static void import_no_sync_file(struct kunit *test)
 	close_fd(fd);
 }
 
-static void import_usage(struct kunit *test)
+static void ioctl_import_usage(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
 	struct dma_fence *reader = mock_fence_create(ctx->timeline);
@@ -326,7 +326,7 @@ static void import_usage(struct kunit *test)
 }
 
 /* There is nothing to wait for in a fence that has signalled. */
-static void import_signaled(struct kunit *test)
+static void ioctl_import_signaled(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
 	struct dma_fence *fence = mock_fence_create_signaled(ctx->timeline);
@@ -340,7 +340,7 @@ static void import_signaled(struct kunit *test)
 
 #define NUM 3
 
-static void import_array(struct kunit *test)
+static void ioctl_import_array(struct kunit *test)
 {
 	struct dma_fence **members = kcalloc(NUM, sizeof(*members),
 					     GFP_KERNEL);
@@ -368,7 +368,7 @@ static void import_array(struct kunit *test)
 		signal_and_put(fences[i]);
 }
 
-static void import_chain(struct kunit *test)
+static void ioctl_import_chain(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
 	struct dma_fence *fences[NUM];
@@ -393,7 +393,7 @@ static void import_chain(struct kunit *test)
 }
 
 /* A fence that is done sooner may not take the place of a later one. */
-static void import_older_fence(struct kunit *test)
+static void ioctl_import_older_fence(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
 	struct dma_fence *older = mock_fence_create_at(ctx->timeline, 1, 0);
@@ -409,7 +409,7 @@ static void import_older_fence(struct kunit *test)
 	signal_and_put(newer);
 }
 
-static void import_interrupted(struct kunit *test)
+static void ioctl_import_interrupted(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
 	struct dma_fence *fence = mock_fence_create(ctx->timeline);
@@ -427,7 +427,7 @@ static void import_interrupted(struct kunit *test)
 }
 
 /* Neither a snapshot nor the question whether it is idle needs the lock. */
-static void export_does_not_lock(struct kunit *test)
+static void ioctl_export_does_not_lock(struct kunit *test)
 {
 	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
 	struct ctx *ctx = test->priv;
@@ -442,21 +442,21 @@ static void export_does_not_lock(struct kunit *test)
 }
 
 static struct kunit_case dma_buf_sync_file_cases[] = {
-	KUNIT_CASE_PARAM(bad_flags, flags_gen_params),
-	KUNIT_CASE(bad_pointer),
-	KUNIT_CASE(export_answer_not_writable),
-	KUNIT_CASE(export_table_full),
-	KUNIT_CASE(export_idle),
-	KUNIT_CASE_PARAM(export_usage, usage_gen_params),
-	KUNIT_CASE(export_several),
-	KUNIT_CASE(export_does_not_lock),
-	KUNIT_CASE(import_no_sync_file),
-	KUNIT_CASE(import_usage),
-	KUNIT_CASE(import_signaled),
-	KUNIT_CASE(import_array),
-	KUNIT_CASE(import_chain),
-	KUNIT_CASE(import_older_fence),
-	KUNIT_CASE(import_interrupted),
+	KUNIT_CASE_PARAM(ioctl_sync_file_bad_flags, flags_gen_params),
+	KUNIT_CASE(ioctl_sync_file_bad_pointer),
+	KUNIT_CASE(ioctl_export_answer_not_writable),
+	KUNIT_CASE(ioctl_export_table_full),
+	KUNIT_CASE(ioctl_export_idle),
+	KUNIT_CASE_PARAM(ioctl_export_usage, usage_gen_params),
+	KUNIT_CASE(ioctl_export_several),
+	KUNIT_CASE(ioctl_export_does_not_lock),
+	KUNIT_CASE(ioctl_import_no_sync_file),
+	KUNIT_CASE(ioctl_import_usage),
+	KUNIT_CASE(ioctl_import_signaled),
+	KUNIT_CASE(ioctl_import_array),
+	KUNIT_CASE(ioctl_import_chain),
+	KUNIT_CASE(ioctl_import_older_fence),
+	KUNIT_CASE(ioctl_import_interrupted),
 	{}
 };
 

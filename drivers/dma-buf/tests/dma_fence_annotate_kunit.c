@@ -108,7 +108,7 @@ static void might_wait_leaves_nothing_held(struct kunit *test)
 }
 
 /* Once it has reported something it is off, and the rest tells little. */
-static void lockdep_is_on(struct kunit *test)
+static void begin_signalling_has_lockdep(struct kunit *test)
 {
 	if (IS_ENABLED(CONFIG_PROVE_LOCKING))
 		KUNIT_EXPECT_TRUE_MSG(test, debug_locks,
@@ -116,7 +116,7 @@ static void lockdep_is_on(struct kunit *test)
 }
 
 static struct kunit_case dma_fence_annotate_cases[] = {
-	KUNIT_CASE(lockdep_is_on),
+	KUNIT_CASE(begin_signalling_has_lockdep),
 	KUNIT_CASE(begin_signalling_nests),
 	KUNIT_CASE(begin_signalling_while_atomic_acquires_nothing),
 	KUNIT_CASE(signal_inside_brackets),

@@ -182,7 +182,7 @@ static const struct shape shapes[] = {
 KUNIT_ARRAY_PARAM_DESC(shape, shapes, desc);
 
 /* Armed by a callback: it signals with the last of all, or the first of any. */
-static void armed_signals_in_time(struct kunit *test)
+static void enable_signaling_signals_in_time(struct kunit *test)
 {
 	const struct shape *param = test->param_value;
 	struct dma_fence *members[MAX_MEMBERS], *array;
@@ -211,7 +211,7 @@ static void armed_signals_in_time(struct kunit *test)
 }
 
 /* Nobody waits: who asks makes it look, and its members are left in peace. */
-static void polled_signals_in_time(struct kunit *test)
+static void is_signaled_polls_members(struct kunit *test)
 {
 	const struct shape *param = test->param_value;
 	struct dma_fence *members[MAX_MEMBERS], *array;
@@ -239,7 +239,7 @@ static void polled_signals_in_time(struct kunit *test)
 }
 
 /* All, or enough of them, have signalled before somebody waits. */
-static void signaled_before_arming(struct kunit *test)
+static void enable_signaling_after_members(struct kunit *test)
 {
 	const struct shape *param = test->param_value;
 
@@ -267,7 +267,7 @@ static void signaled_before_arming(struct kunit *test)
 }
 
 /* Members whose work turns out to be done when they are enabled. */
-static void members_done_on_enable(struct kunit *test)
+static void enable_signaling_members_done(struct kunit *test)
 {
 	for (int any = 0; any < 2; any++) {
 		struct dma_fence *members[3], *array;
@@ -286,7 +286,7 @@ static void members_done_on_enable(struct kunit *test)
 	}
 }
 
-static void all_members_equal(struct kunit *test)
+static void enable_signaling_equal_members(struct kunit *test)
 {
 	for (int any = 0; any < 2; any++) {
 		struct dma_fence *fence = mock_fence_create(test->priv);
@@ -308,7 +308,7 @@ static void all_members_equal(struct kunit *test)
 }
 
 /* The first failure counts, in the order in which they signal if armed. */
-static void error_is_the_first(struct kunit *test)
+static void get_status_all_first_error(struct kunit *test)
 {
 	struct dma_fence *members[4], *array;
 	struct probe probe = {};
@@ -329,7 +329,7 @@ static void error_is_the_first(struct kunit *test)
 	put_all(test, array, 4, members);
 }
 
-static void error_of_member_is_found(struct kunit *test)
+static void get_status_all_failed_early(struct kunit *test)
 {
 	for (int polled = 0; polled < 2; polled++) {
 		struct dma_fence *members[3], *array;
@@ -348,7 +348,7 @@ static void error_of_member_is_found(struct kunit *test)
 }
 
 /* One member was enough, and it did not fail; what follows does not count. */
-static void error_after_the_first_of_any(struct kunit *test)
+static void get_status_any_ignores_later_error(struct kunit *test)
 {
 	struct dma_fence *members[2], *array;
 	struct probe probe = {};
@@ -369,7 +369,7 @@ static void error_after_the_first_of_any(struct kunit *test)
 	put_all(test, array, 2, members);
 }
 
-static void error_of_the_first_of_any(struct kunit *test)
+static void get_status_any_first_failed(struct kunit *test)
 {
 	for (int armed = 0; armed < 2; armed++) {
 		struct dma_fence *members[3], *array;
@@ -414,7 +414,7 @@ static const struct dma_fence_ops locking_ops = {
  * it goes because of a callback, which runs under the lock that the release of
  * the members takes.
  */
-static void armed_keeps_itself_and_goes_unlocked(struct kunit *test)
+static void release_armed_takes_no_lock(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 
@@ -445,16 +445,16 @@ static struct kunit_case dma_fence_array_cases[] = {
 	KUNIT_CASE(create_takes_over_members),
 	KUNIT_CASE(alloc_without_memory_fails),
 	KUNIT_CASE_PARAM(init_without_members_is_signaled, bad_init_gen_params),
-	KUNIT_CASE_PARAM(armed_signals_in_time, shape_gen_params),
-	KUNIT_CASE_PARAM(polled_signals_in_time, shape_gen_params),
-	KUNIT_CASE_PARAM(signaled_before_arming, shape_gen_params),
-	KUNIT_CASE(members_done_on_enable),
-	KUNIT_CASE(all_members_equal),
-	KUNIT_CASE(error_is_the_first),
-	KUNIT_CASE(error_of_member_is_found),
-	KUNIT_CASE(error_after_the_first_of_any),
-	KUNIT_CASE(error_of_the_first_of_any),
-	KUNIT_CASE(armed_keeps_itself_and_goes_unlocked),
+	KUNIT_CASE_PARAM(enable_signaling_signals_in_time, shape_gen_params),
+	KUNIT_CASE_PARAM(is_signaled_polls_members, shape_gen_params),
+	KUNIT_CASE_PARAM(enable_signaling_after_members, shape_gen_params),
+	KUNIT_CASE(enable_signaling_members_done),
+	KUNIT_CASE(enable_signaling_equal_members),
+	KUNIT_CASE(get_status_all_first_error),
+	KUNIT_CASE(get_status_all_failed_early),
+	KUNIT_CASE(get_status_any_ignores_later_error),
+	KUNIT_CASE(get_status_any_first_failed),
+	KUNIT_CASE(release_armed_takes_no_lock),
 	{}
 };
 

@@ -65,7 +65,7 @@ static struct dma_fence *wrap_both(struct kunit *test, bool any,
 	return array;
 }
 
-static void members_are_visited_in_order(struct kunit *test)
+static void next_visits_in_order(struct kunit *test)
 {
 	struct dma_fence *one = mock_fence_create(test->priv);
 	struct dma_fence *two = mock_fence_create(test->priv);
@@ -143,7 +143,7 @@ static void set_deadline_reaches_pending_members(struct kunit *test)
 	mock_fence_put_last(test, two);
 }
 
-static void names_persist(struct kunit *test)
+static void driver_name_of_signaled(struct kunit *test)
 {
 	struct dma_fence *one = mock_fence_create_signaled(test->priv);
 	struct dma_fence *array = wrap_both(test, false, one, NULL);
@@ -168,7 +168,7 @@ static void expect_done(struct kunit *test, struct dma_fence *fence, int status)
 }
 
 /* The last member to signal is inside the inner one, or outside. */
-static void nested_signals_after_all(struct kunit *test)
+static void wait_nested_all(struct kunit *test)
 {
 	for (int inner_first = 0; inner_first < 2; inner_first++) {
 		struct dma_fence *one = mock_fence_create(test->priv);
@@ -194,7 +194,7 @@ static void nested_signals_after_all(struct kunit *test)
 	}
 }
 
-static void nested_any_signals_with_either(struct kunit *test)
+static void wait_nested_any(struct kunit *test)
 {
 	for (int inner_first = 0; inner_first < 2; inner_first++) {
 		struct dma_fence *one = mock_fence_create(test->priv);
@@ -215,7 +215,7 @@ static void nested_any_signals_with_either(struct kunit *test)
 }
 
 /* It may never turn true then, but must not go down any depth. */
-static void nested_is_polled_one_level_deep(struct kunit *test)
+static void is_signaled_polls_one_level(struct kunit *test)
 {
 	struct dma_fence *one = mock_fence_create(test->priv);
 	struct dma_fence *inner = wrap_both(test, false, one, NULL);
@@ -251,7 +251,7 @@ static struct dma_fence *wrap_deeply(struct kunit *test,
 	return fence;
 }
 
-static void nested_deeply_is_released(struct kunit *test)
+static void release_nested_deeply(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence *array;
@@ -263,7 +263,7 @@ static void nested_deeply_is_released(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
 }
 
-static void nested_deeply_signals(struct kunit *test)
+static void wait_nested_deeply(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence *leaf = mock_fence_create(timeline);
@@ -370,7 +370,7 @@ static bool use_array(struct kunit *test, struct race *race, int round)
  * others, and the array's last user lets go while the callback of a member has
  * counted down but not yet left. KASAN and the reference counts tell.
  */
-static void use_against_signal(struct kunit *test)
+static void signal_races_use(struct kunit *test)
 {
 	struct race race = {};
 	struct task_struct *task;
@@ -391,16 +391,16 @@ static void use_against_signal(struct kunit *test)
 }
 
 static struct kunit_case dma_fence_array_nest_cases[] = {
-	KUNIT_CASE(members_are_visited_in_order),
+	KUNIT_CASE(next_visits_in_order),
 	KUNIT_CASE(match_context_looks_at_members),
 	KUNIT_CASE(set_deadline_reaches_pending_members),
-	KUNIT_CASE(names_persist),
-	KUNIT_CASE(nested_signals_after_all),
-	KUNIT_CASE(nested_any_signals_with_either),
-	KUNIT_CASE(nested_is_polled_one_level_deep),
-	KUNIT_CASE_SLOW(nested_deeply_is_released),
-	KUNIT_CASE_SLOW(nested_deeply_signals),
-	KUNIT_CASE_PARAM_ATTR(use_against_signal, use_gen_params,
+	KUNIT_CASE(driver_name_of_signaled),
+	KUNIT_CASE(wait_nested_all),
+	KUNIT_CASE(wait_nested_any),
+	KUNIT_CASE(is_signaled_polls_one_level),
+	KUNIT_CASE_SLOW(release_nested_deeply),
+	KUNIT_CASE_SLOW(wait_nested_deeply),
+	KUNIT_CASE_PARAM_ATTR(signal_races_use, use_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),
 	{}
 };

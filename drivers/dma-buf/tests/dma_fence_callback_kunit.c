@@ -47,7 +47,7 @@ static int callback_test_init(struct kunit *test)
 	return 0;
 }
 
-static void callbacks_run_in_order(struct kunit *test)
+static void signal_runs_callbacks_in_order(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
 	struct probe probes[8] = {};
@@ -79,7 +79,7 @@ static void callbacks_run_in_order(struct kunit *test)
 }
 
 /* The storage of the list is that of the time: neither may show in the other. */
-static void callbacks_see_timestamp(struct kunit *test)
+static void signal_timestamp_spares_callbacks(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
 	struct probe one = {}, two = {};
@@ -109,7 +109,7 @@ static void free_func(struct dma_fence *fence, struct dma_fence_cb *cb)
 }
 
 /* KASAN tells if the walk over the callbacks looks at one that is gone. */
-static void callback_may_free_itself(struct kunit *test)
+static void signal_callback_frees_itself(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
 	int calls = 0;
@@ -187,7 +187,7 @@ static void remove_callback_takes_one(struct kunit *test)
 }
 
 /* It may be added anew, also to another fence. */
-static void removed_callback_is_reusable(struct kunit *test)
+static void remove_callback_leaves_reusable(struct kunit *test)
 {
 	struct dma_fence *one = mock_fence_create(test->priv);
 	struct dma_fence *two = mock_fence_create(test->priv);
@@ -375,13 +375,13 @@ static void remove_callback_waits_for_running_one(struct kunit *test)
 }
 
 static struct kunit_case dma_fence_callback_cases[] = {
-	KUNIT_CASE(callbacks_run_in_order),
-	KUNIT_CASE(callbacks_see_timestamp),
-	KUNIT_CASE(callback_may_free_itself),
+	KUNIT_CASE(signal_runs_callbacks_in_order),
+	KUNIT_CASE(signal_timestamp_spares_callbacks),
+	KUNIT_CASE(signal_callback_frees_itself),
 	KUNIT_CASE(add_callback_signaled_leaves_func),
 	KUNIT_CASE(add_callback_null_warns),
 	KUNIT_CASE(remove_callback_takes_one),
-	KUNIT_CASE(removed_callback_is_reusable),
+	KUNIT_CASE(remove_callback_leaves_reusable),
 	KUNIT_CASE_PARAM(add_callback_done_on_enable, enable_gen_params),
 	KUNIT_CASE_PARAM(enable_sw_signaling_done, enable_gen_params),
 	KUNIT_CASE(enable_sw_signaling_once),

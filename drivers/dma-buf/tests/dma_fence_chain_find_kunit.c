@@ -189,7 +189,7 @@ static void model_free(struct model *m)
 	dma_fence_put(m->plain);
 }
 
-static void find_without_a_chain(struct kunit *test)
+static void find_seqno_without_a_chain(struct kunit *test)
 {
 	struct model *m = model_create(test, true);
 	struct dma_fence *fence = m->plain;
@@ -207,7 +207,7 @@ static void find_without_a_chain(struct kunit *test)
 }
 
 /* The reference that was given in is exchanged or, on failure, left alone. */
-static void find_exchanges_references(struct kunit *test)
+static void find_seqno_exchanges_references(struct kunit *test)
 {
 	struct model *m = model_create(test, false);
 	struct dma_fence *fence;
@@ -266,7 +266,7 @@ KUNIT_ARRAY_PARAM_DESC(pattern, patterns, desc);
 
 #define NUM 32
 
-static void find_at_every_position(struct kunit *test)
+static void find_seqno_at_every_position(struct kunit *test)
 {
 	const struct pattern *param = test->param_value;
 	struct model *m = model_create(test, param->plain);
@@ -294,7 +294,7 @@ static void find_at_every_position(struct kunit *test)
 }
 
 /* One pending link at each position in turn, all else cut out. */
-static void find_among_garbage(struct kunit *test)
+static void find_seqno_among_garbage(struct kunit *test)
 {
 	for (int pending = 0; pending < NUM - 1; pending++) {
 		struct model *m = model_create(test, pending & 1);
@@ -391,7 +391,7 @@ static void seed_desc(const u32 *seed, char *desc)
 
 KUNIT_ARRAY_PARAM(seed, seeds, seed_desc);
 
-static void random_operations_match_model(struct kunit *test)
+static void find_seqno_matches_model(struct kunit *test)
 {
 	u32 seed = *(const u32 *)test->param_value;
 	struct model *m = model_create(test, seed & 1);
@@ -422,11 +422,11 @@ static void random_operations_match_model(struct kunit *test)
 }
 
 static struct kunit_case dma_fence_chain_find_cases[] = {
-	KUNIT_CASE(find_without_a_chain),
-	KUNIT_CASE(find_exchanges_references),
-	KUNIT_CASE_PARAM(find_at_every_position, pattern_gen_params),
-	KUNIT_CASE(find_among_garbage),
-	KUNIT_CASE_PARAM_ATTR(random_operations_match_model, seed_gen_params,
+	KUNIT_CASE(find_seqno_without_a_chain),
+	KUNIT_CASE(find_seqno_exchanges_references),
+	KUNIT_CASE_PARAM(find_seqno_at_every_position, pattern_gen_params),
+	KUNIT_CASE(find_seqno_among_garbage),
+	KUNIT_CASE_PARAM_ATTR(find_seqno_matches_model, seed_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),
 	{}
 };

@@ -317,7 +317,7 @@ static void set_deadline_reaches_all_pending(struct kunit *test)
 		mock_fence_put_last(test, fences[i]);
 }
 
-static void contains_an_array(struct kunit *test)
+static void is_signaled_contains_array(struct kunit *test)
 {
 	struct dma_fence **members = kcalloc(2, sizeof(*members), GFP_KERNEL);
 	struct dma_fence *one = mock_fence_create(test->priv);
@@ -423,7 +423,7 @@ static const struct survivors survivors[] = {
 KUNIT_ARRAY_PARAM_DESC(survivors, survivors, desc);
 
 /* Cost as a count: the first search passes all, and those that follow do not. */
-static void find_makes_searches_short(struct kunit *test)
+static void find_seqno_makes_searches_short(struct kunit *test)
 {
 	const struct survivors *param = test->param_value;
 	static struct dma_fence *links[4096];
@@ -459,7 +459,7 @@ static void find_makes_searches_short(struct kunit *test)
 static struct kunit_case dma_fence_chain_cases[] = {
 	KUNIT_CASE(init_takes_over_references),
 	KUNIT_CASE_PARAM(init_numbers_the_link, number_gen_params),
-	KUNIT_CASE_PARAM_ATTR(find_makes_searches_short, survivors_gen_params,
+	KUNIT_CASE_PARAM_ATTR(find_seqno_makes_searches_short, survivors_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),
 	KUNIT_CASE(walk_goes_back),
 	KUNIT_CASE(walk_ends_with_plain_fence),
@@ -468,7 +468,7 @@ static struct kunit_case dma_fence_chain_cases[] = {
 	KUNIT_CASE(walk_keeps_prev_seqno),
 	KUNIT_CASE(is_signaled_after_all_before),
 	KUNIT_CASE(set_deadline_reaches_all_pending),
-	KUNIT_CASE(contains_an_array),
+	KUNIT_CASE(is_signaled_contains_array),
 	KUNIT_CASE_SLOW(release_long_chain),
 	KUNIT_CASE_SLOW(walk_collects_long_chain),
 	{}

@@ -178,7 +178,7 @@ static u64 grow(struct kunit *test, struct race *race)
 	return seqno;
 }
 
-static void grow_search_walk_and_wait_at_once(struct kunit *test)
+static void init_races_find_walk_and_wait(struct kunit *test)
 {
 	int (*threads[])(void *) = { searcher, searcher, walker, armer };
 	struct task_struct *tasks[ARRAY_SIZE(threads)];
@@ -219,7 +219,7 @@ static void grow_search_walk_and_wait_at_once(struct kunit *test)
 }
 
 static struct kunit_case dma_fence_chain_race_cases[] = {
-	KUNIT_CASE_SLOW(grow_search_walk_and_wait_at_once),
+	KUNIT_CASE_SLOW(init_races_find_walk_and_wait),
 	{}
 };
 

@@ -193,7 +193,7 @@ static void wait_signaled_needs_no_callback(struct kunit *test)
  * All links are waited for, as where each point of a timeline has a waiter. The
  * cost is a count again: no link follows all fences that are older on its own.
  */
-static void every_link_waits_in_few_steps(struct kunit *test)
+static void wait_every_link_in_few_steps(struct kunit *test)
 {
 	const struct order *param = test->param_value;
 	static struct dma_fence *fences[LINKS];
@@ -224,7 +224,7 @@ static void every_link_waits_in_few_steps(struct kunit *test)
 }
 
 /* Of five links, each signals with the last fence up to it, in each order. */
-static void every_link_waits_in_each_order(struct kunit *test)
+static void wait_every_link_in_each_order(struct kunit *test)
 {
 	for (int order = 0; order < 5 * 4 * 3 * 2; order++) {
 		struct dma_fence *fences[5], *links[5];
@@ -257,7 +257,7 @@ static void every_link_waits_in_each_order(struct kunit *test)
 }
 
 /* Each link may be waited for, also while a later one is. */
-static void wait_for_every_link(struct kunit *test)
+static void wait_every_link_newest_first(struct kunit *test)
 {
 	struct dma_fence *fences[4], *links[4], *link;
 	struct probe probes[4] = {};
@@ -368,7 +368,7 @@ static const struct dma_fence_ops locking_ops = {
 };
 
 /* Only itself keeps it: it goes because of a callback, outside of that lock. */
-static void armed_keeps_itself_and_goes_unlocked(struct kunit *test)
+static void release_armed_takes_no_lock(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence *fences[3], *head = NULL;
@@ -389,7 +389,7 @@ static void armed_keeps_itself_and_goes_unlocked(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(timeline, 3));
 }
 
-static void chain_in_chain_warns(struct kunit *test)
+static void init_chain_in_chain_warns(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
 	struct dma_fence *inner = link_after(test, NULL, dma_fence_get(fence),
@@ -434,7 +434,7 @@ static struct dma_fence *nest_deeply(struct kunit *test,
 	return fence;
 }
 
-static void chain_in_chain_deeply(struct kunit *test)
+static void wait_chain_in_chain_deeply(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence *leaf = mock_fence_create(timeline);
@@ -462,15 +462,15 @@ static struct kunit_case dma_fence_chain_wait_cases[] = {
 			      { .speed = KUNIT_SPEED_SLOW }),
 	KUNIT_CASE(wait_in_each_order),
 	KUNIT_CASE(wait_signaled_needs_no_callback),
-	KUNIT_CASE_PARAM(every_link_waits_in_few_steps, order_gen_params),
-	KUNIT_CASE(every_link_waits_in_each_order),
-	KUNIT_CASE(wait_for_every_link),
+	KUNIT_CASE_PARAM(wait_every_link_in_few_steps, order_gen_params),
+	KUNIT_CASE(wait_every_link_in_each_order),
+	KUNIT_CASE(wait_every_link_newest_first),
 	KUNIT_CASE(wait_includes_a_plain_first_fence),
 	KUNIT_CASE(wait_includes_an_array),
 	KUNIT_CASE(wait_does_not_pass_errors_on),
-	KUNIT_CASE(armed_keeps_itself_and_goes_unlocked),
-	KUNIT_CASE(chain_in_chain_warns),
-	KUNIT_CASE_SLOW(chain_in_chain_deeply),
+	KUNIT_CASE(release_armed_takes_no_lock),
+	KUNIT_CASE(init_chain_in_chain_warns),
+	KUNIT_CASE_SLOW(wait_chain_in_chain_deeply),
 	{}
 };
 

@@ -172,7 +172,7 @@ static void release_of_pending_does_not_warn(struct kunit *test)
 	mock_warn_end(test, "", 0);
 }
 
-static void mixed_signals_after_all(struct kunit *test)
+static void wait_mixed_signals_after_all(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence *leaves[5], *head = make_mixed(test, leaves);
@@ -191,7 +191,7 @@ static void mixed_signals_after_all(struct kunit *test)
 }
 
 /* A merge may be given anything. */
-static void mixed_is_merged(struct kunit *test)
+static void unwrap_merge_mixed(struct kunit *test)
 {
 	struct mock_timeline *elsewhere = mock_timeline_create(test, "other");
 	struct dma_fence *leaves[5], *head = make_mixed(test, leaves);
@@ -232,7 +232,7 @@ static struct dma_fence *nest_deeply(struct kunit *test,
 	return fence;
 }
 
-static void deep_mix_is_released(struct kunit *test)
+static void release_deep_mix(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence *head;
@@ -244,7 +244,7 @@ static void deep_mix_is_released(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
 }
 
-static void deep_mix_signals(struct kunit *test)
+static void wait_deep_mix(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence *leaf = mock_fence_create(timeline);
@@ -264,7 +264,7 @@ static void deep_mix_signals(struct kunit *test)
 }
 
 /* One interrupt moves on all that waited for the same fence. */
-static void several_chains_wait_for_one_fence(struct kunit *test)
+static void signal_moves_on_all_chains(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
 	struct dma_fence *chains[8];
@@ -316,7 +316,7 @@ KUNIT_ARRAY_PARAM_DESC(let_go, let_go_params, desc);
  * Fences that signal backwards leave nothing for the garbage collection of a
  * walk from the newest link on. A signalled link lets go of all others anyway.
  */
-static void signaled_head_keeps_no_older_link(struct kunit *test)
+static void is_signaled_drops_older_links(struct kunit *test)
 {
 	const struct let_go_param *param = test->param_value;
 	struct mock_timeline *timeline = test->priv;
@@ -362,12 +362,12 @@ static struct kunit_case dma_fence_container_cases[] = {
 	KUNIT_CASE(release_stops_at_what_is_held),
 	KUNIT_CASE(release_of_shared_members),
 	KUNIT_CASE(release_of_pending_does_not_warn),
-	KUNIT_CASE(several_chains_wait_for_one_fence),
-	KUNIT_CASE_PARAM(signaled_head_keeps_no_older_link, let_go_gen_params),
-	KUNIT_CASE(mixed_signals_after_all),
-	KUNIT_CASE(mixed_is_merged),
-	KUNIT_CASE_SLOW(deep_mix_is_released),
-	KUNIT_CASE_SLOW(deep_mix_signals),
+	KUNIT_CASE(signal_moves_on_all_chains),
+	KUNIT_CASE_PARAM(is_signaled_drops_older_links, let_go_gen_params),
+	KUNIT_CASE(wait_mixed_signals_after_all),
+	KUNIT_CASE(unwrap_merge_mixed),
+	KUNIT_CASE_SLOW(release_deep_mix),
+	KUNIT_CASE_SLOW(wait_deep_mix),
 	{}
 };
 

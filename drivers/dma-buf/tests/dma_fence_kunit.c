@@ -247,7 +247,7 @@ static void signal_with_irqs_off(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, probe.called, 1);
 }
 
-static void get_put_count(struct kunit *test)
+static void get_counts_references(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence *fence = mock_fence_create(timeline);
@@ -353,7 +353,7 @@ static struct kunit_case dma_fence_cases[] = {
 	KUNIT_CASE(signal_timestamp_is_kept),
 	KUNIT_CASE(signal_null_is_silent),
 	KUNIT_CASE(signal_with_irqs_off),
-	KUNIT_CASE(get_put_count),
+	KUNIT_CASE(get_counts_references),
 	KUNIT_CASE(get_rcu_released_fails),
 	KUNIT_CASE(release_by_default_frees),
 	KUNIT_CASE(free_uninitialised_fence),

@@ -45,7 +45,7 @@ static void expect_text(struct kunit *test, struct dma_fence *fence,
 	KUNIT_EXPECT_STREQ(test, buf, text);
 }
 
-static void names_of_pending_are_the_makers(struct kunit *test)
+static void describe_pending(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create_at(test->priv, 42, 0);
 
@@ -55,7 +55,7 @@ static void names_of_pending_are_the_makers(struct kunit *test)
 }
 
 /* Nothing of the maker's is touched: KASAN watches the memory of the names. */
-static void names_of_signaled_outlive_maker(struct kunit *test)
+static void describe_signaled_maker_gone(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence *fence = mock_fence_create_at(timeline, U64_MAX, 0);
@@ -70,7 +70,7 @@ static void names_of_signaled_outlive_maker(struct kunit *test)
 }
 
 /* Who asks first finds out that it is done. */
-static void names_of_done_outlive_maker(struct kunit *test)
+static void describe_finds_it_done(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence *fence = mock_fence_create_at(timeline, 1, 0);
@@ -81,7 +81,7 @@ static void names_of_done_outlive_maker(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-static void names_that_persist_are_kept(struct kunit *test)
+static void describe_names_persist(struct kunit *test)
 {
 	struct dma_fence *fence;
 
@@ -94,7 +94,7 @@ static void names_that_persist_are_kept(struct kunit *test)
 }
 
 /* The name was read before the fence signalled: valid to the section's end. */
-static void names_last_as_long_as_read_section(struct kunit *test)
+static void timeline_name_lasts_read_section(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence *fence = mock_fence_create(timeline);
@@ -134,7 +134,7 @@ static void deadline_of_gone(struct dma_fence *fence, ktime_t deadline)
  * The operations may have been in a module. These are in memory where somebody
  * else's seem to be once the fence has signalled; any that is used shows.
  */
-static void ops_of_signaled_are_not_used(struct kunit *test)
+static void signal_ends_use_of_ops(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence_ops *ops = kunit_kzalloc(test, sizeof(*ops), GFP_KERNEL);
@@ -226,7 +226,7 @@ static void unprobe_all(struct trace_log *log)
 	tracepoint_synchronize_unregister();
 }
 
-static void trace_events_fire_in_order(struct kunit *test)
+static void trace_dma_fence_in_order(struct kunit *test)
 {
 	static const enum event expected[] = {
 		INIT, EMIT, WAIT_START, ENABLE, WAIT_END, SIGNALED,
@@ -254,7 +254,7 @@ static void trace_events_fire_in_order(struct kunit *test)
 }
 
 /* With the events on, the names of each are looked up as it fires. */
-static void trace_events_outlive_maker(struct kunit *test)
+static void trace_dma_fence_maker_gone(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence *fence;
@@ -278,7 +278,7 @@ static void trace_events_outlive_maker(struct kunit *test)
 }
 
 /* Tools know the fields and the text. */
-static void trace_events_have_stable_format(struct kunit *test)
+static void trace_dma_fence_format(struct kunit *test)
 {
 	static const struct {
 		const char *type;
@@ -312,16 +312,16 @@ static void trace_events_have_stable_format(struct kunit *test)
 #endif
 
 static struct kunit_case dma_fence_names_cases[] = {
-	KUNIT_CASE(names_of_pending_are_the_makers),
-	KUNIT_CASE(names_of_signaled_outlive_maker),
-	KUNIT_CASE(names_of_done_outlive_maker),
-	KUNIT_CASE(names_that_persist_are_kept),
-	KUNIT_CASE(names_last_as_long_as_read_section),
-	KUNIT_CASE(ops_of_signaled_are_not_used),
+	KUNIT_CASE(describe_pending),
+	KUNIT_CASE(describe_signaled_maker_gone),
+	KUNIT_CASE(describe_finds_it_done),
+	KUNIT_CASE(describe_names_persist),
+	KUNIT_CASE(timeline_name_lasts_read_section),
+	KUNIT_CASE(signal_ends_use_of_ops),
 #ifdef CONFIG_EVENT_TRACING
-	KUNIT_CASE(trace_events_fire_in_order),
-	KUNIT_CASE(trace_events_outlive_maker),
-	KUNIT_CASE(trace_events_have_stable_format),
+	KUNIT_CASE(trace_dma_fence_in_order),
+	KUNIT_CASE(trace_dma_fence_maker_gone),
+	KUNIT_CASE(trace_dma_fence_format),
 #endif
 	{}
 };

@@ -83,7 +83,7 @@ static int adder(void *data)
 }
 
 /* The window: between the look at the bit and the addition to the list. */
-static void add_and_remove_against_signal(struct kunit *test)
+static void add_callback_races_signal(struct kunit *test)
 {
 	struct race race = { .timeline = test->priv };
 	struct task_struct *task;
@@ -126,7 +126,7 @@ static int other_signaller(void *data)
 }
 
 /* One of both signals, and the time is that one's. */
-static void signal_against_signal(struct kunit *test)
+static void signal_races_signal(struct kunit *test)
 {
 	struct race race = { .timeline = test->priv };
 	struct task_struct *task;
@@ -430,8 +430,8 @@ static int race_test_init(struct kunit *test)
 }
 
 static struct kunit_case dma_fence_race_cases[] = {
-	KUNIT_CASE_SLOW(add_and_remove_against_signal),
-	KUNIT_CASE_SLOW(signal_against_signal),
+	KUNIT_CASE_SLOW(add_callback_races_signal),
+	KUNIT_CASE_SLOW(signal_races_signal),
 	KUNIT_CASE_SLOW(get_rcu_safe_never_returns_another),
 	KUNIT_CASE_PARAM(wait_returns_after_signaller, wait_gen_params),
 	{}

@@ -34,7 +34,7 @@ static int fence_test_init(struct kunit *test)
 	return 0;
 }
 
-static void status_is_the_error(struct kunit *test)
+static void get_status_is_the_error(struct kunit *test)
 {
 	static const int errors[] = { -1, -EIO, -ETIME, -MAX_ERRNO };
 
@@ -57,7 +57,7 @@ static void status_is_the_error(struct kunit *test)
 }
 
 /* Some makers store what a function returned, or use the member themselves. */
-static void status_ignores_what_is_no_error(struct kunit *test)
+static void get_status_ignores_no_error(struct kunit *test)
 {
 	for (int error = 0; error < 3; error++) {
 		struct dma_fence *fence = mock_fence_create(test->priv);
@@ -71,7 +71,7 @@ static void status_ignores_what_is_no_error(struct kunit *test)
 }
 
 /* Who asks finds out, and those who wait are told. */
-static void status_polls_maker(struct kunit *test)
+static void get_status_polls_maker(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
 	struct mock_fence *mock = to_mock_fence(fence);
@@ -278,9 +278,9 @@ static void set_deadline_done_is_dropped(struct kunit *test)
 }
 
 static struct kunit_case dma_fence_status_cases[] = {
-	KUNIT_CASE(status_is_the_error),
-	KUNIT_CASE(status_ignores_what_is_no_error),
-	KUNIT_CASE(status_polls_maker),
+	KUNIT_CASE(get_status_is_the_error),
+	KUNIT_CASE(get_status_ignores_no_error),
+	KUNIT_CASE(get_status_polls_maker),
 	KUNIT_CASE(is_signaled_polls_until_done),
 	KUNIT_CASE_PARAM(set_error_bad_value_warns, bad_error_gen_params),
 	KUNIT_CASE(set_error_late_warns),

@@ -60,7 +60,7 @@ static void expect_visit(struct kunit *test, struct dma_fence *head, int num,
 	KUNIT_EXPECT_EQ(test, kref_read(&head->refcount), refs);
 }
 
-static void visit_of_each_shape(struct kunit *test)
+static void unwrap_next_visits_each_shape(struct kunit *test)
 {
 	struct dma_fence *f[NUM], *array, *chain;
 
@@ -89,7 +89,7 @@ static void visit_of_each_shape(struct kunit *test)
 }
 
 /* An array without members in the middle ends nothing. */
-static void visit_passes_over_empty_array(struct kunit *test)
+static void unwrap_next_skips_empty_array(struct kunit *test)
 {
 	struct dma_fence *one = make(test, 0, 1), *two = make(test, 1, 1);
 	struct dma_fence_array *empty = dma_fence_array_alloc(0);
@@ -109,7 +109,7 @@ static void visit_passes_over_empty_array(struct kunit *test)
 	mock_fence_put_last(test, two);
 }
 
-static void visit_left_early_keeps_one_reference(struct kunit *test)
+static void unwrap_next_left_early_keeps_one(struct kunit *test)
 {
 	struct dma_fence *one = make(test, 0, 1), *two = make(test, 1, 1);
 	struct dma_fence_unwrap cursor;
@@ -130,9 +130,9 @@ static void visit_left_early_keeps_one_reference(struct kunit *test)
 }
 
 static struct kunit_case dma_fence_unwrap_cases[] = {
-	KUNIT_CASE(visit_of_each_shape),
-	KUNIT_CASE(visit_passes_over_empty_array),
-	KUNIT_CASE(visit_left_early_keeps_one_reference),
+	KUNIT_CASE(unwrap_next_visits_each_shape),
+	KUNIT_CASE(unwrap_next_skips_empty_array),
+	KUNIT_CASE(unwrap_next_left_early_keeps_one),
 	{}
 };
 

@@ -150,7 +150,7 @@ static void describe_size(const size_t *size, char *desc)
 
 KUNIT_ARRAY_PARAM(sizes, sizes, describe_size);
 
-static void system_buffer_is_zeroed_and_whole(struct kunit *test)
+static void system_heap_allocate_zeroed(struct kunit *test)
 {
 	size_t size = *(const size_t *)test->param_value;
 	struct dma_buf *dmabuf;
@@ -175,7 +175,7 @@ static void system_buffer_is_zeroed_and_whole(struct kunit *test)
 }
 
 /* The pool has nothing but pages that somebody wrote to, in all orders. */
-static void system_buffers_get_nobodys_data(struct kunit *test)
+static void system_heap_allocate_from_dirty_pool(struct kunit *test)
 {
 	struct dma_buf *dmabufs[ARRAY_SIZE(sizes)];
 	int round, i;
@@ -196,7 +196,7 @@ static void system_buffers_get_nobodys_data(struct kunit *test)
 			atomic_read(&system_pool->dirty_hits), 0);
 }
 
-static void system_buffer_is_in_large_pieces(struct kunit *test)
+static void system_heap_allocate_large_pieces(struct kunit *test)
 {
 	struct dma_buf *dmabuf = allocate_system(test, SZ_4M + SZ_64K + SZ_4K);
 	struct heap_pages *buf;
@@ -229,7 +229,7 @@ static const struct orders_case orders_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(orders, orders_cases, name);
 
-static void system_orders_by_page_size(struct kunit *test)
+static void system_heap_orders_init_page_sizes(struct kunit *test)
 {
 	const struct orders_case *c = test->param_value;
 	struct heap_orders orders = { };
@@ -239,7 +239,7 @@ static void system_orders_by_page_size(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, &orders, &c->want, sizeof(orders));
 }
 
-static void system_orders_of_this_machine(struct kunit *test)
+static void system_heap_orders_init_this_machine(struct kunit *test)
 {
 	struct heap_orders orders = { };
 	unsigned int i;
@@ -252,7 +252,7 @@ static void system_orders_of_this_machine(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, orders.order[orders.nr - 1], 0);
 }
 
-static void system_beyond_all_memory_is_enomem(struct kunit *test)
+static void system_heap_allocate_beyond_memory(struct kunit *test)
 {
 	unsigned long pages = totalram_pages() + 1;
 
@@ -293,7 +293,7 @@ static unsigned long pool_count(enum heap_pool_state state)
  * Each of its allocations fails once; nobody has seen the memory by then. Some can
  * be made up for, so that the whole succeeds all the same.
  */
-static void system_memory_of_a_failed_allocation_is_clean(struct kunit *test)
+static void system_heap_allocate_failed_stays_clean(struct kunit *test)
 {
 	struct dma_heap *heap = get_system_heap(test);
 	unsigned long kept = 0;
@@ -326,7 +326,7 @@ static void system_memory_of_a_failed_allocation_is_clean(struct kunit *test)
 }
 #endif
 
-static void system_is_ended_by_a_fatal_signal(struct kunit *test)
+static void system_heap_allocate_fatal_signal(struct kunit *test)
 {
 	struct dma_buf *dmabuf;
 
@@ -343,16 +343,16 @@ static struct kunit_case heap_cases[] = {
 	KUNIT_CASE_PARAM(add_incomplete_is_einval, add_gen_params),
 	KUNIT_CASE(add_keeps_what_it_is_given),
 	KUNIT_CASE(add_same_name_as_system_is_einval),
-	KUNIT_CASE_PARAM(system_buffer_is_zeroed_and_whole, sizes_gen_params),
-	KUNIT_CASE(system_buffers_get_nobodys_data),
-	KUNIT_CASE(system_buffer_is_in_large_pieces),
-	KUNIT_CASE_PARAM(system_orders_by_page_size, orders_gen_params),
-	KUNIT_CASE(system_orders_of_this_machine),
-	KUNIT_CASE(system_beyond_all_memory_is_enomem),
+	KUNIT_CASE_PARAM(system_heap_allocate_zeroed, sizes_gen_params),
+	KUNIT_CASE(system_heap_allocate_from_dirty_pool),
+	KUNIT_CASE(system_heap_allocate_large_pieces),
+	KUNIT_CASE_PARAM(system_heap_orders_init_page_sizes, orders_gen_params),
+	KUNIT_CASE(system_heap_orders_init_this_machine),
+	KUNIT_CASE(system_heap_allocate_beyond_memory),
 #if IS_ENABLED(CONFIG_FAILSLAB) && IS_ENABLED(CONFIG_FAULT_INJECTION_DEBUG_FS)
-	KUNIT_CASE(system_memory_of_a_failed_allocation_is_clean),
+	KUNIT_CASE(system_heap_allocate_failed_stays_clean),
 #endif
-	KUNIT_CASE(system_is_ended_by_a_fatal_signal),
+	KUNIT_CASE(system_heap_allocate_fatal_signal),
 	{}
 };
 

@@ -293,7 +293,7 @@ static void mmap_enters_aligned_memory_by_pmd(struct kunit *test)
 }
 
 /* As the mm does to learn who writes where; the fault has to end that. */
-static void write_to_a_protected_pmd(struct kunit *test)
+static void fault_on_protected_pmd(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, PMD_ORDER);
 	struct mm_struct *mm;
@@ -318,7 +318,7 @@ static void write_to_a_protected_pmd(struct kunit *test)
 }
 
 /* The mm drops a PMD of which a part goes away; the rest comes back by pages. */
-static void hole_in_a_pmd_leaves_the_rest(struct kunit *test)
+static void fault_after_hole_in_pmd(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, PMD_ORDER);
 	unsigned long half = mock->added / 2;
@@ -353,7 +353,7 @@ static void mmap_enters_misaligned_memory_by_pages(struct kunit *test)
 }
 
 /* A PMD that is gone comes back as one. */
-static void dropped_pmd_is_entered_by_a_fault(struct kunit *test)
+static void fault_after_dropped_pmd(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, PMD_ORDER);
 	struct vm_area_struct *vma;
@@ -408,10 +408,10 @@ static struct kunit_case heap_pages_cpu_cases[] = {
 	KUNIT_CASE(fault_beyond_the_end_is_sigbus),
 #ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
 	KUNIT_CASE(mmap_enters_aligned_memory_by_pmd),
-	KUNIT_CASE(write_to_a_protected_pmd),
-	KUNIT_CASE(hole_in_a_pmd_leaves_the_rest),
+	KUNIT_CASE(fault_on_protected_pmd),
+	KUNIT_CASE(fault_after_hole_in_pmd),
 	KUNIT_CASE(mmap_enters_misaligned_memory_by_pages),
-	KUNIT_CASE(dropped_pmd_is_entered_by_a_fault),
+	KUNIT_CASE(fault_after_dropped_pmd),
 #endif
 	KUNIT_CASE(end_cpu_access_without_begin),
 	{}

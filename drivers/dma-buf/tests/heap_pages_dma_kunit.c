@@ -84,7 +84,7 @@ static void unmap_of_a_trimmed_table(struct kunit *test)
 }
 
 /* And the importer's is in order while we are at it: it lists the same. */
-static void table_shows_what_is_mapped(struct kunit *test)
+static void map_table_matches_mapping(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
 	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
@@ -128,7 +128,7 @@ static struct heap_mock_dma contiguous_create(struct kunit *test,
 }
 
 /* For a list the DMA API takes the device for one that can do 64 KiB. */
-static void contiguous_memory_is_a_piece(struct kunit *test)
+static void map_contiguous_is_one_piece(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
 	struct heap_mock_dma imp = contiguous_create(test, c->kind, 5);
@@ -152,7 +152,7 @@ static void contiguous_memory_is_a_piece(struct kunit *test)
 }
 
 /* What cannot be one piece heeds the limit that is assumed. */
-static void pieces_that_are_apart_are_a_list(struct kunit *test)
+static void map_pieces_apart_is_a_list(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, 5, 0, 5);
 	struct mock_dma *dma = mock_dma_create(test, MOCK_DMA_COHERENT);
@@ -202,7 +202,7 @@ static void map_once(struct kunit *test, struct heap_mock_dma *imp)
 }
 
 /* With a DMA API of its own it may bounce, as Xen's does, which others wait for. */
-static void mapping_of_an_unknown_dma_api_is_not_kept(struct kunit *test)
+static void keep_unknown_dma_api_never(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
 	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
@@ -214,7 +214,7 @@ static void mapping_of_an_unknown_dma_api_is_not_kept(struct kunit *test)
 }
 
 /* Where that has nothing to sync there are no bounce buffers either. */
-static void mapping_of_a_coherent_device_is_kept(struct kunit *test)
+static void keep_coherent_device(struct kunit *test)
 {
 	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_COHERENT, true);
 
@@ -226,7 +226,7 @@ static void mapping_of_a_coherent_device_is_kept(struct kunit *test)
 }
 
 /* It reaches all memory by now, yet may have a bounce buffer somewhere. */
-static void mapping_of_a_device_that_has_bounced_is_not_kept(struct kunit *test)
+static void keep_bounced_device_never(struct kunit *test)
 {
 	struct heap_mock_import imp = heap_mock_attach(test, HEAP_MOCK(test, 1, 0, 2));
 	struct heap_mock_dma plain = { .imp = imp };
@@ -241,13 +241,13 @@ static void mapping_of_a_device_that_has_bounced_is_not_kept(struct kunit *test)
 static struct kunit_case heap_pages_dma_cases[] = {
 	KUNIT_CASE_PARAM(sync_of_a_trimmed_table, heap_mock_kinds_gen_params),
 	KUNIT_CASE_PARAM(unmap_of_a_trimmed_table, heap_mock_kinds_gen_params),
-	KUNIT_CASE_PARAM(table_shows_what_is_mapped, heap_mock_kinds_gen_params),
-	KUNIT_CASE_PARAM(contiguous_memory_is_a_piece, heap_mock_kinds_gen_params),
-	KUNIT_CASE(pieces_that_are_apart_are_a_list),
+	KUNIT_CASE_PARAM(map_table_matches_mapping, heap_mock_kinds_gen_params),
+	KUNIT_CASE_PARAM(map_contiguous_is_one_piece, heap_mock_kinds_gen_params),
+	KUNIT_CASE(map_pieces_apart_is_a_list),
 	KUNIT_CASE_PARAM(map_fails_and_leaves_nothing, heap_mock_kinds_gen_params),
-	KUNIT_CASE_PARAM(mapping_of_an_unknown_dma_api_is_not_kept, heap_mock_kinds_gen_params),
-	KUNIT_CASE(mapping_of_a_coherent_device_is_kept),
-	KUNIT_CASE(mapping_of_a_device_that_has_bounced_is_not_kept),
+	KUNIT_CASE_PARAM(keep_unknown_dma_api_never, heap_mock_kinds_gen_params),
+	KUNIT_CASE(keep_coherent_device),
+	KUNIT_CASE(keep_bounced_device_never),
 	{}
 };
 

@@ -40,7 +40,7 @@ static struct heap_mapping *only_mapping(struct heap_mock_import *imp)
 }
 
 /* What the memory of one that is idle is subject to, the DMA API checks. */
-static void core_keeps_the_mapping(struct kunit *test)
+static void keep_lets_the_core_keep(struct kunit *test)
 {
 	struct heap_mock_import imp = import_create(test);
 	bool changes_hands = dma_dev_need_sync(imp.dev);
@@ -61,7 +61,7 @@ static void core_keeps_the_mapping(struct kunit *test)
 }
 
 /* Lockdep sees that reclaim may take the locks. */
-static void reclaim_ends_the_mapping(struct kunit *test)
+static void unmap_in_reclaim(struct kunit *test)
 {
 	struct heap_mock_import imp = import_create(test);
 
@@ -76,7 +76,7 @@ static void reclaim_ends_the_mapping(struct kunit *test)
 }
 
 /* It might sit in bounce buffers, which others wait for. */
-static void mapping_of_a_limited_device_is_not_kept(struct kunit *test)
+static void keep_limited_device_never(struct kunit *test)
 {
 	struct heap_mock *mock = heap_mock_create(test);
 	struct page *page = heap_mock_add(mock, 0);
@@ -89,7 +89,7 @@ static void mapping_of_a_limited_device_is_not_kept(struct kunit *test)
 	heap_mock_detach(&imp);
 }
 
-static void maker_may_choose_fresh_mappings(struct kunit *test)
+static void keep_fresh_mappings_never(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, 4, 0);
 	struct heap_mock_import imp;
@@ -143,7 +143,7 @@ static int shrink_thread(void *unused)
 }
 
 /* The shrinker comes without a reference, while attachments come and go. */
-static void reclaim_races_users(struct kunit *test)
+static void unmap_in_reclaim_races_users(struct kunit *test)
 {
 	struct heap_mock_import imp = import_create(test);
 	struct task_struct *task = kthread_run(shrink_thread, NULL,
@@ -162,13 +162,13 @@ static void reclaim_races_users(struct kunit *test)
 }
 
 static struct kunit_case heap_pages_kept_cases[] = {
-	KUNIT_CASE(core_keeps_the_mapping),
-	KUNIT_CASE(reclaim_ends_the_mapping),
-	KUNIT_CASE(mapping_of_a_limited_device_is_not_kept),
-	KUNIT_CASE(maker_may_choose_fresh_mappings),
+	KUNIT_CASE(keep_lets_the_core_keep),
+	KUNIT_CASE(unmap_in_reclaim),
+	KUNIT_CASE(keep_limited_device_never),
+	KUNIT_CASE(keep_fresh_mappings_never),
 	KUNIT_CASE(unmap_twice_warns),
 	KUNIT_CASE(detach_ends_what_is_left),
-	KUNIT_CASE(reclaim_races_users),
+	KUNIT_CASE(unmap_in_reclaim_races_users),
 	{}
 };
 

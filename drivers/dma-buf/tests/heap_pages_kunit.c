@@ -142,7 +142,7 @@ static const struct extents_case extents_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(extents, extents_cases, name);
 
-static void extent_walk(struct kunit *test)
+static void extent_next_walk(struct kunit *test)
 {
 	const struct extents_case *c = test->param_value;
 	struct heap_mock *mock = heap_mock_create(test);
@@ -268,7 +268,7 @@ static void map_twice_gives_two_tables(struct kunit *test)
 	heap_mock_detach(&ctx);
 }
 
-static void attachments_do_not_share(struct kunit *test)
+static void map_attachments_do_not_share(struct kunit *test)
 {
 	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 4));
 	struct dma_buf_attachment *other;
@@ -289,7 +289,7 @@ static void attachments_do_not_share(struct kunit *test)
 
 /* CPU access. The DMA API's own checks see to the directions. */
 
-static void cpu_access_in_any_direction(struct kunit *test)
+static void begin_cpu_in_any_direction(struct kunit *test)
 {
 	static const enum dma_data_direction dirs[] = {
 		DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE,
@@ -321,13 +321,13 @@ static struct kunit_case heap_pages_cases[] = {
 	KUNIT_CASE(release_gives_all_back),
 	KUNIT_CASE(add_many_runs),
 	KUNIT_CASE(add_too_much_is_refused),
-	KUNIT_CASE_PARAM(extent_walk, extents_gen_params),
+	KUNIT_CASE_PARAM(extent_next_walk, extents_gen_params),
 	KUNIT_CASE(map_covers_the_buffer),
 	KUNIT_CASE_PARAM(map_heeds_the_segment_limit,
 			 segment_limits_gen_params),
 	KUNIT_CASE(map_twice_gives_two_tables),
-	KUNIT_CASE(attachments_do_not_share),
-	KUNIT_CASE(cpu_access_in_any_direction),
+	KUNIT_CASE(map_attachments_do_not_share),
+	KUNIT_CASE(begin_cpu_in_any_direction),
 	{}
 };
 

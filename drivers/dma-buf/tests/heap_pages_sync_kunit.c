@@ -16,7 +16,7 @@
  * Ranges that begin, end and pass through segments everywhere. That each step
  * lies in what is mapped is seen to by the DMA API's own checks.
  */
-static void cpu_access_of_a_range(struct kunit *test)
+static void begin_cpu_partial_of_a_range(struct kunit *test)
 {
 	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 1, 0, 2, 0));
 	struct dma_buf *dmabuf = ctx.mock->dmabuf;
@@ -38,7 +38,7 @@ static void cpu_access_of_a_range(struct kunit *test)
 }
 
 /* RDMA cuts the first and the last segment to what was registered. */
-static void cpu_access_of_a_range_of_a_trimmed_table(struct kunit *test)
+static void begin_cpu_partial_of_a_trimmed_table(struct kunit *test)
 {
 	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 2));
 	struct sg_table *sgt = heap_mock_map(ctx.attach, DMA_BIDIRECTIONAL);
@@ -58,8 +58,8 @@ static void cpu_access_of_a_range_of_a_trimmed_table(struct kunit *test)
 }
 
 static struct kunit_case heap_pages_sync_cases[] = {
-	KUNIT_CASE(cpu_access_of_a_range),
-	KUNIT_CASE(cpu_access_of_a_range_of_a_trimmed_table),
+	KUNIT_CASE(begin_cpu_partial_of_a_range),
+	KUNIT_CASE(begin_cpu_partial_of_a_trimmed_table),
 	{}
 };
 

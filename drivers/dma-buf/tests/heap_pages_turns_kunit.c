@@ -70,7 +70,7 @@ static void turn_end(struct heap_mock_dma *imp, const struct turn_case *c)
  * What either has written is there at the end, and is seen by the other one: the
  * device has written all but the first bytes of a page, the CPU writes these.
  */
-static void what_both_wrote_is_there(struct kunit *test)
+static void sync_keeps_what_both_wrote(struct kunit *test)
 {
 	const struct turn_case *c = test->param_value;
 	bool device_writes = c->map != DMA_TO_DEVICE;
@@ -103,7 +103,7 @@ static void what_both_wrote_is_there(struct kunit *test)
 }
 
 /* To read is not to hand over what the device may have changed since. */
-static void end_of_a_read_leaves_alone_what_the_device_writes(struct kunit *test)
+static void end_cpu_after_read_copies_nothing(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
 	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
@@ -119,7 +119,7 @@ static void end_of_a_read_leaves_alone_what_the_device_writes(struct kunit *test
 }
 
 /* Else its former owner shows, as the zeroes are in the cache alone. */
-static void fresh_memory_survives_a_device_that_writes_nothing(struct kunit *test)
+static void map_fresh_memory_survives_idle_device(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
 	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
@@ -135,7 +135,7 @@ static void fresh_memory_survives_a_device_that_writes_nothing(struct kunit *tes
 }
 
 /* A device is not known to bounce before it does: then the full work is done. */
-static void first_bounce_buffer_of_a_device(struct kunit *test)
+static void map_first_bounce_buffer(struct kunit *test)
 {
 	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_BOUNCE, false);
 	struct sg_table *sgt;
@@ -155,7 +155,7 @@ static void first_bounce_buffer_of_a_device(struct kunit *test)
 }
 
 /* What an IOMMU lets a device do: it never writes what it is to read alone. */
-static void to_device_is_read_only(struct kunit *test)
+static void map_to_device_is_read_only(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
 	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
@@ -167,7 +167,7 @@ static void to_device_is_read_only(struct kunit *test)
 }
 
 /* Nor does it read what it is to write alone, where nothing has to be synced. */
-static void coherent_device_is_mapped_as_asked(struct kunit *test)
+static void map_coherent_device_as_asked(struct kunit *test)
 {
 	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_COHERENT, true);
 	struct sg_table *sgt;
@@ -203,7 +203,7 @@ static void describe_dir(const enum dma_data_direction *dir, char *desc)
 
 KUNIT_ARRAY_PARAM(dirs, dirs, describe_dir);
 
-static void bounced_bytes_are_copied_once(struct kunit *test)
+static void map_copies_bounced_bytes_once(struct kunit *test)
 {
 	enum dma_data_direction dir = *(const enum dma_data_direction *)test->param_value;
 	size_t out = dir == DMA_TO_DEVICE ? 0 : SZ_64K + SZ_128K;
@@ -228,7 +228,7 @@ static void bounced_bytes_are_copied_once(struct kunit *test)
 }
 
 /* With caches in between, one call hands over as well. */
-static void cached_memory_is_cleaned_once(struct kunit *test)
+static void map_cleans_cached_memory_once(struct kunit *test)
 {
 	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_CACHED, false);
 	struct sg_table *sgt;
@@ -253,7 +253,7 @@ static void write_by_the_cpu_while_it_is_mapped(struct mock_dma *dma, void *data
 	heap_pages_end_cpu(imp->dmabuf, DMA_TO_DEVICE);
 }
 
-static void cpu_writes_while_it_is_mapped(struct kunit *test)
+static void map_races_cpu_write(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
 	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
@@ -269,17 +269,17 @@ static void cpu_writes_while_it_is_mapped(struct kunit *test)
 }
 
 static struct kunit_case heap_pages_turns_cases[] = {
-	KUNIT_CASE_PARAM(what_both_wrote_is_there, turns_gen_params),
-	KUNIT_CASE_PARAM(end_of_a_read_leaves_alone_what_the_device_writes,
+	KUNIT_CASE_PARAM(sync_keeps_what_both_wrote, turns_gen_params),
+	KUNIT_CASE_PARAM(end_cpu_after_read_copies_nothing,
 			 heap_mock_kinds_gen_params),
-	KUNIT_CASE_PARAM(fresh_memory_survives_a_device_that_writes_nothing,
+	KUNIT_CASE_PARAM(map_fresh_memory_survives_idle_device,
 			 heap_mock_kinds_gen_params),
-	KUNIT_CASE(first_bounce_buffer_of_a_device),
-	KUNIT_CASE_PARAM(to_device_is_read_only, heap_mock_kinds_gen_params),
-	KUNIT_CASE(coherent_device_is_mapped_as_asked),
-	KUNIT_CASE_PARAM(bounced_bytes_are_copied_once, dirs_gen_params),
-	KUNIT_CASE(cached_memory_is_cleaned_once),
-	KUNIT_CASE_PARAM(cpu_writes_while_it_is_mapped, heap_mock_kinds_gen_params),
+	KUNIT_CASE(map_first_bounce_buffer),
+	KUNIT_CASE_PARAM(map_to_device_is_read_only, heap_mock_kinds_gen_params),
+	KUNIT_CASE(map_coherent_device_as_asked),
+	KUNIT_CASE_PARAM(map_copies_bounced_bytes_once, dirs_gen_params),
+	KUNIT_CASE(map_cleans_cached_memory_once),
+	KUNIT_CASE_PARAM(map_races_cpu_write, heap_mock_kinds_gen_params),
 	{}
 };
 

@@ -33,7 +33,7 @@ static void get_from_empty_pool(struct kunit *test)
 }
 
 /* One such page keeps the memory around it from being a huge page. */
-static void small_pages_are_not_kept(struct kunit *test)
+static void put_small_pages_frees(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
 	unsigned int order;
@@ -160,7 +160,7 @@ static void put_of_a_zeroed_page(struct kunit *test)
 	__free_pages(page, MIN_ORDER);
 }
 
-static void orders_do_not_mix(struct kunit *test)
+static void get_does_not_mix_orders(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
 
@@ -282,14 +282,14 @@ static void destroy_frees_the_pages(struct kunit *test)
 
 static struct kunit_case pool_cases[] = {
 	KUNIT_CASE(get_from_empty_pool),
-	KUNIT_CASE(small_pages_are_not_kept),
+	KUNIT_CASE(put_small_pages_frees),
 	KUNIT_CASE_PARAM(get_right_after_put, orders_gen_params),
 	KUNIT_CASE_PARAM(get_of_a_dirty_page, orders_gen_params),
 	KUNIT_CASE_PARAM(get_of_a_clean_page, orders_gen_params),
 	KUNIT_CASE(get_prefers_clean_pages),
 	KUNIT_CASE(get_prefers_what_came_last),
 	KUNIT_CASE(put_of_a_zeroed_page),
-	KUNIT_CASE(orders_do_not_mix),
+	KUNIT_CASE(get_does_not_mix_orders),
 	KUNIT_CASE(put_of_a_shared_page_frees),
 #ifdef CONFIG_MEMORY_FAILURE
 	KUNIT_CASE_PARAM(put_of_a_poisoned_page_frees, parts_gen_params),

@@ -59,7 +59,7 @@ static void put_larger_than_the_limit_displaces_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pages_in(pool), 1L << MIN_ORDER);
 }
 
-static void lower_limit_frees(struct kunit *test)
+static void set_limit_lower_frees(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
 	int i;
@@ -77,7 +77,7 @@ static void lower_limit_frees(struct kunit *test)
 }
 
 /* The lists were searched while the worker had the page in hand. */
-static void lower_limit_holds_for_the_worker(struct kunit *test)
+static void work_heeds_lower_limit(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
 
@@ -113,7 +113,7 @@ static unsigned long shrinker_scan(struct heap_page_pool *pool,
 	return freed;
 }
 
-static void shrinker_empties_the_pool(struct kunit *test)
+static void shrinker_scan_empties_the_pool(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
 	long freed = 0, want = 0, nr;
@@ -141,7 +141,7 @@ static void shrinker_empties_the_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shrinker_count(pool), SHRINK_EMPTY);
 }
 
-static void shrinker_frees_enough_and_no_more(struct kunit *test)
+static void shrinker_scan_frees_enough_and_no_more(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
 	int i;
@@ -154,7 +154,7 @@ static void shrinker_frees_enough_and_no_more(struct kunit *test)
 }
 
 /* Work has gone into clean pages, and large ones are hard to get. */
-static void shrinker_spares_what_is_dear(struct kunit *test)
+static void shrinker_scan_spares_costly_pages(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
 
@@ -174,11 +174,11 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(put_beyond_the_limit_frees),
 	KUNIT_CASE(put_at_the_limit_displaces_other_orders),
 	KUNIT_CASE(put_larger_than_the_limit_displaces_nothing),
-	KUNIT_CASE(lower_limit_frees),
-	KUNIT_CASE(lower_limit_holds_for_the_worker),
-	KUNIT_CASE(shrinker_empties_the_pool),
-	KUNIT_CASE(shrinker_frees_enough_and_no_more),
-	KUNIT_CASE(shrinker_spares_what_is_dear),
+	KUNIT_CASE(set_limit_lower_frees),
+	KUNIT_CASE(work_heeds_lower_limit),
+	KUNIT_CASE(shrinker_scan_empties_the_pool),
+	KUNIT_CASE(shrinker_scan_frees_enough_and_no_more),
+	KUNIT_CASE(shrinker_scan_spares_costly_pages),
 	{}
 };
 

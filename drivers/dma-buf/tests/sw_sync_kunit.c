@@ -255,7 +255,7 @@ static void get_deadline_bad_argument(struct kunit *test)
 	sync_mock_close(test, fd);
 }
 
-static void close_fails_pending(struct kunit *test)
+static void release_fails_pending(struct kunit *test)
 {
 	int one = create(test, 1), two = create(test, 2);
 	struct dma_fence *fence;
@@ -286,7 +286,7 @@ static const char *print_info(struct kunit *test, size_t size)
 	return seq->buf;
 }
 
-static void info_lists_timelines_and_fences(struct kunit *test)
+static void info_show_lists_fences(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
 	struct dma_fence *fence;
@@ -328,7 +328,7 @@ static void info_lists_timelines_and_fences(struct kunit *test)
 }
 
 /* prctl() lets a program have any name. */
-static void info_escapes_names(struct kunit *test)
+static void info_show_escapes_names(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
 	const char *text;
@@ -342,7 +342,7 @@ static void info_escapes_names(struct kunit *test)
 }
 
 /* seq_file prints all of it again into a larger buffer; nothing is kept. */
-static void info_of_a_full_buffer(struct kunit *test)
+static void info_show_full_buffer(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
 	int fds[4];
@@ -368,10 +368,10 @@ static struct kunit_case sw_sync_cases[] = {
 	KUNIT_CASE(ioctl_bad),
 	KUNIT_CASE(get_deadline_returns_the_earliest),
 	KUNIT_CASE(get_deadline_bad_argument),
-	KUNIT_CASE(close_fails_pending),
-	KUNIT_CASE(info_lists_timelines_and_fences),
-	KUNIT_CASE(info_escapes_names),
-	KUNIT_CASE(info_of_a_full_buffer),
+	KUNIT_CASE(release_fails_pending),
+	KUNIT_CASE(info_show_lists_fences),
+	KUNIT_CASE(info_show_escapes_names),
+	KUNIT_CASE(info_show_full_buffer),
 	{}
 };
 

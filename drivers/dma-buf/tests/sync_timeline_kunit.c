@@ -191,7 +191,7 @@ static void next_fence_visits_in_order(struct kunit *test)
 		mock_fence_put_last(test, mock->points[i].fence);
 }
 
-static void deadline_earliest_wins(struct kunit *test)
+static void fence_deadline_earliest_wins(struct kunit *test)
 {
 	struct sync_mock *mock = test->priv;
 	struct dma_fence *fence = sync_mock_add(test, 0, 1), *stub;
@@ -245,7 +245,7 @@ static struct kunit_case sync_timeline_cases[] = {
 	KUNIT_CASE(fence_pending_is_shared),
 	KUNIT_CASE(set_error_holds_until_changed),
 	KUNIT_CASE(next_fence_visits_in_order),
-	KUNIT_CASE(deadline_earliest_wins),
+	KUNIT_CASE(fence_deadline_earliest_wins),
 	KUNIT_CASE(value_str_prints_both_values),
 	{}
 };

@@ -152,7 +152,7 @@ static void fence_after_destroy_fails_at_once(struct kunit *test)
 	sync_timeline_put(timeline);
 }
 
-static void names_outlive_maker(struct kunit *test)
+static void destroy_keeps_names(struct kunit *test)
 {
 	struct sync_timeline *timeline;
 	struct dma_fence *fence;
@@ -292,7 +292,7 @@ static struct kunit_case sync_timeline_life_cases[] = {
 	KUNIT_CASE(release_pending_with_irqs_off),
 	KUNIT_CASE(destroy_fails_pending),
 	KUNIT_CASE(fence_after_destroy_fails_at_once),
-	KUNIT_CASE(names_outlive_maker),
+	KUNIT_CASE(destroy_keeps_names),
 	KUNIT_CASE(next_visits_while_referenced),
 	KUNIT_CASE_SLOW(inc_concurrent_keeps_order),
 	{}

@@ -61,7 +61,7 @@ static const struct access_case access_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(access, access_cases, name);
 
-static void weakest_memfd_decides_on_access(struct kunit *test)
+static void create_takes_weakest_access(struct kunit *test)
 {
 	const struct access_case *c = test->param_value;
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
@@ -106,7 +106,7 @@ static int map_by_driver(struct dma_buf *dmabuf, struct file *object,
 	return ret;
 }
 
-static void read_only_buffer_cannot_be_written_to(struct kunit *test)
+static void check_mmap_read_only(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct memfd reader = reopen_memfd(test, &memfd, O_RDONLY);
@@ -142,7 +142,7 @@ static const struct direction_case direction_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(direction, direction_cases, name);
 
-static void devices_map_what_they_may(struct kunit *test)
+static void check_map_directions(struct kunit *test)
 {
 	const struct direction_case *c = test->param_value;
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
@@ -165,7 +165,7 @@ static void devices_map_what_they_may(struct kunit *test)
 }
 
 /* The seal is looked for in the memory itself, wherever it stands in the list. */
-static void seal_added_later_forbids_new_writers(struct kunit *test)
+static void check_mmap_seal_added_later(struct kunit *test)
 {
 	struct memfd open = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct memfd sealed = make_memfd(test, F_SEAL_SHRINK, 0);
@@ -188,10 +188,10 @@ static void seal_added_later_forbids_new_writers(struct kunit *test)
 }
 
 static struct kunit_case udmabuf_access_cases[] = {
-	KUNIT_CASE_PARAM(weakest_memfd_decides_on_access, access_gen_params),
-	KUNIT_CASE(read_only_buffer_cannot_be_written_to),
-	KUNIT_CASE_PARAM(devices_map_what_they_may, direction_gen_params),
-	KUNIT_CASE(seal_added_later_forbids_new_writers),
+	KUNIT_CASE_PARAM(create_takes_weakest_access, access_gen_params),
+	KUNIT_CASE(check_mmap_read_only),
+	KUNIT_CASE_PARAM(check_map_directions, direction_gen_params),
+	KUNIT_CASE(check_mmap_seal_added_later),
 	{}
 };
 

@@ -54,7 +54,7 @@ static void create_shows_the_range(struct kunit *test)
 	close_memfd(&memfd);
 }
 
-static void list_is_in_its_order(struct kunit *test)
+static void create_keeps_list_order(struct kunit *test)
 {
 	static const unsigned int marks[] = { 115, 0, 1, 2, 102, 0 };
 	struct memfd a = make_memfd(test, F_SEAL_SHRINK, 0);
@@ -71,7 +71,7 @@ static void list_is_in_its_order(struct kunit *test)
 	close_memfd(&b);
 }
 
-static void hole_in_the_memfd_is_filled(struct kunit *test)
+static void create_fills_holes(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct udmabuf_create_item one = memfd_item(&memfd, 0, PAGES);
@@ -92,7 +92,7 @@ static void hole_in_the_memfd_is_filled(struct kunit *test)
 	close_memfd(&memfd);
 }
 
-static void pins_last_as_long_as_the_buffer(struct kunit *test)
+static void create_pins_until_release(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct udmabuf_create_item one = memfd_item(&memfd, 2, 4);
@@ -109,7 +109,7 @@ static void pins_last_as_long_as_the_buffer(struct kunit *test)
 }
 
 /* Else reclaim drops what was written through the buffer. */
-static void release_marks_the_memory_dirty(struct kunit *test)
+static void free_run_marks_memory_dirty(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct udmabuf_create_item one = memfd_item(&memfd, 2, 4);
@@ -128,7 +128,7 @@ static void release_marks_the_memory_dirty(struct kunit *test)
 }
 
 /* Memory that the memfd has lost meanwhile, and all of it. */
-static void release_after_the_memory_left_the_memfd(struct kunit *test)
+static void free_run_after_memory_left_memfd(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct udmabuf_create_item items[] = {
@@ -143,7 +143,7 @@ static void release_after_the_memory_left_the_memfd(struct kunit *test)
 	put_udmabuf(dmabuf);
 }
 
-static void failure_half_way_unpins(struct kunit *test)
+static void create_failure_unpins(struct kunit *test)
 {
 	struct memfd good = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct memfd bad = make_memfd(test, 0, 0);
@@ -165,7 +165,7 @@ static void failure_half_way_unpins(struct kunit *test)
 	close_memfd(&bad);
 }
 
-static void without_a_free_fd_nothing_is_pinned(struct kunit *test)
+static void create_without_fd_pins_nothing(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct udmabuf_create_item one = memfd_item(&memfd, 0, PAGES);
@@ -196,7 +196,7 @@ static const struct seals_case seals_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(seals, seals_cases, name);
 
-static void seals_decide(struct kunit *test)
+static void check_seals_decides(struct kunit *test)
 {
 	const struct seals_case *c = test->param_value;
 	struct memfd memfd = make_memfd(test, c->seals, 0);
@@ -231,7 +231,7 @@ static const struct range_case range_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(range, range_cases, name);
 
-static void bad_range_is_einval(struct kunit *test)
+static void create_bad_range(struct kunit *test)
 {
 	const struct range_case *c = test->param_value;
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
@@ -249,7 +249,7 @@ static void bad_range_is_einval(struct kunit *test)
 	close_memfd(&memfd);
 }
 
-static void total_that_wraps_is_einval(struct kunit *test)
+static void create_total_wraps(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct udmabuf_create_item items[] = {
@@ -263,7 +263,7 @@ static void total_that_wraps_is_einval(struct kunit *test)
 	close_memfd(&memfd);
 }
 
-static void bad_descriptor_is_ebadfd(struct kunit *test)
+static void create_bad_descriptor(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct udmabuf_create_item one = memfd_item(&memfd, 0, 1);
@@ -287,7 +287,7 @@ static void bad_descriptor_is_ebadfd(struct kunit *test)
 }
 
 /* No device has been seen yet, and it works all the same. */
-static void sync_right_after_creation(struct kunit *test)
+static void end_cpu_access_after_creation(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
 	struct udmabuf_create_item one = memfd_item(&memfd, 0, PAGES);
@@ -328,7 +328,7 @@ static void map_covers_the_buffer(struct kunit *test)
 }
 
 /* Unknown flags and the padding have no effect, as in 6.12. */
-static void unknown_bits_are_ignored(struct kunit *test)
+static void create_ignores_unknown_bits(struct kunit *test)
 {
 	static const unsigned int marks[] = { 7, 8 };
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
@@ -367,7 +367,7 @@ static const struct limits_case limits_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(limits, limits_cases, name);
 
-static void limits_follow_the_memory(struct kunit *test)
+static void default_size_mb_follows_memory(struct kunit *test)
 {
 	const struct limits_case *c = test->param_value;
 	int ranges = udmabuf_default_ranges(c->size_mb);
@@ -378,7 +378,7 @@ static void limits_follow_the_memory(struct kunit *test)
 }
 
 /* What is set explicitly may be anything, and is not in the way. */
-static void ranges_have_a_least_number(struct kunit *test)
+static void default_ranges_minimum(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, udmabuf_default_ranges(0), 1024);
 	KUNIT_EXPECT_EQ(test, udmabuf_default_ranges(-7), 1024);
@@ -386,22 +386,22 @@ static void ranges_have_a_least_number(struct kunit *test)
 
 static struct kunit_case udmabuf_cases[] = {
 	KUNIT_CASE(create_shows_the_range),
-	KUNIT_CASE(list_is_in_its_order),
-	KUNIT_CASE(hole_in_the_memfd_is_filled),
-	KUNIT_CASE(pins_last_as_long_as_the_buffer),
-	KUNIT_CASE(release_marks_the_memory_dirty),
-	KUNIT_CASE(release_after_the_memory_left_the_memfd),
-	KUNIT_CASE(failure_half_way_unpins),
-	KUNIT_CASE(without_a_free_fd_nothing_is_pinned),
-	KUNIT_CASE_PARAM(seals_decide, seals_gen_params),
-	KUNIT_CASE_PARAM(bad_range_is_einval, range_gen_params),
-	KUNIT_CASE(total_that_wraps_is_einval),
-	KUNIT_CASE(bad_descriptor_is_ebadfd),
-	KUNIT_CASE(sync_right_after_creation),
+	KUNIT_CASE(create_keeps_list_order),
+	KUNIT_CASE(create_fills_holes),
+	KUNIT_CASE(create_pins_until_release),
+	KUNIT_CASE(free_run_marks_memory_dirty),
+	KUNIT_CASE(free_run_after_memory_left_memfd),
+	KUNIT_CASE(create_failure_unpins),
+	KUNIT_CASE(create_without_fd_pins_nothing),
+	KUNIT_CASE_PARAM(check_seals_decides, seals_gen_params),
+	KUNIT_CASE_PARAM(create_bad_range, range_gen_params),
+	KUNIT_CASE(create_total_wraps),
+	KUNIT_CASE(create_bad_descriptor),
+	KUNIT_CASE(end_cpu_access_after_creation),
 	KUNIT_CASE(map_covers_the_buffer),
-	KUNIT_CASE(unknown_bits_are_ignored),
-	KUNIT_CASE_PARAM(limits_follow_the_memory, limits_gen_params),
-	KUNIT_CASE(ranges_have_a_least_number),
+	KUNIT_CASE(create_ignores_unknown_bits),
+	KUNIT_CASE_PARAM(default_size_mb_follows_memory, limits_gen_params),
+	KUNIT_CASE(default_ranges_minimum),
 	{}
 };
 
