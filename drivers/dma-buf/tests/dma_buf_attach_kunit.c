@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Attaching a device: who copes with moves, what the exporter is asked in which
- * order, how each failure is undone, and the list of attachments. What an
- * attachment is used for is in dma_buf_map_kunit.c.
+ * Attaching a device: which calls reach the exporter and in which order, how
+ * each failure is undone, and the list of attachments. Mapping and pinning are
+ * in dma_buf_map_kunit.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -61,12 +61,12 @@ static void attach_no_ops(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* What the exporter sees has to be complete, but not published. */
+/* The attachment is published after attach and unpublished before detach. */
 static void check_in_attach(struct mock_exporter *exp, enum mock_op op)
 {
 	if (op == MOCK_ATTACH || op == MOCK_DETACH)
 		KUNIT_EXPECT_EQ(exp->test, count_attachments(exp->dmabuf), 0);
-	/* Exporters look at all of them in there. */
+	/* Exporters look at all attachments when they pin and map. */
 	if (op == MOCK_PIN || op == MOCK_MAP)
 		KUNIT_EXPECT_EQ(exp->test, count_attachments(exp->dmabuf), 1);
 }
@@ -145,7 +145,7 @@ static void attach_peer2peer(struct kunit *test)
 
 #define MAX_LOG 4
 
-/* In each list the first MOCK_NUM_OPS ends it. */
+/* MOCK_NUM_OPS ends each list. */
 struct matrix_param {
 	const char *desc;
 	unsigned int flags;
@@ -222,7 +222,7 @@ static void attach_map_matrix(struct kunit *test)
 	sgt = dma_buf_map_attachment_unlocked(attach, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 	mock_expect_log(exp, "map", param->map);
-	/* What is mapped before anybody asks is for any direction. */
+	/* The direction of a map at attach is not known yet. */
 	KUNIT_EXPECT_EQ(test, exp->direction,
 			param->map[0] == MOCK_NUM_OPS ? DMA_BIDIRECTIONAL :
 							DMA_TO_DEVICE);
@@ -236,7 +236,7 @@ static void attach_map_matrix(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* Nothing is left of an attachment that failed. */
+/* A failed attach leaves no attachment, reference or lock behind. */
 static void expect_refused(struct mock_exporter *exp,
 			   struct mock_importer *imp, bool dynamic, int error)
 {
@@ -256,7 +256,7 @@ static void attach_refused(struct kunit *test)
 	exp->fail[MOCK_ATTACH] = -EBUSY;
 	expect_refused(exp, imp, false, -EBUSY);
 	expect_refused(exp, imp, true, -EBUSY);
-	/* The exporter has nothing to undo. */
+	/* An exporter whose attach failed gets no detach. */
 	MOCK_EXPECT_LOG(exp, MOCK_ATTACH, MOCK_ATTACH);
 	mock_exporter_put_last(exp);
 }
@@ -288,7 +288,7 @@ static void attach_map_fails(struct kunit *test)
 	expect_refused(exp, imp, false, -ENOMEM);
 	MOCK_EXPECT_LOG(exp, MOCK_ATTACH, MOCK_PIN, MOCK_MAP, MOCK_UNPIN,
 			MOCK_DETACH);
-	/* Where there is nothing to pin. */
+	/* The same with an exporter that cannot pin. */
 	exp->ops.pin = NULL;
 	exp->ops.unpin = NULL;
 	expect_refused(exp, imp, true, -ENOMEM);
@@ -315,7 +315,7 @@ static void attach_wait_interrupted(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* It waits in its own time, so a signal does not matter. */
+/* A dynamic importer waits for moves itself, so a signal does not matter. */
 static void attach_dynamic_does_not_wait(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, SIZE, 0);
@@ -351,7 +351,7 @@ static void attach_holds_buffer(struct kunit *test)
 	MOCK_EXPECT_LOG(exp, MOCK_ATTACH, MOCK_DETACH, MOCK_RELEASE);
 }
 
-/* What an exporter sees in pin and map, and whether that is complete. */
+/* An exporter looks at all attachments in pin and map. */
 static void look_at_attachments(struct mock_exporter *exp, enum mock_op op)
 {
 	struct dma_buf_attachment *attach;
@@ -364,11 +364,11 @@ static void look_at_attachments(struct mock_exporter *exp, enum mock_op op)
 		KUNIT_EXPECT_PTR_EQ(exp->test, attach->dmabuf, exp->dmabuf);
 		seen[op]++;
 	}
-	/* The exporter may find that it has to move the memory first. */
+	/* It may have to move the memory first. */
 	dma_buf_move_notify(exp->dmabuf);
 }
 
-/* Some exporters look for an importer that cannot do peer to peer. */
+/* Without the new importer in the list an exporter would miss its peer2peer. */
 static void attach_maps_on_the_list(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, SIZE,
@@ -392,7 +392,7 @@ static void attach_maps_on_the_list(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* Drivers replace the operations of the helper that exported for them. */
+/* Drivers replace dmabuf->ops after a helper has exported for them. */
 static void attach_uses_replaced_ops(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, SIZE,
@@ -457,7 +457,7 @@ static void detach_bad_arguments(struct kunit *test)
 	dma_buf_detach(exp->dmabuf, NULL);
 	dma_buf_detach(other->dmabuf, attach);
 	mock_warn_end(test, "dma_buf_detach", 1);
-	/* It is attached still. */
+	/* The attachment survives. */
 	KUNIT_EXPECT_EQ(test, count_attachments(exp->dmabuf), 1);
 	MOCK_EXPECT_LOG(exp, MOCK_ATTACH);
 	MOCK_EXPECT_NO_CALLS(other);
@@ -481,7 +481,7 @@ static void detach_pinned(struct kunit *test)
 	mock_warn_begin(test);
 	dma_buf_detach(exp->dmabuf, attach);
 	mock_warn_end(test, "detach", IS_ENABLED(CONFIG_DMABUF_DEBUG));
-	/* The exporter's count is right all the same. */
+	/* The core drops forgotten pins: else they would last for good. */
 	MOCK_EXPECT_LOG(exp, MOCK_ATTACH, MOCK_PIN, MOCK_PIN, MOCK_UNPIN,
 			MOCK_UNPIN, MOCK_DETACH);
 	mock_exporter_put_last(exp);

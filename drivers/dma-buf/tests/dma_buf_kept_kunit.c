@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mappings that the core keeps, for one user at a time or for all: who gets them,
- * when the memory changes hands, and what ends them.
+ * Mappings that the core keeps, for one user at a time or shared by all: who
+ * gets them, when the memory changes hands, and what ends them.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -26,7 +26,7 @@ static struct mock_attachment begin_dynamic(struct kunit *test,
 				     keep);
 }
 
-/* For all users */
+/* Shared by all users */
 
 struct cache_param {
 	const char *desc;
@@ -54,7 +54,7 @@ static void kept_share_serves_all_users(struct kunit *test)
 							   DMA_BUF_KEEP_NEVER);
 	struct sg_table *first, *second;
 
-	/* An error is not what is kept. */
+	/* A failed map leaves nothing to share. */
 	att.exp->fail[MOCK_MAP] = -EIO;
 	KUNIT_EXPECT_PTR_EQ(test, mock_map(&att, param->first), ERR_PTR(-EIO));
 	att.exp->fail[MOCK_MAP] = 0;
@@ -64,7 +64,7 @@ static void kept_share_serves_all_users(struct kunit *test)
 	second = mock_map(&att, param->second);
 	if (param->busy) {
 		KUNIT_EXPECT_PTR_EQ(test, second, ERR_PTR(-EBUSY));
-		/* It does not count as mapped, and nobody complains. */
+		/* The failed map is not counted; its unmap does not warn. */
 		mock_warn_begin(test);
 		mock_unmap(&att, first, param->first);
 		mock_warn_end(test, "nowhere", 0);
@@ -77,7 +77,7 @@ static void kept_share_serves_all_users(struct kunit *test)
 	MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP, MOCK_DETACH, MOCK_RELEASE);
 }
 
-/* For one at a time */
+/* For one user at a time */
 
 static void kept_take_up_reuses_table(struct kunit *test)
 {
@@ -120,7 +120,7 @@ static void kept_keep_exporter_refuses(struct kunit *test)
 	MOCK_EXPECT_LOG(att.exp, MOCK_DETACH, MOCK_RELEASE);
 }
 
-/* An error leaves nothing that would be taken up. */
+/* A failed map leaves nothing for the next map to take up. */
 static void kept_keep_skips_errors(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
@@ -129,7 +129,7 @@ static void kept_keep_skips_errors(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, mock_map(&att, DMA_TO_DEVICE), ERR_PTR(-EIO));
 	att.exp->fail[MOCK_MAP] = 0;
 	mock_map_once(test, &att, DMA_TO_DEVICE);
-	/* What was kept has ended before. */
+	/* The map in the other direction ends the kept mapping, then fails. */
 	att.exp->fail[MOCK_MAP] = -EIO;
 	KUNIT_EXPECT_PTR_EQ(test, mock_map(&att, DMA_FROM_DEVICE),
 			    ERR_PTR(-EIO));
@@ -139,7 +139,7 @@ static void kept_keep_skips_errors(struct kunit *test)
 	MOCK_EXPECT_LOG(att.exp, MOCK_DETACH, MOCK_RELEASE);
 }
 
-/* One for both directions is none for this one, as caches see it. */
+/* A mapping for both directions does not serve one: cache upkeep differs. */
 static void kept_take_up_other_direction(struct kunit *test)
 {
 	static const enum dma_data_direction dirs[] = {
@@ -161,7 +161,7 @@ static void kept_take_up_other_direction(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
-/* Importers change their table, so nobody else may have it meanwhile. */
+/* Importers change their table, so no two of them may share it. */
 static void kept_take_up_busy(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
@@ -177,7 +177,7 @@ static void kept_take_up_busy(struct kunit *test)
 	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_MAP, MOCK_MAP);
 	mock_unmap(&att, b, DMA_TO_DEVICE);
 	MOCK_EXPECT_LOG(att.exp, MOCK_UNMAP);
-	/* One is enough for the next time. */
+	/* The first table alone is kept for the next map. */
 	mock_unmap(&att, a, DMA_TO_DEVICE);
 	KUNIT_EXPECT_PTR_EQ(test, a, mock_map_once(test, &att, DMA_TO_DEVICE));
 	MOCK_EXPECT_NO_CALLS(att.exp);
@@ -187,7 +187,7 @@ static void kept_take_up_busy(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
-/* That the importer still has the other table does not make up for it. */
+/* The second unmap of a table warns although another table is mapped. */
 static void unmap_twice(struct kunit *test, bool kept)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
@@ -202,7 +202,7 @@ static void unmap_twice(struct kunit *test, bool kept)
 	mock_warn_end(test, "unmap_", 1);
 	mock_unmap(&att, kept ? b : a, DMA_TO_DEVICE);
 	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_MAP, MOCK_UNMAP);
-	/* Nothing is left to be unmapped. */
+	/* No table is mapped any more. */
 	mock_warn_begin(test);
 	mock_unmap(&att, a, DMA_TO_DEVICE);
 	mock_warn_end(test, "unmap_", 1);
@@ -219,7 +219,7 @@ static void unmap_attachment_twice_not_kept(struct kunit *test)
 	unmap_twice(test, false);
 }
 
-/* The core knows the table, so it ends with the attachment. */
+/* The core knows the table that the importer forgot, and ends it on detach. */
 static void kept_detach_ends_busy(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_IDLE);
@@ -236,7 +236,7 @@ static void kept_detach_ends_busy(struct kunit *test)
 
 /* Moves */
 
-/* Where mapping pins, what is kept would be pinned for good. */
+/* Where a map pins the memory nothing is kept: the pin would last for good. */
 static void move_notify_ends_idle(struct kunit *test)
 {
 	struct mock_attachment att = begin_dynamic(test, DMA_BUF_KEEP_AS_IS);
@@ -265,6 +265,7 @@ static void unmap_on_move(struct dma_buf_attachment *attach)
 	dma_buf_unmap_attachment(attach, imp->sgt, DMA_TO_DEVICE);
 }
 
+/* move_notify unmaps: the mapping is idle then, and the move still ends it. */
 static void move_notify_ends_unmapped(struct kunit *test)
 {
 	struct mock_attachment att = begin_dynamic(test, DMA_BUF_KEEP_IDLE);
@@ -280,7 +281,7 @@ static void move_notify_ends_unmapped(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
-/* Its jobs may still run: it unmaps in its own time, and then it is over. */
+/* The importer's jobs may still run: its mapping ends when it unmaps. */
 static void move_notify_leaves_busy(struct kunit *test)
 {
 	struct mock_attachment att = begin_dynamic(test, DMA_BUF_KEEP_IDLE);
@@ -302,7 +303,7 @@ static void move_notify_leaves_busy(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
-/* Lack of memory */
+/* Memory pressure */
 
 static void shrink_kept_ends_idle(struct kunit *test)
 {
@@ -313,7 +314,7 @@ static void shrink_kept_ends_idle(struct kunit *test)
 	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE,
 			MOCK_UNMAP);
 	KUNIT_EXPECT_EQ(test, 0, mock_shrink(MOCK_SHRINK_ALL));
-	/* As good as new. */
+	/* The next mapping is kept again. */
 	mock_map_once(test, &att, DMA_TO_DEVICE);
 	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE);
 	mock_attachment_end(&att);
@@ -335,7 +336,7 @@ static void shrink_kept_leaves_busy(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
-/* What is mapped again and again is passed by once. */
+/* The shrinker passes once over a mapping used since its last visit. */
 static void shrink_kept_spares_recently_used(struct kunit *test)
 {
 	struct mock_attachment old = begin_kept(test, DMA_BUF_KEEP_AS_IS);
@@ -354,7 +355,7 @@ static void shrink_kept_spares_recently_used(struct kunit *test)
 	mock_attachment_end(&new);
 }
 
-/* Reclaim may come from wherever memory is allocated: it needs no such lock. */
+/* Reclaim runs where memory is allocated, maybe under this very lock. */
 static void shrink_kept_takes_no_resv_lock(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mappings that are kept and nobody asked for: for whom there are none, that they
- * give way, and that nobody who maps at the wrong moment gets one that is ending.
+ * Limits of kept mappings: the devices that get none, that they make room, and
+ * that nobody is handed a mapping that is ending.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -29,7 +29,7 @@ static bool is_kept(struct mock_attachment *att)
 	return atomic_read(&to_attached(att->attach)->kept) == DMA_BUF_KEPT_IDLE;
 }
 
-/* Strict domains and the like are not on this machine: both ends of the scale. */
+/* Both ends of the scale: this machine has no strict domain for the middle. */
 static void kept_is_allowed_policy(struct kunit *test)
 {
 	struct mock_attachment att = begin(test, NULL);
@@ -44,7 +44,7 @@ static void kept_is_allowed_policy(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
-/* It gives up other mappings until the exporter has room. */
+/* The exporter has no room for a map while the other mapping is kept. */
 static void need_room(struct mock_exporter *exp, enum mock_op op)
 {
 	struct mock_attachment *other = exp->hook_data;
@@ -53,7 +53,7 @@ static void need_room(struct mock_exporter *exp, enum mock_op op)
 		exp->fail[op] = is_kept(other) ? -ENOMEM : 0;
 }
 
-/* A device with few addresses maps what it could map without anything kept. */
+/* A kept mapping must not make a map fail that would succeed without it. */
 static void kept_make_room_same_device(struct kunit *test)
 {
 	struct mock_attachment old = begin(test, NULL);
@@ -69,14 +69,14 @@ static void kept_make_room_same_device(struct kunit *test)
 			MOCK_END_DEVICE);
 	MOCK_EXPECT_LOG(old.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE,
 			MOCK_UNMAP);
-	/* That of another device is in nobody's way. */
+	/* The mapping of another device stays. */
 	KUNIT_EXPECT_TRUE(test, is_kept(&elsewhere));
 	mock_attachment_end(&old);
 	mock_attachment_end(&new);
 	mock_attachment_end(&elsewhere);
 }
 
-/* Attachments of one buffer, whose lock is held by the one that maps. */
+/* The buffer's lock is held while its other attachment makes room. */
 static void kept_make_room_same_buffer(struct kunit *test)
 {
 	struct mock_attachment att = begin(test, NULL), second = att;
@@ -92,7 +92,7 @@ static void kept_make_room_same_buffer(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
-/* Nothing was kept: the error is the exporter's, and it is asked once. */
+/* With nothing kept the exporter's error is passed on, without a second try. */
 static void map_memory_nothing_kept(struct kunit *test)
 {
 	struct mock_attachment att = begin(test, NULL);
@@ -104,7 +104,7 @@ static void map_memory_nothing_kept(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
-/* An importer comes while the shrinker is at work. */
+/* An importer maps while the shrinker is unmapping the kept mapping. */
 static void map_meanwhile(struct mock_exporter *exp, enum mock_op op)
 {
 	struct mock_attachment *att = exp->hook_data;
@@ -133,7 +133,7 @@ static void kept_take_up_while_ending(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
-/* The shrinker comes while an importer takes one up, or puts it down. */
+/* The shrinker runs while an importer takes a mapping up, or puts it down. */
 static void shrink_meanwhile(struct mock_exporter *exp, enum mock_op op)
 {
 	if (op == MOCK_BEGIN_DEVICE || op == MOCK_END_DEVICE)
@@ -153,7 +153,7 @@ static void shrink_kept_leaves_changing(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
-/* To unmap may need memory itself: not where reclaim may not enter file systems. */
+/* An unmap may allocate with GFP_KERNEL: reclaim without __GFP_FS skips it. */
 static void kept_scan_heeds_gfp_mask(struct kunit *test)
 {
 	struct shrink_control sc = {
@@ -183,7 +183,7 @@ static struct device *bound_device(struct kunit *test)
 	return dev;
 }
 
-/* An attachment that an open file keeps outlives the driver of its device. */
+/* An open file keeps an attachment beyond the life of the device's driver. */
 static void kept_end_device_on_unbind(struct kunit *test)
 {
 	struct device *dev = bound_device(test);
@@ -197,12 +197,12 @@ static void kept_end_device_on_unbind(struct kunit *test)
 	atomic_set(&idle.exp->num_logged, 0);
 	atomic_set(&busy.exp->num_logged, 0);
 
-	/* Whoever has the lock may wait for a fence of that driver. */
+	/* The lock's holder may wait for a fence of that driver. */
 	holder = mock_resv_hold(test, idle.exp->dmabuf->resv);
 	device_release_driver(dev);
 	mock_resv_let_go(holder);
 	MOCK_EXPECT_LOG(idle.exp, MOCK_UNMAP);
-	/* That goes when the importer is done with it, and nothing comes after. */
+	/* A busy mapping ends on unmap, and nothing is kept afterwards. */
 	MOCK_EXPECT_NO_CALLS(busy.exp);
 	mock_unmap(&busy, sgt, DMA_TO_DEVICE);
 	MOCK_EXPECT_LOG(busy.exp, MOCK_UNMAP);
@@ -212,7 +212,7 @@ static void kept_end_device_on_unbind(struct kunit *test)
 	mock_attachment_end(&busy);
 }
 
-/* An unmap that takes long, and those who may not overtake it. */
+/* An unmap that takes long, and what must not overtake it. */
 struct slow_unmap {
 	struct completion begun;
 	struct completion go_on;
@@ -275,7 +275,10 @@ static const struct overtaker {
 
 KUNIT_ARRAY_PARAM_DESC(overtaker, overtakers, desc);
 
-/* The window: the shrinker has claimed the mapping and is unmapping it. */
+/*
+ * The window: the shrinker has claimed the mapping and is unmapping it. An
+ * overtaker would free the attachment or the memory under that unmap.
+ */
 static void shrink_kept_is_not_overtaken(struct kunit *test)
 {
 	const struct overtaker *param = test->param_value;
@@ -311,7 +314,7 @@ static void shrink_kept_is_not_overtaken(struct kunit *test)
 		mock_attachment_end(&att);
 }
 
-/* In the middle of taking up: the driver is being unbound. */
+/* The driver is unbound while an importer is taking the mapping up. */
 static void unbind_meanwhile(struct mock_exporter *exp, enum mock_op op)
 {
 	struct slow_unmap *slow = exp->hook_data;
@@ -325,7 +328,7 @@ static void unbind_meanwhile(struct mock_exporter *exp, enum mock_op op)
 			wait_for_completion_timeout(&slow->overtaken, HZ / 10), 0);
 }
 
-/* Either the importer gets it, all of it, or it ends. */
+/* The importer gets the mapping, or the unbind ends it, but not halfway. */
 static void kept_take_up_delays_unbind(struct kunit *test)
 {
 	struct device *dev = bound_device(test);
@@ -360,7 +363,7 @@ static void kept_charge_limit(struct kunit *test)
 		mock_map_once(test, &att[i], DMA_TO_DEVICE);
 		KUNIT_EXPECT_EQ(test, is_kept(&att[i]), i < 2);
 	}
-	/* What goes makes room. */
+	/* The end of a mapping uncharges it. */
 	mock_attachment_end(&att[0]);
 	mock_map_once(test, &att[2], DMA_TO_DEVICE);
 	KUNIT_EXPECT_TRUE(test, is_kept(&att[2]));

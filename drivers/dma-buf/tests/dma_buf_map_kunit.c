@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an attachment is used for: mapping the memory for a device, pinning it,
- * and being told that it moves; calls out of balance among them.
+ * Use of an attachment: map, pin and move_notify, also with unbalanced calls.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -65,7 +64,7 @@ static void unmap_attachment_bad_arguments(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
-/* The core keeps the table of a cached exporter; another is none of its. */
+/* An importer of a caching exporter may give back the shared table only. */
 static void unmap_attachment_foreign_table(struct kunit *test)
 {
 	struct mock_attachment att = begin(test, MOCK_CACHED, false);
@@ -101,7 +100,7 @@ static void map_attachment_has_addresses(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
-/* Importers change the table in place; another's has to stay as it is. */
+/* Importers change their table in place, which must not show in another one. */
 static void map_attachment_tables_differ(struct kunit *test)
 {
 	struct mock_attachment att = begin(test, 0, false);
@@ -135,8 +134,8 @@ static void map_attachment_fails(struct kunit *test)
 }
 
 /*
- * An exporter that ignores what the DMA API has merged ends with some. Importers
- * of 6.12 cope with that.
+ * An exporter that ignores merging by the DMA API hands out empty segments at
+ * the end. Importers of 6.12 cope with that.
  */
 static void map_attachment_empty_segment(struct kunit *test)
 {
@@ -157,7 +156,7 @@ struct wait_param {
 	const char *desc;
 	enum dma_resv_usage usage;
 	bool dynamic;
-	/* There is a mapping from an earlier time. */
+	/* An idle kept mapping exists. */
 	bool kept;
 	bool waits;
 };
@@ -175,7 +174,7 @@ static const struct wait_param wait_params[] = {
 
 KUNIT_ARRAY_PARAM_DESC(wait, wait_params, desc);
 
-/* A pending signal ends a wait: that tells whether there is one. */
+/* A pending signal ends a wait, and so shows whether there is one. */
 static void map_attachment_waits(struct kunit *test)
 {
 	const struct wait_param *param = test->param_value;
@@ -205,7 +204,7 @@ static void map_attachment_waits(struct kunit *test)
 	} else {
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 		mock_unmap(&att, sgt, DMA_TO_DEVICE);
-		/* Where mapping pins nothing is kept. */
+		/* Nothing is kept where a map pins the memory. */
 		if (param->kept && (MOCK_MOVES || !param->dynamic))
 			MOCK_EXPECT_LOG(att.exp, MOCK_BEGIN_DEVICE,
 					MOCK_END_DEVICE);
@@ -291,7 +290,7 @@ static void unpin_not_pinned(struct kunit *test)
 	mock_warn_begin(test);
 	mock_unpin(&att);
 	mock_warn_end(test, "dma_buf_unpin", 1);
-	/* The exporter's count does not go below zero. */
+	/* The surplus unpin does not reach the exporter. */
 	MOCK_EXPECT_LOG(att.exp, MOCK_PIN, MOCK_UNPIN);
 	KUNIT_EXPECT_EQ(test, mock_pin(&att), 0);
 	mock_unpin(&att);
@@ -299,7 +298,7 @@ static void unpin_not_pinned(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
-/* Where importers follow moves, memory that cannot be pinned will do. */
+/* With move_notify a dynamic importer maps memory that cannot be pinned. */
 static void map_attachment_pin_fails(struct kunit *test)
 {
 	struct mock_attachment att = begin(test, MOCK_DYNAMIC, true);
@@ -328,14 +327,14 @@ static void move_notify_mapped(struct kunit *test)
 	struct mock_attachment att = begin(test, MOCK_DYNAMIC, true);
 	struct sg_table *sgt;
 
-	/* Who is still setting up is not called. */
+	/* An importer without a mapping is not told. */
 	mock_move(&att);
 	KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), 0);
 	sgt = mock_map(&att, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 	mock_move(&att);
 	KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), 1);
-	/* Mapped means until it is unmapped, not until it is told. */
+	/* It is told about every move until it unmaps. */
 	mock_move(&att);
 	KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), 2);
 	mock_unmap(&att, sgt, DMA_TO_DEVICE);
@@ -400,7 +399,7 @@ static void move_notify_unmaps(struct kunit *test)
 		atomic_set(&att.exp->num_logged, 0);
 		mock_move(&att);
 		KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), i);
-		/* With nothing left it is not told again. */
+		/* After it has given everything back it is not told again. */
 		mock_move(&att);
 		KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), i);
 	}
