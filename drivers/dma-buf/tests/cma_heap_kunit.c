@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The buffers that come out of the CMA heap. The heap that is added for it stays
- * until the machine goes down.
+ * Buffers of the CMA heap. The heap that this suite adds stays until the
+ * machine goes down.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -19,7 +19,7 @@
 #include "../heaps/heap-pages.h"
 #include "mock.h"
 
-/* Made once, by whichever test is first. */
+/* Added by the first test that needs it. */
 static struct dma_heap *cma_heap;
 
 static struct dma_heap *get_cma_heap(struct kunit *test)
@@ -42,7 +42,7 @@ static struct dma_buf *allocate_cma(struct kunit *test, size_t size)
 	return cma_heap_ops.allocate(get_cma_heap(test), size, O_RDWR, 0);
 }
 
-/* Reads all of it, then leaves it dirty. */
+/* Expects zeroes, then dirties the whole buffer. */
 static void expect_zeroed(struct kunit *test, struct dma_buf *dmabuf)
 {
 	struct iosys_map map;
@@ -89,6 +89,7 @@ static void cma_heap_allocate_zeroed_one_piece(struct kunit *test)
 	}
 }
 
+/* Without the free the third allocation of half the area would fail. */
 static void cma_heap_free_run_gives_back(struct kunit *test)
 {
 	size_t size = cma_get_size(dev_get_cma_area(NULL)) / 2;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Access by the CPU: what the brackets wait for and when, the counted mapping
- * into the kernel, and mappings into processes that another file redirects.
+ * CPU access: what begin_cpu_access waits for and when, the counted vmap, and
+ * dma_buf_mmap() as the file of another driver uses it.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -41,7 +41,7 @@ static void begin_cpu_access_calls_exporter(struct kunit *test)
 	struct mock_exporter *exp = mock_exporter_export(test, SIZE, 0);
 	struct dma_buf *dmabuf = exp->dmabuf;
 
-	/* They may nest, and need not be in balance. */
+	/* The brackets may nest and need not be balanced. */
 	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(dmabuf, DMA_TO_DEVICE),
 			0);
 	KUNIT_EXPECT_EQ(test, exp->direction, DMA_TO_DEVICE);
@@ -100,7 +100,7 @@ static const struct wait_param wait_params[] = {
 
 KUNIT_ARRAY_PARAM_DESC(wait, wait_params, desc);
 
-/* A pending signal ends a wait: that tells whether there is one. */
+/* A pending signal ends a wait, and so shows whether there is one. */
 static void begin_cpu_access_waits_before(struct kunit *test)
 {
 	const struct wait_param *param = test->param_value;
@@ -113,11 +113,11 @@ static void begin_cpu_access_waits_before(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(exp->dmabuf,
 						       param->direction),
 			param->waits ? -ERESTARTSYS : 0);
-	/* The end has nothing to wait for. */
+	/* end_cpu_access never waits. */
 	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(exp->dmabuf,
 						     param->direction), 0);
 	mock_signal_end();
-	/* Caches are not touched while a device may write. */
+	/* The exporter must not maintain caches while a device may write. */
 	KUNIT_EXPECT_EQ(test, mock_calls(exp, MOCK_BEGIN_CPU_ACCESS),
 			!param->waits);
 	dma_fence_signal(fence);
@@ -145,7 +145,7 @@ static void begin_cpu_access_waits_without_op(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* An exporter that has to move the memory to where the CPU reaches it. */
+/* The exporter has to move the memory to where the CPU reaches it. */
 static void move_in_begin(struct mock_exporter *exp, enum mock_op op)
 {
 	if (op == MOCK_BEGIN_CPU_ACCESS)
@@ -153,6 +153,7 @@ static void move_in_begin(struct mock_exporter *exp, enum mock_op op)
 			      DMA_RESV_USAGE_KERNEL);
 }
 
+/* Without the second wait the CPU would read memory that is still moving. */
 static void begin_cpu_access_waits_after(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, SIZE, 0);
@@ -173,7 +174,7 @@ static void begin_cpu_access_waits_after(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* What the test and the thread that waits for it have in common. */
+/* Shared by the test and the thread that waits in begin_cpu_access. */
 struct access {
 	struct mock_exporter *exp;
 	struct dma_fence *fence;
@@ -207,7 +208,7 @@ static void begin_cpu_access_sleeps_until_signaled(struct kunit *test)
 		      DMA_RESV_USAGE_READ);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(access_thread, &access,
 						       "mock-access"));
-	/* It is on its way to sleep once it has asked for the signal. */
+	/* Once it has enabled signalling it is on its way to sleep. */
 	while (!atomic_read(&to_mock_fence(access.fence)->enabled))
 		cond_resched();
 	KUNIT_EXPECT_FALSE(test, completion_done(&access.begun));
@@ -253,7 +254,7 @@ static void vmap_is_shared(struct kunit *test)
 	struct iosys_map first, second, rebuilt;
 
 	for (int i = 0; i < 2; i++) {
-		/* What comes in counts for nothing. */
+		/* The old contents of the map are ignored. */
 		memset(&first, 0xa5, sizeof(first));
 		memset(&second, 0x5a, sizeof(second));
 		KUNIT_ASSERT_EQ(test, dma_buf_vmap_unlocked(exp->dmabuf,
@@ -270,7 +271,7 @@ static void vmap_is_shared(struct kunit *test)
 
 		dma_buf_vunmap_unlocked(exp->dmabuf, &first);
 		MOCK_EXPECT_LOG(exp, MOCK_VMAP);
-		/* Importers may keep the address alone. */
+		/* An importer may keep the address only. */
 		iosys_map_set_vaddr(&rebuilt, second.vaddr);
 		dma_resv_lock(exp->dmabuf->resv, NULL);
 		dma_buf_vunmap(exp->dmabuf, &rebuilt);
@@ -286,7 +287,7 @@ static void vmap_fails(struct kunit *test)
 	struct iosys_map map = IOSYS_MAP_INIT_VADDR((void *)exp);
 
 	exp->fail[MOCK_VMAP] = -ENOMEM;
-	/* Lack of memory is no mistake of anybody. */
+	/* Lack of memory is no driver bug. */
 	mock_warn_begin(test);
 	KUNIT_EXPECT_EQ(test, dma_buf_vmap_unlocked(exp->dmabuf, &map),
 			-ENOMEM);
@@ -358,7 +359,7 @@ static void vunmap_no_op(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* An object of another driver that is backed by the buffer. */
+/* A file of another driver whose object is backed by the buffer. */
 struct redirect {
 	struct dma_buf *dmabuf;
 	unsigned long pgoff;
@@ -390,11 +391,11 @@ static unsigned long map_redirect(struct kunit *test,
 	unsigned long addr;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	/* So that there is an mm. */
+	/* This gives the thread an mm. */
 	mock_user_alloc(test, PAGE_SIZE);
 	addr = vm_mmap(file, 0, pages * PAGE_SIZE, PROT_READ | PROT_WRITE,
 		       MAP_SHARED, 0);
-	/* Nothing but the buffer's own file is held by the mapping. */
+	/* The mapping holds the buffer's file, not this one. */
 	KUNIT_EXPECT_EQ(test, file_count(file), 1);
 	fput(file);
 	return addr;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Access by the CPU to a part of a buffer: which ranges there are, what the
- * exporter is told, and what it is asked for if it knows of no parts.
+ * CPU access to a part of a buffer: which ranges are valid, what the exporter
+ * is told, and the fallback for an exporter without the partial operations.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -37,7 +37,7 @@ static const struct range_param range_params[] = {
 
 KUNIT_ARRAY_PARAM_DESC(range, range_params, desc);
 
-/* What the exporter was told, 0 and 0 if it was called for the whole. */
+/* The range that the exporter was told; 0 and 0 if it was called for all. */
 static struct {
 	size_t offset;
 	size_t len;
@@ -63,7 +63,7 @@ static int end_partial(struct dma_buf *dmabuf, enum dma_data_direction dir,
 	return exp->ops.end_cpu_access(dmabuf, dir);
 }
 
-/* With and without the operations for parts. */
+/* @parts: the exporter has the partial operations. */
 static void check_range_access(struct kunit *test, bool parts)
 {
 	const struct range_param *param = test->param_value;

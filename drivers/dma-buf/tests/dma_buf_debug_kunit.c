@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * With CONFIG_DMABUF_DEBUG importers get a table of their own, which they may
- * change, without pages; the exporter gets back what it gave.
+ * With CONFIG_DMABUF_DEBUG an importer gets a copy of the table without pages,
+ * which it may change; the exporter gets back its own table.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -16,8 +16,10 @@
 
 #define PAGES 200
 
-/* Several chunks of a scatter list, some of its segments merged for DMA. */
-/* Where both lengths have one place, that of the DMA segment counts. */
+/*
+ * The table is several chunks long, and some segments are merged for DMA. Where
+ * both lengths share one member, the DMA segment's counts.
+ */
 static unsigned int length_of(int i)
 {
 	if (IS_ENABLED(CONFIG_NEED_SG_DMA_LENGTH))
@@ -62,7 +64,7 @@ static void debug_wrap_hides_pages(struct kunit *test)
 	KUNIT_EXPECT_PTR_NE(test, seen, sgt);
 	KUNIT_EXPECT_EQ(test, seen->nents, sgt->nents);
 	KUNIT_EXPECT_EQ(test, seen->orig_nents, sgt->orig_nents);
-	/* Some importers walk the lengths of the pages, some need the offset. */
+	/* Some importers walk sg->length, some need sg->offset. */
 	for_each_sgtable_sg(seen, sg, i) {
 		KUNIT_EXPECT_NULL(test, sg_page(sg));
 		KUNIT_EXPECT_EQ(test, sg->length, length_of(i));
@@ -82,7 +84,7 @@ static void debug_wrap_hides_pages(struct kunit *test)
 	sg_free_table(sgt);
 }
 
-/* Importers cut the ends off and put them back, or not. */
+/* Importers trim the segments at the ends, and may not restore them. */
 static void debug_wrap_may_be_changed(struct kunit *test)
 {
 	struct sg_table *sgt = create_table(test);
@@ -107,7 +109,7 @@ static void debug_wrap_may_be_changed(struct kunit *test)
 	sg_free_table(sgt);
 }
 
-/* Memory that is reached in another way, as virtio-gpu's objects. */
+/* virtio-gpu shares objects whose memory no table describes. */
 static void debug_wrap_empty_table(struct kunit *test)
 {
 	struct sg_table sgt = {};
@@ -118,13 +120,13 @@ static void debug_wrap_empty_table(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), &sgt);
 }
 
-/* Whoever goes by the number of segments misses what follows an empty one. */
+/* An importer that stops at an empty segment misses the segments after it. */
 static void debug_wrap_warns_of_a_gap(struct kunit *test)
 {
 	struct sg_table *sgt = create_table(test);
 	struct sg_table *seen;
 
-	/* At the end it does no harm. */
+	/* An empty last segment does no harm. */
 	sg_dma_len(segment_at(sgt, sgt->nents - 1)) = 0;
 	mock_warn_begin(test);
 	seen = dma_buf_debug_wrap(sgt);
@@ -139,7 +141,7 @@ static void debug_wrap_warns_of_a_gap(struct kunit *test)
 	sg_free_table(sgt);
 }
 
-/* The same from an importer's side; the mock checks what it gets back. */
+/* The same through the importer API; the mock checks the table it gets back. */
 static void map_attachment_hides_pages(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, 3 * PAGE_SIZE,
@@ -178,7 +180,7 @@ static void detach_mapped_warns(struct kunit *test)
 	dma_buf_detach(exp->dmabuf, attach);
 	mock_warn_end(test, "dma_buf_debug_detach", 1);
 
-	/* What the importer has lost only this test can free. */
+	/* The importer has lost the table: the test frees it. */
 	dma_resv_lock(exp->dmabuf->resv, NULL);
 	exp->ops.unmap_dma_buf(&again, dma_buf_debug_unwrap(sgt),
 			       DMA_TO_DEVICE);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * No mapping of a buffer is executable, nor becomes it: not one of the buffer's
- * own file, and not one that another file redirects.
+ * No mapping of a buffer is executable or can become so, whether it is made by
+ * the buffer's own file or by dma_buf_mmap().
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -50,7 +50,7 @@ static unsigned long map(struct kunit *test, struct mock_exporter *exp,
 		file = anon_inode_getfile("redirect", &redirect_fops,
 					  exp->dmabuf, O_RDWR);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	/* So that there is an mm. */
+	/* This gives the thread an mm. */
 	mock_user_alloc(test, PAGE_SIZE);
 	addr = vm_mmap(file, 0, PAGE_SIZE, prot, MAP_SHARED, 0);
 	if (param->redirected)
@@ -80,7 +80,7 @@ static void expect_not_executable(struct kunit *test, unsigned long addr)
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
 	flags = flags_of(addr, &prot);
-	/* Without the second mprotect() cannot add the first: EACCES. */
+	/* Without VM_MAYEXEC mprotect() cannot add VM_EXEC. */
 	KUNIT_EXPECT_EQ(test, flags & (VM_EXEC | VM_MAYEXEC), 0);
 	KUNIT_EXPECT_EQ(test, flags & (VM_READ | VM_WRITE | VM_SHARED),
 			VM_READ | VM_WRITE | VM_SHARED);
@@ -111,7 +111,7 @@ static void mmap_stays_without_exec(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* Old programs have all that is readable executable; they still can map. */
+/* Old programs with READ_IMPLIES_EXEC must still be able to map a buffer. */
 static void mmap_read_implies_exec(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);

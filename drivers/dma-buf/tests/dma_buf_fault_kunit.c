@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every allocation of the calls that make something is failed in turn: what
- * fails leaves nothing behind, what it was given stays with the caller, and
- * the same call works once there is memory.
+ * Each allocation of a call fails in turn: the failed call leaves nothing
+ * behind, its arguments stay the caller's, and the call succeeds once there is
+ * memory.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -19,7 +19,7 @@
 #include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
-/* More than any of the calls makes. */
+/* No call makes as many. */
 #define MAX_ALLOCATIONS 100
 
 static void set_attr(struct kunit *test, const char *path, const char *value)
@@ -36,8 +36,8 @@ static void set_attr(struct kunit *test, const char *path, const char *value)
 }
 
 /*
- * Allocations that may sleep fail too; only in threads with a fail_nth, so it
- * does not matter to others that it stays so.
+ * Let sleeping allocations fail too. That applies to threads with a fail_nth
+ * only, so nothing has to restore it.
  */
 static int fault_init(struct kunit *test)
 {
@@ -46,7 +46,7 @@ static int fault_init(struct kunit *test)
 	return 0;
 }
 
-/* Does @call, which returns 0 or an errno, with each allocation failing once. */
+/* Calls @call, which returns 0 or an errno, failing each allocation once. */
 static void fail_each(struct kunit *test, int (*call)(struct kunit *test),
 		      void (*undo)(struct kunit *test),
 		      void (*check)(struct kunit *test))
@@ -61,7 +61,7 @@ static void fail_each(struct kunit *test, int (*call)(struct kunit *test),
 		left = current->fail_nth;
 		current->fail_nth = 0;
 
-		/* Some allocations can be done without. */
+		/* A call may succeed without some of its allocations. */
 		if (!ret)
 			undo(test);
 		else
@@ -69,7 +69,7 @@ static void fail_each(struct kunit *test, int (*call)(struct kunit *test),
 					    "allocation %d", nth);
 		check(test);
 	} while (!left && nth < MAX_ALLOCATIONS);
-	/* The last call met no failure, and the first did. */
+	/* The first call met a failure, the last one did not. */
 	KUNIT_EXPECT_EQ(test, ret, 0);
 	KUNIT_EXPECT_GT(test, nth, 1);
 	KUNIT_EXPECT_LT(test, nth, MAX_ALLOCATIONS);
@@ -124,7 +124,7 @@ static void undo_export(struct kunit *test)
 	MOCK_EXPECT_LOG(ctx->exp, MOCK_RELEASE);
 }
 
-/* Not released: the exporter frees what it wanted to export. */
+/* A failed export does not release: its exporter frees the memory itself. */
 static void check_export(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -154,7 +154,7 @@ static void undo_attach(struct kunit *test)
 	dma_buf_detach(ctx->exp->dmabuf, ctx->attach);
 }
 
-/* As many pins and mappings have been undone as were made. */
+/* Every pin and mapping is undone. */
 static void check_attach(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -242,7 +242,7 @@ static void check_fds(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock_count_fds(), ctx->fds);
 }
 
-/* The fences are counted by their timeline at the end of the test. */
+/* The timeline checks at the end of the test that no fence is left. */
 static void add_fences(struct kunit *test, struct ctx *ctx)
 {
 	for (int i = 0; i < ARRAY_SIZE(ctx->fences); i++) {
@@ -294,7 +294,7 @@ static void undo_import_sync_file(struct kunit *test)
 						  DMA_RESV_USAGE_WRITE));
 }
 
-/* All fences or none are in the buffer, and it is not locked. */
+/* The buffer must not stay locked. */
 static void check_import(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The file behind a buffer as user space sees it: position, stat, statfs, the
- * path, fdinfo and mmap.
+ * The file of a buffer as user space sees it: position, stat, statfs, the path,
+ * fdinfo and mmap.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -72,7 +72,9 @@ static void file_alloc_sets_stat(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, inode->i_mode, 0600);
 	KUNIT_EXPECT_TRUE(test, IS_PRIVATE(inode));
 	KUNIT_EXPECT_GE(test, inode->i_ino, 1);
-	/* It tells buffers apart, whatever their age. */
+	/*
+	 * Tools tell buffers apart by the inode number, which is never reused.
+	 */
 	KUNIT_EXPECT_GT(test, file_inode(next->dmabuf->file)->i_ino,
 			inode->i_ino);
 	KUNIT_EXPECT_EQ(test, vfs_statfs(&exp->dmabuf->file->f_path, &statfs),
@@ -137,7 +139,7 @@ static void dname_follows_name(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* Who reads /proc may hold the path longer than the buffer lives. */
+/* A reader of /proc may hold the path beyond the life of the buffer. */
 static void dname_outlives_buffer(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
@@ -169,7 +171,9 @@ static void file_show_fdinfo_text(struct kunit *test)
 		 ODD_SIZE);
 	KUNIT_EXPECT_STREQ(test, seq->buf, text);
 
-	/* An importer has a reference; what its attachment has is not shown. */
+	/*
+	 * The importer's reference is counted, that of its attachment is not.
+	 */
 	get_dma_buf(exp->dmabuf);
 	attach = mock_attach(imp, true);
 	set_name(test, exp->dmabuf, "camera");
@@ -204,7 +208,7 @@ static const struct text_param text_params[] = {
 
 KUNIT_ARRAY_PARAM_DESC(text, text_params, desc);
 
-/* Whatever the names are, there is one line for each key. */
+/* A name with a newline must not forge a line for another key. */
 static void file_show_fdinfo_escapes(struct kunit *test)
 {
 	const struct text_param *param = test->param_value;
@@ -223,7 +227,7 @@ static void file_show_fdinfo_escapes(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* readlink() has to return what was set; maps escapes by itself. */
+/* readlink() returns the name as it was set; /proc/PID/maps escapes it. */
 static void dname_is_not_escaped(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
@@ -282,7 +286,7 @@ static void check_mmap_range(struct kunit *test)
 static unsigned long map(struct kunit *test, struct mock_exporter *exp,
 			 unsigned long pgoff, unsigned long pages)
 {
-	/* So that there is an mm. */
+	/* This gives the thread an mm. */
 	mock_user_alloc(test, PAGE_SIZE);
 	return vm_mmap(exp->dmabuf->file, 0, pages * PAGE_SIZE,
 		       PROT_READ | PROT_WRITE, MAP_SHARED, pgoff * PAGE_SIZE);
@@ -307,7 +311,7 @@ static void file_mmap_shows_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, copy_to_user(user, "user", 5), 0);
 	KUNIT_EXPECT_STREQ(test, (char *)page_address(exp->pages[1]), "user");
 
-	/* The mapping alone keeps the buffer. */
+	/* The mapping alone keeps the buffer alive. */
 	dma_buf_put(exp->dmabuf);
 	mock_flush_files();
 	MOCK_EXPECT_LOG(exp, MOCK_MMAP);
@@ -331,7 +335,9 @@ static void file_mmap_refused(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* Drivers put the mapping of their device there, to revoke mappings by it. */
+/*
+ * Drivers replace f_mapping by their device's, to revoke all mappings at once.
+ */
 static void file_mmap_keeps_f_mapping(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);

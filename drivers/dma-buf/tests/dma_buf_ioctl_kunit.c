@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ioctls of a buffer that have to do with CPU access and its name, and
- * commands that there are none of. See dma_buf_sync_file_kunit.c for the rest.
+ * The ioctls of a buffer for CPU access and for its name, and unknown commands.
+ * Those for sync_files are in dma_buf_sync_file_kunit.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -107,7 +107,7 @@ static void ioctl_sync_flags(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* The flags are those of DMA_BUF_IOCTL_SYNC, and mean the same. */
+/* The flags mean the same as in DMA_BUF_IOCTL_SYNC. */
 static void ioctl_sync_partial_flags(struct kunit *test)
 {
 	const struct sync_param *param = test->param_value;
@@ -129,7 +129,7 @@ static void ioctl_sync_partial_flags(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* Ranges are checked by the core; here, that both numbers arrive there. */
+/* The core checks the range (dma_buf_cpu_range): both numbers must reach it. */
 static void ioctl_sync_partial_range(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
@@ -150,7 +150,7 @@ static void ioctl_sync_partial_range(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, call(exp, DMA_BUF_IOCTL_SYNC_PARTIAL, user),
 			-EINVAL);
 	MOCK_EXPECT_LOG(exp, MOCK_BEGIN_CPU_ACCESS);
-	/* Half of it is there. */
+	/* The second half of the argument is not mapped. */
 	KUNIT_EXPECT_EQ(test, call(exp, DMA_BUF_IOCTL_SYNC_PARTIAL,
 				   user + PAGE_SIZE - 8), -EFAULT);
 	mock_exporter_put_last(exp);
@@ -181,14 +181,14 @@ static void ioctl_sync_bad_pointer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, call(exp, DMA_BUF_IOCTL_SYNC, NULL), -EFAULT);
 	KUNIT_EXPECT_EQ(test, call(exp, DMA_BUF_IOCTL_SYNC, mock_user_bad()),
 			-EFAULT);
-	/* Half of it is there. */
+	/* The second half of the argument is not mapped. */
 	KUNIT_EXPECT_EQ(test, call(exp, DMA_BUF_IOCTL_SYNC,
 				   user + PAGE_SIZE - 4), -EFAULT);
 	MOCK_EXPECT_NO_CALLS(exp);
 	mock_exporter_put_last(exp);
 }
 
-/* The wait is on behalf of user space, who may have to be killed. */
+/* A program that waits for a hung device must be possible to kill. */
 static void ioctl_sync_interrupted(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
@@ -204,7 +204,7 @@ static void ioctl_sync_interrupted(struct kunit *test)
 	mock_signal_end();
 	MOCK_EXPECT_NO_CALLS(exp);
 
-	/* Repeated, as the C library does. */
+	/* A program repeats the ioctl. */
 	dma_fence_signal(fence);
 	KUNIT_EXPECT_EQ(test, call(exp, DMA_BUF_IOCTL_SYNC, user), 0);
 	MOCK_EXPECT_LOG(exp, MOCK_BEGIN_CPU_ACCESS);
@@ -235,6 +235,7 @@ static void ioctl_set_name_both_sizes(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
+/* A name can be set after a device was attached. */
 static void ioctl_set_name_attached(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);

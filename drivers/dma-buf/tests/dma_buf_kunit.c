@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The buffer as an object: what can be exported, who owns what when that
- * fails, descriptors and references, the end of a buffer, and its name.
+ * The buffer as an object: export and who owns what when it fails, descriptors
+ * and references, release, and the name.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -100,12 +100,12 @@ static void dma_buf_export_bad_info(struct kunit *test)
 			    ERR_PTR(-EINVAL));
 	mock_warn_end(test, "dma_buf_export", 1);
 
-	/* The exporter still owns what it had: no release. */
+	/* The exporter still owns its memory: no release. */
 	mock_flush_files();
 	MOCK_EXPECT_NO_CALLS(exp);
 }
 
-/* Nothing to map, but nothing wrong either: 6.12 takes it. */
+/* 6.12 accepts a buffer of size 0, so drivers may export one. */
 static void dma_buf_export_size_zero(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_create(test, SIZE, 0);
@@ -142,7 +142,7 @@ static void dma_buf_export_module_going(struct kunit *test)
 	MOCK_EXPECT_NO_CALLS(exp);
 }
 
-/* The module may go only once nobody will call into it. */
+/* The module reference outlasts the release operation, which is its code. */
 static void check_module(struct mock_exporter *exp, enum mock_op op)
 {
 	if (op == MOCK_RELEASE)
@@ -161,7 +161,7 @@ static void dma_buf_export_holds_module(struct kunit *test)
 	mock_export(exp);
 	KUNIT_EXPECT_EQ(test, atomic_read(&module->refcnt), 2);
 	mock_exporter_put_last(exp);
-	/* Dropped right after the release operation, maybe elsewhere. */
+	/* It is dropped right after the release, maybe on another CPU. */
 	end = jiffies + 10 * HZ;
 	while (atomic_read(&module->refcnt) == 2 && time_before(jiffies, end))
 		cond_resched();
@@ -220,7 +220,7 @@ static void dma_buf_export_shared_resv(struct kunit *test)
 
 	mock_exporter_put_last(exp);
 	mock_exporter_put_last(other);
-	/* It is not the buffers' to clear. */
+	/* The buffers do not own the object, so its fences stay. */
 	KUNIT_EXPECT_FALSE(test,
 			   dma_resv_test_signaled(&resv,
 						  DMA_RESV_USAGE_WRITE));
@@ -240,7 +240,7 @@ static void dma_buf_export_private_resv(struct kunit *test)
 	dma_fence_put(fence);
 	KUNIT_EXPECT_EQ(test, mock_timeline_released(timeline), 0);
 	mock_exporter_put_last(exp);
-	/* Its fences go with the buffer. */
+	/* The buffer's own object drops its fences on release. */
 	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(timeline, 1));
 }
 
@@ -314,7 +314,7 @@ static void dma_buf_get_no_buffer(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, dma_buf_get(-1), ERR_PTR(-EBADF));
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
 	KUNIT_ASSERT_GE(test, fd, 0);
-	/* Reserved is not open. */
+	/* A reserved descriptor is not open. */
 	KUNIT_EXPECT_PTR_EQ(test, dma_buf_get(fd), ERR_PTR(-EBADF));
 	fd_install(fd, file);
 	KUNIT_EXPECT_PTR_EQ(test, dma_buf_get(fd), ERR_PTR(-EINVAL));
@@ -356,7 +356,10 @@ static void put_in_irq(struct irq_work *work)
 	dma_buf_put(container_of(work, struct irq_put, work)->dmabuf);
 }
 
-/* The release operation checks that it may sleep. */
+/*
+ * Drivers put from interrupts: the release, which may sleep, must not run
+ * there.
+ */
 static void dma_buf_put_last_in_irq(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, SIZE, 0);
@@ -371,7 +374,7 @@ static void dma_buf_put_last_in_irq(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock_calls(exp, MOCK_RELEASE), 1);
 }
 
-/* Exporters' release takes locks that are held around the last put. */
+/* A driver may hold a lock around the last put that its release takes. */
 static void check_not_in_put(struct mock_exporter *exp, enum mock_op op)
 {
 	if (op == MOCK_RELEASE)
@@ -434,7 +437,7 @@ static void dma_buf_set_name_length(struct kunit *test)
 					   strlen(param->name) + 1), 0);
 	KUNIT_EXPECT_EQ(test, dma_buf_set_name(exp->dmabuf, user),
 			param->ret);
-	/* It is a copy. */
+	/* The name is a copy of the user memory. */
 	KUNIT_ASSERT_EQ(test, clear_user(user, PAGE_SIZE), 0);
 	KUNIT_EXPECT_TRUE(test, dma_buf_copy_name(exp->dmabuf, name, "?"));
 	KUNIT_EXPECT_STREQ(test, name, param->ret ? "before" : param->name);
@@ -450,7 +453,7 @@ static void dma_buf_set_name_bad_pointer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dma_buf_set_name(exp->dmabuf, mock_user_bad()),
 			-EFAULT);
 	KUNIT_EXPECT_EQ(test, dma_buf_set_name(exp->dmabuf, NULL), -EFAULT);
-	/* A string that runs out of the mapping. */
+	/* The string runs beyond the mapping. */
 	KUNIT_ASSERT_EQ(test, copy_to_user(user + PAGE_SIZE - 4, "abcd", 4),
 			0);
 	KUNIT_EXPECT_EQ(test, dma_buf_set_name(exp->dmabuf,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Members of struct dma_buf that nobody needs to call us for: drivers outside the
- * tree, BPF programs and crash helpers read them, and know them by these names.
+ * Members of struct dma_buf that out-of-tree drivers, BPF programs and crash
+ * helpers read directly, by these names.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -32,7 +32,7 @@ static void set_name(struct kunit *test, struct dma_buf *dmabuf,
 	KUNIT_ASSERT_EQ(test, dma_buf_set_name(dmabuf, user), 0);
 }
 
-/* As a driver does that puts the name into a message. */
+/* A driver reads the name like this to print it. */
 static void read_name(struct dma_buf *dmabuf, char name[DMA_BUF_NAME_LEN])
 {
 	spin_lock(&dmabuf->name_lock);
@@ -57,10 +57,10 @@ static void set_name_sets_a_pointer(struct kunit *test)
 	set_name(test, dmabuf, "camera");
 	read_name(dmabuf, name);
 	KUNIT_EXPECT_STREQ(test, name, "camera");
-	/* Each has its own. */
+	/* The other buffer still has no name. */
 	KUNIT_EXPECT_NULL(test, other->dmabuf->name);
 
-	/* An empty name is one. */
+	/* An empty name is a name, not NULL. */
 	set_name(test, dmabuf, "");
 	KUNIT_EXPECT_NOT_NULL(test, dmabuf->name);
 	read_name(dmabuf, name);
@@ -69,7 +69,7 @@ static void set_name_sets_a_pointer(struct kunit *test)
 	mock_exporter_put_last(other);
 }
 
-/* What is freed and allocated again does not have the name of its forerunner. */
+/* A buffer in recycled memory must not inherit the name of the freed one. */
 static void export_name_is_null(struct kunit *test)
 {
 	struct mock_exporter *exp;
@@ -90,7 +90,7 @@ static int rename_all_the_time(void *data)
 	struct dma_buf *dmabuf = data;
 	int i = 0;
 
-	/* As dma_buf_set_name() does, which wants user memory. */
+	/* The part of dma_buf_set_name() after the copy from user memory. */
 	while (!kthread_should_stop()) {
 		dma_buf_store_name(dmabuf, names[i++ % 2]);
 		cond_resched();
@@ -98,7 +98,7 @@ static int rename_all_the_time(void *data)
 	return 0;
 }
 
-/* The window: a reader copies the text while it is being replaced. */
+/* The window: a reader copies the name while it is being replaced. */
 static void store_name_races_reader(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
@@ -114,7 +114,7 @@ static void store_name_races_reader(struct kunit *test)
 		read_name(dmabuf, name);
 		torn += strspn(name, name[0] == 'a' ? "a" : "b") !=
 			(name[0] == 'a' ? DMA_BUF_NAME_LEN - 1 : 3);
-		/* Without the lock it may be torn, but has an end. */
+		/* Without the lock the name may be torn, but is terminated. */
 		endless += strnlen(dmabuf->name, DMA_BUF_NAME_LEN) ==
 			   DMA_BUF_NAME_LEN;
 		cond_resched();

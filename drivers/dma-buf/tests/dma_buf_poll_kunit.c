@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * poll() on a buffer: which fences count for which event, one wake-up when the
- * last of them signals, and who keeps the buffer meanwhile.
+ * last of them signals, and that an armed wait keeps the buffer alive.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -17,7 +17,7 @@
 #include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
-/* As numbers, which can be compared and counted. */
+/* Plain integers, for comparisons and hweight32(). */
 #define IN ((__force u32)EPOLLIN)
 #define OUT ((__force u32)EPOLLOUT)
 #define BOTH (IN | OUT)
@@ -46,7 +46,7 @@ static int poll_test_init(struct kunit *test)
 	return 0;
 }
 
-/* Ends what every case begins with; all it armed has to be done. */
+/* Undoes poll_test_init(); everything that the case armed has signalled. */
 static void finish(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -66,7 +66,7 @@ static struct dma_fence *add(struct kunit *test, enum dma_resv_usage usage)
 	return fence;
 }
 
-/* Signals, drops the reference, and lets the callback take its course. */
+/* Signals, drops the reference, and waits for the workers of the callbacks. */
 static void signal_and_put(struct kunit *test, struct dma_fence *fence)
 {
 	struct ctx *ctx = test->priv;
@@ -85,7 +85,7 @@ static int references(struct ctx *ctx)
 struct usage_param {
 	const char *desc;
 	enum dma_resv_usage usage;
-	/* What a pending fence lets through. */
+	/* Events that are ready while such a fence is pending. */
 	u32 ready;
 };
 
@@ -105,7 +105,7 @@ static void poll_usage(struct kunit *test)
 	struct ctx *ctx = test->priv;
 
 	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, BOTH), param->ready);
-	/* Each that is waited for holds the buffer. */
+	/* Each armed direction holds a reference to the buffer. */
 	KUNIT_EXPECT_EQ(test, references(ctx), 1 +
 			hweight32(BOTH & ~param->ready));
 	signal_and_put(test, fence);
@@ -138,7 +138,7 @@ static void poll_other_events(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller,
 				  (__force u32)(EPOLLPRI | EPOLLERR |
 						 EPOLLHUP)), 0);
-	/* Nobody made the device signal for that. */
+	/* Signalling is not enabled for events that no fence stands for. */
 	KUNIT_EXPECT_EQ(test, references(ctx), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fence)->enabled), 0);
 	signal_and_put(test, fence);
@@ -164,7 +164,10 @@ static const struct modify_param modify_params[] = {
 
 KUNIT_ARRAY_PARAM_DESC(modify, modify_params, desc);
 
-/* A poller goes onto the queue when it comes, whatever it asks for by then. */
+/*
+ * epoll queues a poller once, and EPOLL_CTL_MOD changes its events later: a
+ * poller that was not queued for want of events would never be woken.
+ */
 static void poll_modified(struct kunit *test)
 {
 	const struct modify_param *param = test->param_value;
@@ -176,7 +179,7 @@ static void poll_modified(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, ctx->poller.head, &to_dma_buf_object(dmabuf)->poll);
 	KUNIT_EXPECT_EQ(test, mock_poller_modify(&ctx->poller, dmabuf->file,
 						 param->second), 0);
-	/* Both directions that were ever asked for are waited for. */
+	/* All directions that were ever asked for are armed. */
 	KUNIT_EXPECT_EQ(test, references(ctx), 1 +
 			hweight32((param->first | param->second) & BOTH));
 	signal_and_put(test, fence);
@@ -202,7 +205,7 @@ static void poll_asks_for_one(struct kunit *test)
 	finish(test);
 }
 
-/* In the place of a fence that the wait has passed. */
+/* The new fence takes the slot of one that the wait has passed already. */
 static void poll_finds_what_came_in_behind(struct kunit *test)
 {
 	struct dma_fence *first = add(test, DMA_RESV_USAGE_WRITE);
@@ -222,7 +225,7 @@ static void poll_finds_what_came_in_behind(struct kunit *test)
 	finish(test);
 }
 
-/* No fence is looked at again and again while they signal. */
+/* The cost is linear: each fence is polled a few times, not once per signal. */
 static void poll_looks_at_each_a_few_times(struct kunit *test)
 {
 	static struct dma_fence *fences[POLL_FENCES];
@@ -267,7 +270,7 @@ static void poll_wakes_once_for_last(struct kunit *test)
 	finish(test);
 }
 
-/* Nothing else has to be looked for, which takes a worker. */
+/* With a single fence the callback wakes the poller, without a worker. */
 static void poll_wakes_at_once_for_only(struct kunit *test)
 {
 	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
@@ -279,14 +282,14 @@ static void poll_wakes_at_once_for_only(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), 2);
 		KUNIT_EXPECT_EQ(test, references(ctx), 1);
 	}
-	/* The poller's have gone. */
+	/* The references of the armed wait are gone. */
 	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
 	dma_fence_put(fence);
 	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, BOTH), BOTH);
 	finish(test);
 }
 
-/* A reader does not matter to those who want to read. */
+/* EPOLLIN waits for writers only, EPOLLOUT for readers too. */
 static void poll_in_ignores_reader(struct kunit *test)
 {
 	struct dma_fence *writer = add(test, DMA_RESV_USAGE_WRITE);
@@ -318,7 +321,7 @@ static void poll_fence_added_while_armed(struct kunit *test)
 	finish(test);
 }
 
-/* The fences of one moment are what can be exported, not what is polled. */
+/* A poll waits until the buffer is idle; a snapshot of its fences does not. */
 static void poll_while_work_keeps_coming(struct kunit *test)
 {
 	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
@@ -358,7 +361,7 @@ static void poll_again_after_wake(struct kunit *test)
 		signal_and_put(test, fence);
 		KUNIT_EXPECT_EQ(test, atomic_read(&ctx->poller.woken), i);
 		KUNIT_EXPECT_EQ(test, references(ctx), 1);
-		/* Nobody may look at a fence that is no longer waited for. */
+		/* The fence is not referenced any more: no pointer may stay. */
 		KUNIT_EXPECT_NULL(test, rcu_access_pointer(wait->fence));
 	}
 	finish(test);
@@ -375,7 +378,7 @@ static void poll_several_pollers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &ctx->poller, IN), 0);
 	looks = atomic_read(&to_mock_fence(fence)->polled);
 	KUNIT_EXPECT_EQ(test, ask(ctx->exp, &other, IN), 0);
-	/* They share the callback and its reference, and what is known. */
+	/* They share the callback, its reference and the result of the poll. */
 	KUNIT_EXPECT_EQ(test, references(ctx), 2);
 	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fence)->polled), looks);
 	signal_and_put(test, fence);
@@ -396,7 +399,7 @@ static void poll_closed_while_armed(struct kunit *test)
 	dma_buf_put(exp->dmabuf);
 	mock_flush_files();
 	MOCK_EXPECT_NO_CALLS(exp);
-	/* The callbacks run into a buffer that is still there. */
+	/* The armed callbacks keep the buffer until they have run. */
 	dma_fence_signal(fence);
 	dma_fence_put(fence);
 	KUNIT_EXPECT_TRUE(test, mock_exporter_wait_released(exp));
@@ -435,7 +438,7 @@ static void poll_signaled_when_asked(struct kunit *test)
 	finish(test);
 }
 
-/* Failed work is no less done. */
+/* A fence with an error wakes pollers like any other: the job is over. */
 static void poll_fence_error(struct kunit *test)
 {
 	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
@@ -449,6 +452,7 @@ static void poll_fence_error(struct kunit *test)
 	finish(test);
 }
 
+/* A poller must not block on a lock that a driver may hold for long. */
 static void poll_does_not_lock(struct kunit *test)
 {
 	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);

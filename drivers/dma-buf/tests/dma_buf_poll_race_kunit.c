@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * poll() on a buffer while fences signal on another processor: nobody sleeps
- * for ever, and nothing is touched that may be gone.
+ * poll() on a buffer while fences signal on another CPU: no poller sleeps for
+ * ever, and nothing is used after it was freed.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -40,7 +40,7 @@ static int poll_race_test_init(struct kunit *test)
 	return 0;
 }
 
-/* Of a context of its own: no fence takes the place of another one. */
+/* A context of its own for each fence, so that none replaces another one. */
 static struct dma_fence *add(struct kunit *test, enum dma_resv_usage usage)
 {
 	struct ctx *ctx = test->priv;
@@ -72,8 +72,8 @@ static int race_signal(void *data)
 }
 
 /*
- * The window: between the look at the fences and the wait on the one hand,
- * signalling on the other. Whoever is not told at once has to be woken.
+ * The window: the fence signals between the poller's look at the fences and
+ * its wait. A poller that is not ready at once has to be woken.
  */
 static void poll_races_signal(struct kunit *test)
 {
@@ -107,8 +107,8 @@ static void poll_races_signal(struct kunit *test)
 }
 
 /*
- * The window: the worker has the last reference to the buffer, and drops it in
- * the middle of its own work item, which is a part of the buffer.
+ * The window: the worker drops the last reference to the buffer while it runs
+ * a work item that is embedded in the buffer.
  */
 static void poll_closed_races_signal(struct kunit *test)
 {
@@ -125,7 +125,7 @@ static void poll_closed_races_signal(struct kunit *test)
 	for (int i = 0; i < RACES; i++) {
 		if (i)
 			mock_export(ctx->exp);
-		/* With two of them the worker has to look for the second. */
+		/* With two fences the worker has to look for the second. */
 		other = add(test, DMA_RESV_USAGE_WRITE);
 		race.fence = add(test, DMA_RESV_USAGE_WRITE);
 		mock_poller_begin(&ctx->poller);
@@ -162,8 +162,8 @@ static const struct dma_fence_ops where_ops = {
 };
 
 /*
- * How many fences are to be stepped over is up to user space, and each asks its
- * driver: no interrupt does that.
+ * User space decides on the number of signalled fences that a wait skips, and
+ * each of them asks its driver. In an interrupt that could take milliseconds.
  */
 static void poll_steps_over_fences_in_a_task(struct kunit *test)
 {
@@ -180,7 +180,7 @@ static void poll_steps_over_fences_in_a_task(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, mock_poller_ask(&ctx->poller, dmabuf->file, IN),
 			0);
-	/* All done, and the poll waits for the last one alone. */
+	/* All jobs are done, but only the last fence signals. */
 	for (int i = 0; i < MANY; i++)
 		WRITE_ONCE(to_mock_fence(fences[i])->done, true);
 	atomic_set(&asked, 0);

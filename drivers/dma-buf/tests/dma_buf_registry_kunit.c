@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The walk over all live buffers, alone and while others come and go, and the
- * file in debugfs that prints it.
+ * The walk over all live buffers, alone and while buffers come and go, and
+ * debugfs dma_buf/bufinfo, which prints them.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -24,7 +24,7 @@
 /* No more than this in each thread, however long the walks take. */
 #define CHURNS 20000
 
-/* How often a walk meets @dmabuf. */
+/* How often a walk visits @wanted. */
 static int count_in_walk(struct dma_buf *wanted)
 {
 	struct dma_buf *dmabuf = NULL;
@@ -41,12 +41,12 @@ static void registry_next_sees_live(struct kunit *test)
 
 	mock_export(exp);
 	KUNIT_EXPECT_EQ(test, count_in_walk(exp->dmabuf), 1);
-	/* The walk has dropped all it took. */
+	/* The walk has dropped all its references. */
 	mock_exporter_put_last(exp);
 	KUNIT_EXPECT_EQ(test, count_in_walk(exp->dmabuf), 0);
 }
 
-/* In its release, with no reference left, it cannot be met. */
+/* A walk during the release does not visit the buffer. */
 static void walk_in_release(struct mock_exporter *exp, enum mock_op op)
 {
 	if (op == MOCK_RELEASE)
@@ -62,15 +62,15 @@ static void registry_next_skips_ending(struct kunit *test)
 }
 
 /*
- * The last reference is dropped long before the release: the buffer is still in
- * its list, and may not be brought back to life.
+ * Between the last put and the release the buffer is still in the list. A walk
+ * that took a reference would revive a dead file.
  */
 static void registry_next_skips_closed(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
 	struct file *file = exp->dmabuf->file;
 
-	/* As fput() does before it defers the rest. */
+	/* fput() does this before it defers the release. */
 	atomic_long_dec(&file->f_count);
 	KUNIT_EXPECT_EQ(test, count_in_walk(exp->dmabuf), 0);
 	KUNIT_EXPECT_EQ(test, file_count(file), 0);
@@ -79,7 +79,7 @@ static void registry_next_skips_closed(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* A failed export was never there. */
+/* A failed export leaves no buffer in the list. */
 static void registry_next_skips_failed(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_create(test, PAGE_SIZE, 0);
@@ -110,7 +110,7 @@ static void registry_next_holds_reference(struct kunit *test)
 	} while (dmabuf != a->dmabuf && dmabuf != b->dmabuf);
 	KUNIT_EXPECT_EQ(test, file_count(dmabuf->file), 2);
 
-	/* Both are closed by their users while the walk stands on one. */
+	/* The users drop both buffers while the walk stands on one of them. */
 	dma_buf_put(a->dmabuf);
 	dma_buf_put(b->dmabuf);
 	mock_flush_files();
@@ -163,7 +163,7 @@ static struct dma_buf *churn_export(atomic_t *live)
 }
 
 struct churn {
-	/* Buffers not released, and one for the test. */
+	/* Buffers that are not released, plus one for the test. */
 	atomic_t live;
 	/* Exports of all threads that failed. */
 	atomic_t failed;
@@ -182,7 +182,7 @@ static int churn_thread(void *data)
 			continue;
 		}
 		dma_buf_put(dmabuf);
-		/* There are always some that are closed and not released. */
+		/* Leave some that are closed and not yet released. */
 		if (i % 8 == 0)
 			mock_flush_files();
 		atomic_inc(&churn->rounds);
@@ -201,7 +201,8 @@ static long wait_churn(struct churn *churn)
 
 /*
  * The window: the walk finds a buffer whose last reference is being dropped, or
- * whose file is already another's. What stays is met once in every walk.
+ * whose memory is another file already. Stable buffers are visited exactly
+ * once.
  */
 static void registry_next_races_churn(struct kunit *test)
 {
@@ -224,7 +225,7 @@ static void registry_next_races_churn(struct kunit *test)
 		met = 0;
 		dmabuf = NULL;
 		while ((dmabuf = dma_buf_registry_next(dmabuf))) {
-			/* It is safe to look at. */
+			/* The walk's reference makes this safe. */
 			KUNIT_EXPECT_EQ(test, dmabuf->size, PAGE_SIZE);
 			for (int i = 0; i < STABLE; i++)
 				met += dmabuf == stable[i]->dmabuf;
@@ -253,7 +254,7 @@ static char *read_bufinfo(struct kunit *test, size_t size)
 	size_t len = 0;
 	ssize_t ret;
 
-	/* Pieces that no line fits. */
+	/* Read in pieces that are not aligned to lines. */
 	while ((ret = vfs_read(file, user + len, min(size - len, 1000),
 			       &pos)) > 0)
 		len += ret;
@@ -277,7 +278,7 @@ static void set_name(struct kunit *test, struct dma_buf *dmabuf,
 #define HEADER "\nDma-buf Objects:\n" \
 	"size    \tflags   \tmode    \tcount   \texp_name\tino     \tname\n"
 
-/* The line that stands for a buffer, as the file prints it. */
+/* The line that bufinfo prints for a buffer. */
 static char *expect_line(struct kunit *test, struct mock_exporter *exp,
 			 long count, const char *name)
 {
@@ -339,7 +340,7 @@ static void bufinfo_show_text(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* A name can neither add a line nor a column. */
+/* A buffer's name must not forge a line or a column. */
 static void bufinfo_show_escapes(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_create(test, PAGE_SIZE, 0);
@@ -360,7 +361,7 @@ static void bufinfo_show_escapes(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* Nor can the name of a program that a driver has given to its timeline. */
+/* A timeline may be named after a program, which chooses its own name. */
 static void bufinfo_show_escapes_fences(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
@@ -379,7 +380,9 @@ static void bufinfo_show_escapes_fences(struct kunit *test)
 
 #define MANY 60
 
-/* More than the file expects in its first go. */
+/*
+ * The text is larger than the file's first buffer: nothing is lost or doubled.
+ */
 static void bufinfo_show_many(struct kunit *test)
 {
 	struct mock_exporter **exps = kunit_kcalloc(test, MANY, sizeof(*exps),
@@ -420,7 +423,7 @@ static void bufinfo_show_many(struct kunit *test)
 		mock_exporter_put_last(exps[i]);
 }
 
-/* Who looks may not have to wait for those who use the buffers. */
+/* Reading bufinfo must work when a driver hangs with the lock held. */
 static void bufinfo_show_does_not_lock(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
@@ -434,7 +437,7 @@ static void bufinfo_show_does_not_lock(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-/* The maker of a fence may be gone once the fence has signalled. */
+/* bufinfo must not ask the maker of a signalled fence, which may be gone. */
 static void bufinfo_show_maker_gone(struct kunit *test)
 {
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ioctls that turn a buffer's fences into a sync_file and back: which
- * fences are in it, with which usage they come back, and what is left behind
- * when something fails.
+ * The ioctls that export a buffer's fences as a sync_file and import one: which
+ * fences are exported, with which usage they are imported, and that a failed
+ * call leaves nothing behind.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -40,7 +40,7 @@ static int sync_file_test_init(struct kunit *test)
 	return 0;
 }
 
-/* No case leaves a descriptor, a buffer or (see the timeline) a fence. */
+/* No case leaves a descriptor or a buffer; the timeline checks the fences. */
 static void sync_file_test_exit(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -51,7 +51,7 @@ static void sync_file_test_exit(struct kunit *test)
 	mock_exporter_put_last(ctx->exp);
 }
 
-/* A pending fence of a context of its own in the buffer. */
+/* Adds a pending fence with a context of its own to the buffer. */
 static struct dma_fence *add(struct kunit *test, enum dma_resv_usage usage)
 {
 	struct ctx *ctx = test->priv;
@@ -131,7 +131,7 @@ static long import_fence(struct kunit *test, __u32 flags,
 	return ret;
 }
 
-/* Pending fences in the buffer of usage @usage or stronger. */
+/* The number of pending fences in the buffer with @usage or a stronger one. */
 static int count_pending(struct kunit *test, enum dma_resv_usage usage)
 {
 	struct ctx *ctx = test->priv;
@@ -190,7 +190,7 @@ static void ioctl_sync_file_bad_pointer(struct kunit *test)
 					user), -EFAULT);
 }
 
-/* Nobody may see a descriptor whose number could not be told. */
+/* A program that got -EFAULT does not know the descriptor: it would leak. */
 static void ioctl_export_answer_not_writable(struct kunit *test)
 {
 	static const struct dma_buf_export_sync_file arg = {
@@ -233,7 +233,7 @@ static void ioctl_export_idle(struct kunit *test)
 struct usage_param {
 	const char *desc;
 	enum dma_resv_usage usage;
-	/* Has a reader, a writer to wait for it? */
+	/* Does a reader wait for it, does a writer? */
 	bool reader;
 	bool writer;
 };
@@ -255,7 +255,7 @@ static void ioctl_export_usage(struct kunit *test)
 	struct dma_fence *write = export_fence(test, DMA_BUF_SYNC_WRITE);
 	struct dma_fence *both = export_fence(test, DMA_BUF_SYNC_RW);
 
-	/* A single fence is handed on as it is. */
+	/* A single fence is exported as it is. */
 	KUNIT_EXPECT_EQ(test, read == fence, param->reader);
 	KUNIT_EXPECT_EQ(test, write == fence, param->writer);
 	KUNIT_EXPECT_PTR_EQ(test, both, write);
@@ -279,7 +279,7 @@ static void ioctl_export_several(struct kunit *test)
 
 	dma_fence_signal(first);
 	KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(fence));
-	/* Neither readers nor what came later has a part in it. */
+	/* Neither readers nor later fences are part of it. */
 	dma_fence_signal(second);
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(fence));
 	KUNIT_EXPECT_EQ(test, count_pending(test, DMA_RESV_USAGE_READ), 2);
@@ -325,7 +325,7 @@ static void ioctl_import_usage(struct kunit *test)
 	signal_and_put(writer);
 }
 
-/* There is nothing to wait for in a fence that has signalled. */
+/* A signalled fence is not added: it would only take up memory. */
 static void ioctl_import_signaled(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -333,7 +333,7 @@ static void ioctl_import_signaled(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, import_fence(test, DMA_BUF_SYNC_RW, fence), 0);
 	dma_fence_put(fence);
-	/* It is not kept. */
+	/* The buffer holds no reference to it. */
 	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(ctx->timeline, 1));
 	KUNIT_EXPECT_EQ(test, count_pending(test, DMA_RESV_USAGE_BOOKKEEP), 0);
 }
@@ -360,7 +360,7 @@ static void ioctl_import_array(struct kunit *test)
 	dma_fence_signal(fences[1]);
 	KUNIT_EXPECT_EQ(test, import_fence(test, DMA_BUF_SYNC_WRITE,
 					   &array->base), 0);
-	/* Its members, and of them those that are pending. */
+	/* The pending members are added one by one. */
 	KUNIT_EXPECT_EQ(test, count_pending(test, DMA_RESV_USAGE_WRITE),
 			NUM - 1);
 	dma_fence_put(&array->base);
@@ -392,7 +392,9 @@ static void ioctl_import_chain(struct kunit *test)
 		signal_and_put(fences[i]);
 }
 
-/* A fence that is done sooner may not take the place of a later one. */
+/*
+ * An older fence must not replace a newer one, or nobody waits for the newer.
+ */
 static void ioctl_import_older_fence(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -417,7 +419,7 @@ static void ioctl_import_interrupted(struct kunit *test)
 						    ctx->exp->dmabuf->resv);
 
 	mock_signal_begin();
-	/* Not -EINTR: it is for the signal's handler to say what follows. */
+	/* Not -EINTR: with SA_RESTART the kernel restarts the ioctl. */
 	KUNIT_EXPECT_EQ(test, import_fence(test, DMA_BUF_SYNC_WRITE, fence),
 			-ERESTARTSYS);
 	mock_signal_end();
@@ -426,7 +428,7 @@ static void ioctl_import_interrupted(struct kunit *test)
 	signal_and_put(fence);
 }
 
-/* Neither a snapshot nor the question whether it is idle needs the lock. */
+/* An export must not block on a lock that a driver may hold for long. */
 static void ioctl_export_does_not_lock(struct kunit *test)
 {
 	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The signalling annotation: what its brackets acquire in lockdep's eyes, and
- * that they and a wait leave behind what they found. A violation cannot be
- * tried out here: lockdep reports one and then is off.
+ * that nothing stays acquired. No case can provoke a violation, because lockdep
+ * turns itself off after the first report.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -24,7 +24,7 @@ static int held_locks(void)
 #endif
 }
 
-/* How many a bracket acquires, unless nested. */
+/* The number of locks that an outermost bracket acquires. */
 static int one(void)
 {
 	return IS_ENABLED(CONFIG_LOCKDEP) && debug_locks;
@@ -65,7 +65,7 @@ static void begin_signalling_while_atomic_acquires_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, depth, held);
 }
 
-/* Signalling is signalling, whether the caller has said so or not. */
+/* dma_fence_signal() has brackets of its own, which nest in the caller's. */
 static void signal_inside_brackets(struct kunit *test)
 {
 	struct mock_timeline *timeline = mock_timeline_create(test, "inside");
@@ -81,7 +81,7 @@ static void signal_inside_brackets(struct kunit *test)
 	dma_fence_put(fence);
 }
 
-/* To wait for an earlier fence in between is fine, and changes nothing. */
+/* A wait for an earlier fence inside of the brackets leaves them acquired. */
 static void wait_inside_brackets(struct kunit *test)
 {
 	struct mock_timeline *timeline = mock_timeline_create(test, "inside");
@@ -92,7 +92,7 @@ static void wait_inside_brackets(struct kunit *test)
 	cookie = dma_fence_begin_signalling();
 	KUNIT_EXPECT_EQ(test, dma_fence_wait_timeout(fence, false, 0), 0);
 	KUNIT_EXPECT_EQ(test, held_locks(), held + one());
-	/* Still inside: nothing more is acquired. */
+	/* The brackets are still open: a nested one acquires nothing. */
 	KUNIT_EXPECT_TRUE(test, dma_fence_begin_signalling());
 	dma_fence_end_signalling(cookie);
 	KUNIT_EXPECT_EQ(test, held_locks(), held);
@@ -107,7 +107,7 @@ static void might_wait_leaves_nothing_held(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, held_locks(), held);
 }
 
-/* Once it has reported something it is off, and the rest tells little. */
+/* After a report lockdep is off, and the other cases would test nothing. */
 static void begin_signalling_has_lockdep(struct kunit *test)
 {
 	if (IS_ENABLED(CONFIG_PROVE_LOCKING))

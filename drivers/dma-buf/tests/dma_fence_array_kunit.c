@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Arrays of fences that are no containers: when they signal and with which
- * error, that nothing is armed before somebody waits, who holds what, and what
- * becomes of arrays that cannot work.
+ * Arrays whose members are plain fences: when they signal and with which error,
+ * that members are enabled only when somebody waits, who holds which reference,
+ * and arrays with invalid arguments.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -39,7 +39,7 @@ static int array_test_init(struct kunit *test)
 	return 0;
 }
 
-/* An array over @members, which stay the test's as well. */
+/* An array with references of its own to @members. */
 static struct dma_fence *make_array(struct kunit *test, int num,
 				    struct dma_fence **members, bool any)
 {
@@ -62,13 +62,13 @@ static void make_members(struct kunit *test, int num,
 		members[i] = mock_fence_create(test->priv);
 }
 
-/* Callbacks leave the rest to an irq_work. */
+/* Waits for the irq_work in which an array signals. */
 static void settle(struct dma_fence *array)
 {
 	irq_work_sync(&to_dma_fence_array(array)->work);
 }
 
-/* The array, which has to have given its members back, and all of these. */
+/* Drops the array, which must have dropped its members, and the members. */
 static void put_all(struct kunit *test, struct dma_fence *array, int num,
 		    struct dma_fence **members)
 {
@@ -108,10 +108,10 @@ static void alloc_without_memory_fails(struct kunit *test)
 
 	KUNIT_EXPECT_NULL(test, dma_fence_array_alloc(-1));
 	KUNIT_EXPECT_NULL(test, dma_fence_array_alloc(INT_MIN));
-	/* No warning either. */
+	/* Too large for an allocation, which must not warn. */
 	KUNIT_EXPECT_NULL(test, dma_fence_array_alloc(INT_MAX));
 	KUNIT_EXPECT_NOT_NULL(test, array);
-	/* As xe does with one that it does not come to use. */
+	/* xe frees an array like this that it did not need. */
 	kfree(array);
 }
 
@@ -131,7 +131,7 @@ static const struct bad_init bad_inits[] = {
 
 KUNIT_ARRAY_PARAM_DESC(bad_init, bad_inits, desc);
 
-/* There is nothing that it could ever signal after. */
+/* An array without members that stayed pending would hang its waiters. */
 static void init_without_members_is_signaled(struct kunit *test)
 {
 	const struct bad_init *param = test->param_value;
@@ -153,7 +153,7 @@ static void init_without_members_is_signaled(struct kunit *test)
 				  dma_fence_array_first(&arrays[i]->base));
 		dma_fence_set_deadline(&arrays[i]->base, 1);
 	}
-	/* Who asks and who waits finds so. */
+	/* Both a waiter and a poller find it signalled. */
 	KUNIT_EXPECT_EQ(test, dma_fence_add_callback(&arrays[0]->base,
 						     &probe.cb, probe_func),
 			-ENOENT);
@@ -181,7 +181,7 @@ static const struct shape shapes[] = {
 
 KUNIT_ARRAY_PARAM_DESC(shape, shapes, desc);
 
-/* Armed by a callback: it signals with the last of all, or the first of any. */
+/* An armed array signals with the last of all members, or the first of any. */
 static void enable_signaling_signals_in_time(struct kunit *test)
 {
 	const struct shape *param = test->param_value;
@@ -210,7 +210,7 @@ static void enable_signaling_signals_in_time(struct kunit *test)
 	put_all(test, array, param->num, members);
 }
 
-/* Nobody waits: who asks makes it look, and its members are left in peace. */
+/* Polling an array polls its members but does not enable their signalling. */
 static void is_signaled_polls_members(struct kunit *test)
 {
 	const struct shape *param = test->param_value;
@@ -223,7 +223,7 @@ static void is_signaled_polls_members(struct kunit *test)
 		bool signals = param->any ? !i : i == param->num - 1;
 		int at = param->backwards ? param->num - 1 - i : i;
 
-		/* The makers find out when they are asked. */
+		/* The member signals when it is polled. */
 		to_mock_fence(members[at])->done = true;
 		KUNIT_EXPECT_EQ(test, dma_fence_is_signaled(array),
 				signals || param->any);
@@ -238,7 +238,7 @@ static void is_signaled_polls_members(struct kunit *test)
 	put_all(test, array, param->num, members);
 }
 
-/* All, or enough of them, have signalled before somebody waits. */
+/* Some or all members have signalled before the array is armed. */
 static void enable_signaling_after_members(struct kunit *test)
 {
 	const struct shape *param = test->param_value;
@@ -266,7 +266,7 @@ static void enable_signaling_after_members(struct kunit *test)
 	}
 }
 
-/* Members whose work turns out to be done when they are enabled. */
+/* The members find in enable_signaling that their job is done. */
 static void enable_signaling_members_done(struct kunit *test)
 {
 	for (int any = 0; any < 2; any++) {
@@ -286,6 +286,7 @@ static void enable_signaling_members_done(struct kunit *test)
 	}
 }
 
+/* The same fence is in the array three times: each place has its callback. */
 static void enable_signaling_equal_members(struct kunit *test)
 {
 	for (int any = 0; any < 2; any++) {
@@ -307,7 +308,7 @@ static void enable_signaling_equal_members(struct kunit *test)
 	}
 }
 
-/* The first failure counts, in the order in which they signal if armed. */
+/* The array reports the error of the member that failed first in time. */
 static void get_status_all_first_error(struct kunit *test)
 {
 	struct dma_fence *members[4], *array;
@@ -329,6 +330,7 @@ static void get_status_all_first_error(struct kunit *test)
 	put_all(test, array, 4, members);
 }
 
+/* A member that failed before the array was armed must not be missed. */
 static void get_status_all_failed_early(struct kunit *test)
 {
 	for (int polled = 0; polled < 2; polled++) {
@@ -347,7 +349,7 @@ static void get_status_all_failed_early(struct kunit *test)
 	}
 }
 
-/* One member was enough, and it did not fail; what follows does not count. */
+/* The first member completes the array; later errors must not show in it. */
 static void get_status_any_ignores_later_error(struct kunit *test)
 {
 	struct dma_fence *members[2], *array;
@@ -383,7 +385,7 @@ static void get_status_any_first_failed(struct kunit *test)
 		dma_fence_signal(members[1]);
 		settle(array);
 		KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), -EIO);
-		/* Done is done. */
+		/* Later members change nothing. */
 		dma_fence_set_error(members[0], -ETIME);
 		dma_fence_signal(members[0]);
 		dma_fence_signal(members[2]);
@@ -393,7 +395,7 @@ static void get_status_any_first_failed(struct kunit *test)
 	}
 }
 
-/* A release that takes the timeline's lock, as that of sw_sync does. */
+/* A release operation that takes the timeline's lock, like sw_sync's. */
 static void locking_release(struct dma_fence *fence)
 {
 	struct mock_timeline *timeline = to_mock_fence(fence)->timeline;
@@ -410,9 +412,9 @@ static const struct dma_fence_ops locking_ops = {
 };
 
 /*
- * The array has the last references to all members and only itself keeps it:
- * it goes because of a callback, which runs under the lock that the release of
- * the members takes.
+ * The armed array has the last references to its members, and only the armed
+ * callbacks keep the array. A callback runs under the lock that the release of
+ * the members takes: a release from the callback would deadlock.
  */
 static void release_armed_takes_no_lock(struct kunit *test)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Arrays again: looking at their members, arrays of arrays to any depth, and
- * arrays that are armed, polled and given back while their members signal.
+ * Arrays again: visiting their members, arrays of arrays to any depth, and
+ * arrays that are armed, polled and released while their members signal.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -36,7 +36,9 @@ static int nest_test_init(struct kunit *test)
 	return 0;
 }
 
-/* Takes over one reference to each; NULL for no memory, which it then keeps. */
+/*
+ * Consumes a reference to each; returns NULL, and leaks them, without memory.
+ */
 static struct dma_fence *wrap(bool any, struct dma_fence *one,
 			      struct dma_fence *two)
 {
@@ -76,7 +78,7 @@ static void next_visits_in_order(struct kunit *test)
 	dma_fence_array_for_each(fence, i, array)
 		KUNIT_EXPECT_PTR_EQ(test, fence, members[i]);
 	KUNIT_EXPECT_EQ(test, i, 2);
-	/* A fence that is no array counts as its own only member. */
+	/* A plain fence counts as its own only member. */
 	dma_fence_array_for_each(fence, i, one)
 		KUNIT_EXPECT_PTR_EQ(test, fence, one);
 	KUNIT_EXPECT_EQ(test, i, 1);
@@ -115,7 +117,7 @@ static void match_context_looks_at_members(struct kunit *test)
 							 timeline->context));
 	KUNIT_EXPECT_FALSE(test, dma_fence_match_context(mixed,
 							 other->context));
-	/* That of the array itself does not count. */
+	/* The context of the array itself does not count. */
 	KUNIT_EXPECT_FALSE(test, dma_fence_match_context(same, same->context));
 	mock_fence_put_last(test, same);
 	mock_fence_put_last(test, mixed);
@@ -159,7 +161,7 @@ static void driver_name_of_signaled(struct kunit *test)
 	mock_fence_put_last(test, one);
 }
 
-/* Wait for an array from any context and expect its status. */
+/* Waits for a fence and expects this status. */
 static void expect_done(struct kunit *test, struct dma_fence *fence, int status)
 {
 	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(fence, false, PATIENCE),
@@ -167,7 +169,7 @@ static void expect_done(struct kunit *test, struct dma_fence *fence, int status)
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), status);
 }
 
-/* The last member to signal is inside the inner one, or outside. */
+/* The last fence to signal is in the inner array, or in the outer one. */
 static void wait_nested_all(struct kunit *test)
 {
 	for (int inner_first = 0; inner_first < 2; inner_first++) {
@@ -205,7 +207,7 @@ static void wait_nested_any(struct kunit *test)
 		dma_fence_enable_sw_signaling(outer);
 		dma_fence_signal(inner_first ? one : two);
 		expect_done(test, outer, 1);
-		/* So that what was armed is given back. */
+		/* This ends the armed callback of the other member. */
 		dma_fence_signal(inner_first ? two : one);
 		dma_fence_put(outer);
 		dma_fence_put(inner);
@@ -214,7 +216,7 @@ static void wait_nested_any(struct kunit *test)
 	}
 }
 
-/* It may never turn true then, but must not go down any depth. */
+/* Polling any depth would take unbounded time and stack in one call. */
 static void is_signaled_polls_one_level(struct kunit *test)
 {
 	struct dma_fence *one = mock_fence_create(test->priv);
@@ -231,7 +233,7 @@ static void is_signaled_polls_one_level(struct kunit *test)
 	mock_fence_put_last(test, one);
 }
 
-/* Deeper than any stack; each allocation takes its time with KASAN. */
+/* Deeper than any stack; KASAN makes each allocation slow. */
 #define DEPTH (IS_ENABLED(CONFIG_KASAN) ? 5000 : 100000)
 
 static struct dma_fence *wrap_deeply(struct kunit *test,
@@ -251,6 +253,7 @@ static struct dma_fence *wrap_deeply(struct kunit *test,
 	return fence;
 }
 
+/* A recursive release would overflow the stack. */
 static void release_nested_deeply(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -263,6 +266,7 @@ static void release_nested_deeply(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
 }
 
+/* Recursive arming or signalling would overflow the stack. */
 static void wait_nested_deeply(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -273,7 +277,7 @@ static void wait_nested_deeply(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, dma_fence_add_callback(array, &probe.cb,
 						     probe_func), 0);
-	/* Wait until arming has come to the end. */
+	/* Wait until the innermost fence is armed. */
 	while (!atomic_read(&to_mock_fence(leaf)->enabled) &&
 	       time_before(jiffies, end))
 		cond_resched();
@@ -325,7 +329,7 @@ static int signaller(void *data)
 	return 0;
 }
 
-/* What the array is used for meanwhile. */
+/* How the test uses the array meanwhile. */
 struct use {
 	const char *desc;
 	bool any;
@@ -341,7 +345,7 @@ static const struct use uses[] = {
 
 KUNIT_ARRAY_PARAM_DESC(use, uses, desc);
 
-/* A round: make all, meet, use the array and give it back at once. */
+/* One round: make an array, meet the signaller, use the array, drop it. */
 static bool use_array(struct kunit *test, struct race *race, int round)
 {
 	const struct use *param = test->param_value;
@@ -366,9 +370,9 @@ static bool use_array(struct kunit *test, struct race *race, int round)
 }
 
 /*
- * The windows: a member signals while the array is putting callbacks on the
- * others, and the array's last user lets go while the callback of a member has
- * counted down but not yet left. KASAN and the reference counts tell.
+ * Two windows: a member signals while the array adds callbacks to the others,
+ * and the last user drops the array after a member's callback has counted down
+ * but before it has returned. KASAN and the reference counts would show it.
  */
 static void signal_races_use(struct kunit *test)
 {

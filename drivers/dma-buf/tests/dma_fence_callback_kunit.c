@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Callbacks: their order, under what they run, what they may do to themselves,
- * taking them back; and how the maker is told that somebody waits.
+ * Callbacks: their order, the context in which they run, removing and freeing
+ * them; and enable_signaling, which tells the maker that somebody waits.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -18,12 +18,12 @@
 /* What a callback saw. */
 struct probe {
 	struct dma_fence_cb cb;
-	/* When it was called: 1 for the first of all; 0 for not yet. */
+	/* Its place in the order of calls, from 1; 0 if not called yet. */
 	int called;
 	int *calls;
 	bool node_empty;
 	bool irqs_off;
-	/* The two bits, and whether the work counts as done. */
+	/* The two flag bits, as the callback saw them. */
 	bool signaled;
 	bool has_timestamp;
 };
@@ -78,7 +78,9 @@ static void signal_runs_callbacks_in_order(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* The storage of the list is that of the time: neither may show in the other. */
+/*
+ * cb_list and timestamp share memory: the callbacks run before the time is set.
+ */
 static void signal_timestamp_spares_callbacks(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
@@ -108,7 +110,7 @@ static void free_func(struct dma_fence *fence, struct dma_fence_cb *cb)
 	kfree(self);
 }
 
-/* KASAN tells if the walk over the callbacks looks at one that is gone. */
+/* KASAN would report a walk over the list that uses a freed callback. */
 static void signal_callback_frees_itself(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
@@ -132,7 +134,7 @@ static void other_func(struct dma_fence *fence, struct dma_fence_cb *cb)
 {
 }
 
-/* drm_syncobj tells by the function whether the callback was added. */
+/* drm_syncobj knows from cb->func whether the callback was added. */
 static void add_callback_signaled_leaves_func(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create_signaled(test->priv);
@@ -186,7 +188,7 @@ static void remove_callback_takes_one(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* It may be added anew, also to another fence. */
+/* A removed callback may be added again, to another fence too. */
 static void remove_callback_leaves_reusable(struct kunit *test)
 {
 	struct dma_fence *one = mock_fence_create(test->priv);
@@ -219,7 +221,7 @@ static const struct enable enables[] = {
 
 KUNIT_ARRAY_PARAM_DESC(enable, enables, desc);
 
-/* A callback that was there first runs; the one being added does not. */
+/* An older callback runs; the one being added must not, as -ENOENT says. */
 static void add_callback_done_on_enable(struct kunit *test)
 {
 	const struct enable *param = test->param_value;
@@ -228,7 +230,7 @@ static void add_callback_done_on_enable(struct kunit *test)
 	struct mock_fence *mock = to_mock_fence(fence);
 	struct probe first = {}, probe = { .cb.func = other_func };
 
-	/* As i915 and vmwgfx do: without telling the maker. */
+	/* i915 and vmwgfx add callbacks like this, without enable_signaling. */
 	INIT_LIST_HEAD(&first.cb.node);
 	first.cb.func = probe_func;
 	list_add(&first.cb.node, &fence->cb_list);
@@ -282,7 +284,7 @@ static void enable_sw_signaling_once(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* The maker of a signalled fence may be gone. */
+/* The maker of a signalled fence may be gone and must not be called. */
 static void enable_sw_signaling_signaled(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -294,7 +296,7 @@ static void enable_sw_signaling_signaled(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* Makers need not care. */
+/* enable_signaling is optional. */
 static void enable_sw_signaling_without_op(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create_at(test->priv, 1,
@@ -309,7 +311,7 @@ static void enable_sw_signaling_without_op(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* A callback that takes its time, on another processor. */
+/* A slow callback on another CPU. */
 struct slow {
 	struct dma_fence_cb cb;
 	struct dma_fence *fence;
@@ -318,7 +320,7 @@ struct slow {
 	bool finished;
 };
 
-/* For a bounded time, should both have landed on one processor. */
+/* For a bounded time, in case both threads run on one CPU. */
 static void spin_until(bool *flag, unsigned long ms)
 {
 	u64 end = ktime_get_ns() + ms * NSEC_PER_MSEC;
@@ -346,8 +348,8 @@ static int signal_slow(void *data)
 }
 
 /*
- * The window: the callback has left the list and is running. Who takes it back
- * then must not be told before it has ended, as it may free the memory next.
+ * The window: the callback is off the list and running. Its owner frees the
+ * memory after dma_fence_remove_callback(), which must not return before.
  */
 static void remove_callback_waits_for_running_one(struct kunit *test)
 {

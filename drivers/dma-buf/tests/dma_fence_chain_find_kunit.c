@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Searches for a point in a chain, compared with a model that is nothing but an
- * array: at each position, for each pattern of what has signalled, and for
- * thousands of random operations from a fixed seed.
+ * Searches for a point in a chain, compared with a model that is a plain array:
+ * at each position, for each pattern of signalled links, and during thousands
+ * of random operations from a fixed seed.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -17,13 +17,13 @@
 
 #define MAX_LINKS 4000
 
-/* A link as the model has it. */
+/* A link in the model. */
 struct point {
 	struct dma_fence *link;
 	struct dma_fence *fence;
 	u64 seqno;
 	u64 prev_seqno;
-	/* Links of one timeline have the same. */
+	/* The same for all links of one timeline. */
 	int timeline;
 	bool signaled;
 	/* The test has a reference to the link. */
@@ -33,7 +33,7 @@ struct point {
 struct model {
 	struct kunit *test;
 	struct mock_timeline *timeline;
-	/* What the first link comes after, or NULL. */
+	/* The fence before the first link, or NULL. */
 	struct dma_fence *plain;
 	bool plain_signaled;
 	int num;
@@ -52,7 +52,7 @@ static struct model *model_create(struct kunit *test, bool plain)
 	return m;
 }
 
-/* The test holds the newest link, which holds the rest. */
+/* The test has a reference to the newest link, which keeps the others. */
 static void model_add(struct model *m, u64 seqno)
 {
 	struct dma_fence_chain *chain = dma_fence_chain_alloc();
@@ -94,7 +94,7 @@ static void model_signal(struct model *m, int i)
 	m->points[i].signaled = true;
 }
 
-/* The next older one that is pending; -1 for the plain fence, -2 for none. */
+/* The next older pending link; -1 for the plain fence, -2 for none. */
 static int model_walk(struct model *m, int i)
 {
 	while (--i >= 0) {
@@ -135,7 +135,7 @@ static void expect_find(struct model *m, int from, u64 seqno)
 	dma_fence_put(fence);
 }
 
-/* A full walk visits what the model does. */
+/* A full walk visits the same links as the model. */
 static void expect_walk(struct model *m, int from)
 {
 	struct dma_fence *fence = dma_fence_get(m->points[from].link);
@@ -155,11 +155,13 @@ static void expect_walk(struct model *m, int from)
 
 static bool is_alive(struct model *m, int i)
 {
-	/* Its fence is ours, its reference to it is gone when it is. */
+	/* A freed link has dropped its reference to the fence. */
 	return kref_read(&m->points[i].fence->refcount) > 1;
 }
 
-/* After a walk from the newest, what has signalled is gone unless held. */
+/*
+ * A walk from the newest link frees signalled links, unless the test has them.
+ */
 static void expect_collected(struct model *m)
 {
 	int wrong = 0, held = -1;
@@ -206,7 +208,7 @@ static void find_seqno_without_a_chain(struct kunit *test)
 	model_free(m);
 }
 
-/* The reference that was given in is exchanged or, on failure, left alone. */
+/* The caller's reference is exchanged for the result or, on failure, kept. */
 static void find_seqno_exchanges_references(struct kunit *test)
 {
 	struct model *m = model_create(test, false);
@@ -223,7 +225,10 @@ static void find_seqno_exchanges_references(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&m->points[2].link->refcount), 1);
 	dma_fence_put(fence);
 
-	/* What completes a point that was never added is the next one. */
+	/*
+	 * Point 10 has signalled and was collected: there is nothing to wait
+	 * for.
+	 */
 	model_signal(m, 0);
 	fence = dma_fence_get(m->points[2].link);
 	KUNIT_EXPECT_EQ(test, dma_fence_chain_find_seqno(&fence, 10), 0);
@@ -236,9 +241,9 @@ struct pattern {
 	const char *desc;
 	u32 signaled;
 	bool plain;
-	/* Each search once more when a walk has cut out what has signalled. */
+	/* A walk cuts out the signalled links before the searches. */
 	bool walked;
-	/* Begin a new timeline at this link. */
+	/* The link that begins a new timeline; 0 for none. */
 	int restart;
 };
 
@@ -271,7 +276,7 @@ static void find_seqno_at_every_position(struct kunit *test)
 	const struct pattern *param = test->param_value;
 	struct model *m = model_create(test, param->plain);
 
-	/* Numbers with gaps: points in between were never added. */
+	/* The numbers have gaps: points that were never added. */
 	for (int i = 0; i < NUM; i++)
 		model_add(m, param->restart && i == param->restart ?
 			     1 : 3 * (i + 1));
@@ -283,7 +288,7 @@ static void find_seqno_at_every_position(struct kunit *test)
 		expect_walk(m, NUM - 1);
 	for (u64 seqno = 0; seqno <= 3 * NUM + 2; seqno++)
 		expect_find(m, NUM - 1, seqno);
-	/* From the middle too, where it is still there. */
+	/* From the middle too, if that link still exists. */
 	for (u64 seqno = 0; seqno <= 3 * NUM + 2; seqno++) {
 		if (is_alive(m, NUM / 2))
 			expect_find(m, NUM / 2, seqno);
@@ -293,7 +298,7 @@ static void find_seqno_at_every_position(struct kunit *test)
 	model_free(m);
 }
 
-/* One pending link at each position in turn, all else cut out. */
+/* One pending link at each position in turn, all others cut out. */
 static void find_seqno_among_garbage(struct kunit *test)
 {
 	for (int pending = 0; pending < NUM - 1; pending++) {
@@ -314,7 +319,7 @@ static void find_seqno_among_garbage(struct kunit *test)
 	}
 }
 
-/* A link that is held by somebody stays usable when it has been cut out. */
+/* A referenced link stays usable after it was cut out. */
 static int random_link(struct model *m, struct rnd_state *rnd)
 {
 	for (int tries = 0; tries < 20; tries++) {
@@ -361,7 +366,7 @@ static void random_operation(struct model *m, struct rnd_state *rnd)
 			     prandom_u32_state(rnd) % min(m->num, 100));
 		break;
 	case 8:
-		/* Somebody keeps a link of the middle. */
+		/* Somebody takes a reference to a link in the middle. */
 		if (!m->points[i].held) {
 			dma_fence_get(m->points[i].link);
 			m->points[i].held = true;
@@ -405,7 +410,10 @@ static void find_seqno_matches_model(struct kunit *test)
 			break;
 		cond_resched();
 	}
-	/* Held by nobody: a full walk leaves what is pending, and the newest. */
+	/*
+	 * Without references a full walk leaves the pending and the newest
+	 * link.
+	 */
 	for (int i = 0; i < m->num - 1; i++) {
 		if (m->points[i].held)
 			dma_fence_put(m->points[i].link);
