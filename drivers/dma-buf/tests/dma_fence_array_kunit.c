@@ -308,7 +308,7 @@ static void enable_signaling_equal_members(struct kunit *test)
 	}
 }
 
-/* The array reports the error of the member that failed first in time. */
+/* An armed array reports the error of the member that failed first in time. */
 static void get_status_all_first_error(struct kunit *test)
 {
 	struct dma_fence *members[4], *array;

@@ -78,9 +78,7 @@ static void signal_runs_callbacks_in_order(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/*
- * cb_list and timestamp share memory: the callbacks run before the time is set.
- */
+/* cb_list and timestamp share memory: neither must corrupt the other. */
 static void signal_timestamp_spares_callbacks(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);

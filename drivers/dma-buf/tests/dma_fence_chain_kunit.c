@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Chains: links and their numbers, walks and what they let go, polling, release
- * of any length, and the shape that makes a search short. Searches themselves
- * are in dma_fence_chain_find_kunit.c, waits in dma_fence_chain_wait_kunit.c.
+ * Chains: links and their numbers, walks and what they collect, polling,
+ * release of any length, and the shape that makes a search short. Searches
+ * themselves are in dma_fence_chain_find_kunit.c, waits in
+ * dma_fence_chain_wait_kunit.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -62,14 +63,14 @@ static void init_takes_over_references(struct kunit *test)
 	}
 	mock_fence_put_last(test, head);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 2);
-	/* Memory that never became a link. */
+	/* Memory that never became a link can be freed, and so can NULL. */
 	dma_fence_chain_free(dma_fence_chain_alloc());
 	dma_fence_chain_free(NULL);
 }
 
 struct number {
 	const char *desc;
-	/* 0 for a first fence that is no link. */
+	/* 0 if the first fence is not a link. */
 	u64 prev;
 	u64 seqno;
 	u64 expected;
@@ -88,7 +89,9 @@ static const struct number numbers[] = {
 
 KUNIT_ARRAY_PARAM_DESC(number, numbers, desc);
 
-/* A number that goes backwards begins a timeline of its own. */
+/*
+ * A number that goes backwards begins a new timeline, or searches would fail.
+ */
 static void init_numbers_the_link(struct kunit *test)
 {
 	const struct number *param = test->param_value;
@@ -111,7 +114,9 @@ static void init_numbers_the_link(struct kunit *test)
 	mock_fence_put_last(test, head);
 }
 
-/* The first of @num links, seqno @i + 1; the test keeps one reference to each. */
+/*
+ * The newest of @num links with seqno 1 to @num; the chain owns all references.
+ */
 static struct dma_fence *make_chain(struct kunit *test, int num,
 				    struct dma_fence **links)
 {
@@ -150,12 +155,12 @@ static void walk_goes_back(struct kunit *test)
 	head = make_chain(test, 4, links);
 	dma_fence_chain_for_each(link, head) {
 		KUNIT_EXPECT_PTR_EQ(test, link, links[i--]);
-		/* Of the walk, and of the link after it or the test. */
+		/* One of the walk, one of the next link or the test. */
 		KUNIT_EXPECT_GE(test, kref_read(&link->refcount), 2);
 	}
 	KUNIT_EXPECT_EQ(test, i, -1);
 	KUNIT_EXPECT_NULL(test, dma_fence_chain_walk(NULL));
-	/* One that is no link has nothing before it. */
+	/* A walk ends at a fence that is not a link. */
 	link = mock_fence_create(test->priv);
 	KUNIT_EXPECT_NULL(test, dma_fence_chain_walk(dma_fence_get(link)));
 	mock_fence_put_last(test, link);
@@ -207,7 +212,7 @@ KUNIT_ARRAY_PARAM_DESC(garbage, garbages, desc);
 
 #define NUM 100
 
-/* Nothing that has signalled is kept, whoever else pointed to it. */
+/* A signalled link is freed although searches have set pointers to it. */
 static void walk_lets_go_what_has_signaled(struct kunit *test)
 {
 	const struct garbage *param = test->param_value;
@@ -216,7 +221,7 @@ static void walk_lets_go_what_has_signaled(struct kunit *test)
 	int signaled = 0, visited = 0;
 
 	head = make_chain(test, NUM, links);
-	/* From now on some are pointed to by others, too. */
+	/* The search sets these pointers. */
 	expect_found(test, head, links[0]);
 	for (int i = 0; i < NUM - 1; i++) {
 		if (param->signaled & BIT(i % 32)) {
@@ -224,7 +229,7 @@ static void walk_lets_go_what_has_signaled(struct kunit *test)
 			signaled++;
 		}
 	}
-	/* Signalling alone frees nothing. */
+	/* Only the walk frees links, not the signal. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 0);
 	dma_fence_chain_for_each(link, head) {
 		KUNIT_EXPECT_TRUE(test, link == head ||
@@ -238,7 +243,7 @@ static void walk_lets_go_what_has_signaled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), NUM);
 }
 
-/* Fences that turn out to be done when they are looked at. */
+/* The walk polls fences whose signalling is not enabled. */
 static void walk_polls_makers(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -252,7 +257,9 @@ static void walk_polls_makers(struct kunit *test)
 	mock_fence_put_last(test, head);
 }
 
-/* The number that was there first is what a search goes by. */
+/*
+ * A search goes by prev_seqno, which must survive the cut of the link before.
+ */
 static void walk_keeps_prev_seqno(struct kunit *test)
 {
 	struct dma_fence *links[4], *head, *link;
@@ -267,7 +274,9 @@ static void walk_keeps_prev_seqno(struct kunit *test)
 	mock_fence_put_last(test, head);
 }
 
-/* A link is done when it and all before it are, in whatever order they are. */
+/*
+ * A link signals after its fence and all before it, in whatever order these do.
+ */
 static void is_signaled_after_all_before(struct kunit *test)
 {
 	static const int orders[][4] = {
@@ -343,10 +352,10 @@ static void is_signaled_contains_array(struct kunit *test)
 	mock_fence_put_last(test, two);
 }
 
-/* Far longer than any stack is deep; allocations take their time with KASAN. */
+/* Longer than any stack is deep; KASAN makes each allocation slow. */
 #define LONG (IS_ENABLED(CONFIG_KASAN) ? 10000 : 100000)
 
-/* All links share one fence. */
+/* A chain of LONG links that share one fence. */
 static struct dma_fence *make_long(struct kunit *test, struct dma_fence *fence)
 {
 	struct dma_fence *head = NULL;
@@ -358,6 +367,7 @@ static struct dma_fence *make_long(struct kunit *test, struct dma_fence *fence)
 	return head;
 }
 
+/* A recursive release would overflow the stack. */
 static void release_long_chain(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
@@ -381,7 +391,7 @@ static void walk_collects_long_chain(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* The way to link @to by the longest jumps that do not go beyond it. */
+/* The number of steps to @to by the longest jumps that do not pass it. */
 static int count_hops(struct dma_fence *from, struct dma_fence *to)
 {
 	struct dma_fence_chain *link = to_dma_fence_chain(from), *next;
@@ -398,14 +408,14 @@ static int count_hops(struct dma_fence *from, struct dma_fence *to)
 	return hops;
 }
 
-/* Up to 8 of each level until jumps go too far, then of 3, 2 and 1 anew. */
+/* Up to 8 steps on each of 4 levels, then on 3, 2 and 1 of them again. */
 #define MOST_HOPS (8 * (4 + 3 + 2 + 1))
 
 struct survivors {
 	const char *desc;
 	/* Link i signals if bit i % 32 is set. */
 	u32 signaled;
-	/* A walk cuts them out. */
+	/* A walk cuts the signalled links out. */
 	bool cut;
 };
 
@@ -422,7 +432,7 @@ static const struct survivors survivors[] = {
 
 KUNIT_ARRAY_PARAM_DESC(survivors, survivors, desc);
 
-/* Cost as a count: the first search passes all, and those that follow do not. */
+/* The first search passes all links; later ones must take few steps. */
 static void find_seqno_makes_searches_short(struct kunit *test)
 {
 	const struct survivors *param = test->param_value;
@@ -436,7 +446,7 @@ static void find_seqno_makes_searches_short(struct kunit *test)
 			last = last ?: links[i];
 		} else {
 			signal_link(links[i]);
-			/* It is gone after the walk, or not looked for. */
+			/* A walk frees it; without one it is not searched. */
 			links[i] = NULL;
 		}
 	}

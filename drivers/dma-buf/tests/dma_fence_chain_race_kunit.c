@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A chain that grows while its fences signal in any order and others search it,
- * walk it and wait for it, for a bounded time.
+ * A chain grows while its fences signal in any order and other threads search,
+ * walk and arm it, for a bounded time.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -20,17 +20,19 @@
 
 #define MAX_POINTS 20000
 #define DURATION (3 * HZ)
-/* So many are pending at a time, and no link is older than twice that. */
+/*
+ * At most this many fences are pending, and only twice as many are looked at.
+ */
 #define WINDOW 300
 
 struct race {
 	struct mock_timeline *timeline;
-	/* Protects @head, as a syncobj does its fence. */
+	/* Protects @head, as a syncobj's lock does. */
 	spinlock_t lock;
 	struct dma_fence *head;
-	/* By seqno; the reference goes away when it is signalled. */
+	/* By seqno; signal_point() drops the reference. */
 	struct dma_fence *fences[MAX_POINTS + 1];
-	/* Set before the fence signals: then all may find it signalled. */
+	/* Set before the fence signals. */
 	bool signaled[MAX_POINTS + 1];
 	bool stop;
 	int wrong;
@@ -45,7 +47,7 @@ static struct dma_fence *get_head(struct race *race)
 	return dma_fence_get(race->head);
 }
 
-/* All points above @low, up to @high, have to have signalled. */
+/* The number of points in (@low, @high] that have not signalled. */
 static int count_lost(struct race *race, u64 low, u64 high)
 {
 	int lost = 0;
@@ -101,7 +103,7 @@ static int walker(void *data)
 		dma_fence_chain_for_each(fence, head) {
 			if (fence == head)
 				continue;
-			/* Those left out on the way have signalled. */
+			/* The links that the walk skipped have signalled. */
 			race->wrong += fence->seqno >= last;
 			race->wrong += count_lost(race, fence->seqno,
 						  last - 1);
@@ -115,7 +117,7 @@ static int walker(void *data)
 	return 0;
 }
 
-/* Also lets go at once of what it has armed. */
+/* Arms the newest link and drops its reference at once. */
 static int armer(void *data)
 {
 	struct race *race = data;
@@ -127,7 +129,7 @@ static int armer(void *data)
 		u64 seqno = fence->seqno;
 
 		dma_fence_enable_sw_signaling(fence);
-		/* That which signals has all before it signalled. */
+		/* A link signals after all fences before it. */
 		if (dma_fence_is_signaled(fence))
 			race->wrong += count_lost(race, 0, seqno);
 		dma_fence_put(fence);
@@ -151,7 +153,7 @@ static void signal_point(struct race *race, u64 seqno)
 	dma_fence_put(fence);
 }
 
-/* Makes links, and signals some of the last WINDOW and all beyond. */
+/* Adds links; signals some fences of the last WINDOW, and all older ones. */
 static u64 grow(struct kunit *test, struct race *race)
 {
 	unsigned long end = jiffies + DURATION;
@@ -178,6 +180,7 @@ static u64 grow(struct kunit *test, struct race *race)
 	return seqno;
 }
 
+/* A search that passes a pending point would signal a syncobj too early. */
 static void init_races_find_walk_and_wait(struct kunit *test)
 {
 	int (*threads[])(void *) = { searcher, searcher, walker, armer };
@@ -213,7 +216,7 @@ static void init_races_find_walk_and_wait(struct kunit *test)
 	KUNIT_EXPECT_GT(test, race->searches, 0);
 	KUNIT_EXPECT_GT(test, race->walks, 0);
 	KUNIT_EXPECT_GT(test, race->armed, 0);
-	/* All of it has gone: what was armed too. */
+	/* All fences are released, those of armed links too. */
 	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(race->timeline,
 							    last - 1));
 }

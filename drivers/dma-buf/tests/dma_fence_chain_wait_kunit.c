@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Waiting for a chain: when it signals, what that costs in whatever order its
- * fences do, who keeps it meanwhile; and chains in chains, which nobody should
- * make, but which must do no harm.
+ * Waiting for a chain: when it signals, the cost for any order of its fences,
+ * that an armed chain keeps itself; and chains in chains, which are driver bugs
+ * but must do no harm.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -49,7 +49,7 @@ static struct dma_fence *link_after(struct kunit *test, struct dma_fence *prev,
 	return &chain->base;
 }
 
-/* The test has a reference to each fence. */
+/* The newest of @num links; the test has a reference to each fence. */
 static struct dma_fence *make_chain(struct kunit *test, int num,
 				    struct dma_fence **fences)
 {
@@ -98,8 +98,8 @@ static void make_order(enum direction direction, int num, int *order)
 }
 
 /*
- * It signals after the last fence and not before. The cost is a count: each
- * fence is looked at a few times, not once for each one that signals.
+ * The chain signals after the last fence and not before. The cost is linear:
+ * each fence is polled a few times, not once for each fence that signals.
  */
 static void wait_signals_after_last(struct kunit *test)
 {
@@ -136,7 +136,7 @@ static void wait_signals_after_last(struct kunit *test)
 	KUNIT_EXPECT_LE(test, polled, 4 * LINKS);
 }
 
-/* Short ones thoroughly: each order of five, polled while it is armed. */
+/* All orders of five fences; half of the chains are polled while armed. */
 static void wait_in_each_order(struct kunit *test)
 {
 	for (int order = 0; order < 5 * 4 * 3 * 2; order++) {
@@ -190,8 +190,8 @@ static void wait_signaled_needs_no_callback(struct kunit *test)
 }
 
 /*
- * All links are waited for, as where each point of a timeline has a waiter. The
- * cost is a count again: no link follows all fences that are older on its own.
+ * Each point of a timeline has a waiter. The cost stays linear: a link does not
+ * follow all older fences by itself.
  */
 static void wait_every_link_in_few_steps(struct kunit *test)
 {
@@ -223,7 +223,7 @@ static void wait_every_link_in_few_steps(struct kunit *test)
 	KUNIT_EXPECT_LE(test, polled, 16 * LINKS);
 }
 
-/* Of five links, each signals with the last fence up to it, in each order. */
+/* Each of five links signals with the last fence up to it, for each order. */
 static void wait_every_link_in_each_order(struct kunit *test)
 {
 	for (int order = 0; order < 5 * 4 * 3 * 2; order++) {
@@ -256,7 +256,7 @@ static void wait_every_link_in_each_order(struct kunit *test)
 	}
 }
 
-/* Each link may be waited for, also while a later one is. */
+/* A link can be armed after a newer one was. */
 static void wait_every_link_newest_first(struct kunit *test)
 {
 	struct dma_fence *fences[4], *links[4], *link;
@@ -328,13 +328,13 @@ static void wait_includes_an_array(struct kunit *test)
 	KUNIT_EXPECT_GT(test, dma_fence_wait_timeout(head, false, PATIENCE), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&probe.called), 1);
 	dma_fence_put(head);
-	/* Both containers keep themselves until their work has run. */
+	/* Both containers keep themselves until their irq_work has run. */
 	for (int i = 0; i < 2; i++)
 		dma_fence_put(fences[i]);
 	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(test->priv, 2));
 }
 
-/* Errors of its fences are not its own. */
+/* A chain does not report the errors of its fences. */
 static void wait_does_not_pass_errors_on(struct kunit *test)
 {
 	struct dma_fence *fences[2], *head;
@@ -351,7 +351,7 @@ static void wait_does_not_pass_errors_on(struct kunit *test)
 	mock_fence_put_last(test, fences[1]);
 }
 
-/* A release that takes the timeline's lock, as that of sw_sync does. */
+/* A release operation that takes the timeline's lock, like sw_sync's. */
 static void locking_release(struct dma_fence *fence)
 {
 	struct mock_timeline *timeline = to_mock_fence(fence)->timeline;
@@ -367,7 +367,10 @@ static const struct dma_fence_ops locking_ops = {
 	.release = locking_release,
 };
 
-/* Only itself keeps it: it goes because of a callback, outside of that lock. */
+/*
+ * Only the armed callback keeps the chain. It runs under the lock that the
+ * release of the fences takes: a release from the callback would deadlock.
+ */
 static void release_armed_takes_no_lock(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -414,12 +417,12 @@ static void init_chain_in_chain_warns(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(test->priv, 1));
 }
 
-/* Deeper than any stack; each allocation takes its time with KASAN. */
+/* Deeper than any stack; KASAN makes each allocation slow. */
 #define DEPTH (IS_ENABLED(CONFIG_KASAN) ? 3000 : 50000)
 
 /*
- * Each link contains a chain, with a signalled link in front of it, so that
- * looking whether one is done comes to the next one inside.
+ * Each link contains a chain and has a signalled link in front of it, so that
+ * polling an outer chain leads to the inner one.
  */
 static struct dma_fence *nest_deeply(struct kunit *test,
 				     struct dma_fence *fence)
@@ -434,6 +437,7 @@ static struct dma_fence *nest_deeply(struct kunit *test,
 	return fence;
 }
 
+/* Recursive polling, arming or signalling would overflow the stack. */
 static void wait_chain_in_chain_deeply(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Containers of containers: chains of arrays of chains, to any depth. What is
- * released with them and what is not, in which context, and that it all takes
- * no stack.
+ * released with them, in which context, and that no depth overflows the stack.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -29,7 +28,7 @@ static int container_test_init(struct kunit *test)
 	return 0;
 }
 
-/* All consume the references they are given. */
+/* Consumes the references to @members. */
 static struct dma_fence *array_of(struct kunit *test, int num,
 				  struct dma_fence **members)
 {
@@ -53,7 +52,10 @@ static struct dma_fence *link_after(struct kunit *test, struct dma_fence *prev,
 	return &chain->base;
 }
 
-/* A chain of two arrays, the second of which has a chain and a plain member. */
+/*
+ * A chain of an array with a plain member, an array of a chain and a plain
+ * member, and a plain fence.
+ */
 static struct dma_fence *make_mixed(struct kunit *test,
 				    struct dma_fence **leaves)
 {
@@ -79,7 +81,7 @@ static void release_reaches_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 5);
 }
 
-/* As from a driver's interrupt. */
+/* Drivers drop containers in interrupts: the release must not enable them. */
 static void release_with_irqs_off(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -94,8 +96,8 @@ static void release_with_irqs_off(struct kunit *test)
 }
 
 /*
- * Many members do not fit a slab, and kvfree() sleeps for such memory: the put
- * is under a spinlock here, as it is where a chain is walked.
+ * The member array of a large container is vmalloc memory, for which kvfree()
+ * may sleep. Chain walks put containers under a spinlock.
  */
 static void release_of_many_members_does_not_sleep(struct kunit *test)
 {
@@ -119,7 +121,7 @@ static void release_of_many_members_does_not_sleep(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), num);
 }
 
-/* What somebody else has, at whatever place, stays whole. */
+/* A referenced container inside stays intact, with everything below it. */
 static void release_stops_at_what_is_held(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -141,7 +143,7 @@ static void release_stops_at_what_is_held(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 5);
 }
 
-/* A member that is there twice, and a chain that is in two containers. */
+/* A chain that is twice in an array, and in another chain too. */
 static void release_of_shared_members(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -161,7 +163,7 @@ static void release_of_shared_members(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
 }
 
-/* Nobody signals what was let go: the warning is the maker's, not ours. */
+/* Nobody waits for a container that is dropped pending: no warning. */
 static void release_of_pending_does_not_warn(struct kunit *test)
 {
 	struct dma_fence *leaves[5], *head = make_mixed(test, leaves);
@@ -190,7 +192,7 @@ static void wait_mixed_signals_after_all(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(timeline, 5));
 }
 
-/* A merge may be given anything. */
+/* A merge accepts any nesting of containers. */
 static void unwrap_merge_mixed(struct kunit *test)
 {
 	struct mock_timeline *elsewhere = mock_timeline_create(test, "other");
@@ -217,10 +219,10 @@ static void unwrap_merge_mixed(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(elsewhere, 1));
 }
 
-/* Half as deep as what comes out, which is deeper than any stack. */
+/* Half of the resulting depth, which is deeper than any stack. */
 #define DEPTH (IS_ENABLED(CONFIG_KASAN) ? 2000 : 50000)
 
-/* A chain whose link contains an array, a member of which is such a chain. */
+/* An array of a chain whose link contains an array of a chain, and so on. */
 static struct dma_fence *nest_deeply(struct kunit *test,
 				     struct dma_fence *fence)
 {
@@ -263,7 +265,9 @@ static void wait_deep_mix(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(timeline, 1));
 }
 
-/* One interrupt moves on all that waited for the same fence. */
+/*
+ * A chain that is not moved on when the shared fence signals hangs its waiters.
+ */
 static void signal_moves_on_all_chains(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
@@ -279,7 +283,7 @@ static void signal_moves_on_all_chains(struct kunit *test)
 							     PATIENCE), 0);
 		dma_fence_put(chains[i]);
 	}
-	/* Until the last of them has been let go. */
+	/* The irq_work drops the last reference. */
 	mock_irq_work_settle();
 	mock_fence_put_last(test, fence);
 }
@@ -313,8 +317,8 @@ static const struct let_go_param {
 KUNIT_ARRAY_PARAM_DESC(let_go, let_go_params, desc);
 
 /*
- * Fences that signal backwards leave nothing for the garbage collection of a
- * walk from the newest link on. A signalled link lets go of all others anyway.
+ * While fences signal backwards, a walk from the newest link collects nothing.
+ * Without the drop on signal the last link would keep the whole chain.
  */
 static void is_signaled_drops_older_links(struct kunit *test)
 {
@@ -333,7 +337,7 @@ static void is_signaled_drops_older_links(struct kunit *test)
 	for (int i = LINKS - 1; i >= 0; i--) {
 		dma_fence_signal(fences[i]);
 		dma_fence_put(fences[i]);
-		/* The head looks at each link while the one before is pending. */
+		/* The head moves on link by link. */
 		mock_irq_work_settle();
 		if (param->look == POLLED)
 			dma_fence_is_signaled(head);
@@ -343,7 +347,7 @@ static void is_signaled_drops_older_links(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(head));
 
 	mock_irq_work_settle();
-	/* All but its own. */
+	/* The head keeps its own fence only. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), LINKS - 1);
 	KUNIT_EXPECT_PTR_EQ(test, dma_fence_chain_contained(head),
 			    fences[LINKS - 1]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a fence: initialisation, also with arguments that cannot work
- * and in memory that was a fence before, signalling, references and release.
+ * The life of a fence: initialisation, also with invalid arguments and in
+ * recycled memory, signalling, references and release.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -55,7 +55,9 @@ static void init_sets_all_members(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* Also what the memory had been before, and an initialisation in garbage. */
+/*
+ * Drivers recycle fence memory: no flag or error of the old fence may remain.
+ */
 static void init_overwrites_recycled_memory(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -96,7 +98,7 @@ static const struct dma_fence_ops both_names = {
 struct bad_init {
 	const char *desc;
 	const struct dma_fence_ops *ops;
-	/* Never taken. */
+	/* Not taken by the cases. */
 	spinlock_t *lock;
 };
 
@@ -110,7 +112,7 @@ static const struct bad_init bad_inits[] = {
 
 KUNIT_ARRAY_PARAM_DESC(bad_init, bad_inits, desc);
 
-/* Nobody has to wait for such a fence, and nothing of it can be called. */
+/* A fence that a driver broke must neither hang its waiters nor crash them. */
 static void init_missing_argument_is_broken(struct kunit *test)
 {
 	const struct bad_init *param = test->param_value;
@@ -123,7 +125,7 @@ static void init_missing_argument_is_broken(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, fences[i]);
 		dma_fence_init(fences[i], param->ops, param->lock, 3, 4);
 	}
-	/* Once, not for each. */
+	/* One warning for both. */
 	mock_warn_end(test, "dma_fence_init", 1);
 
 	for (int i = 0; i < ARRAY_SIZE(fences); i++) {
@@ -152,7 +154,7 @@ static void context_alloc_is_unique(struct kunit *test)
 	u64 many = dma_fence_context_alloc(1000);
 	u64 next = dma_fence_context_alloc(1);
 
-	/* Others may allocate meanwhile, but not from ours. */
+	/* Other threads may allocate meanwhile, but not from these. */
 	KUNIT_EXPECT_GT(test, one, 0);
 	KUNIT_EXPECT_GE(test, many, one + 1);
 	KUNIT_EXPECT_GE(test, next, many + 1000);
@@ -218,7 +220,7 @@ static void signal_timestamp_is_kept(struct kunit *test)
 	mock_fence_put_last(test, other);
 }
 
-/* Drivers signal what may have been dropped already. */
+/* Drivers signal fences that may be NULL by then. */
 static void signal_null_is_silent(struct kunit *test)
 {
 	mock_warn_begin(test);
@@ -227,7 +229,7 @@ static void signal_null_is_silent(struct kunit *test)
 	mock_warn_end(test, "nowhere", 0);
 }
 
-/* As a driver does whose interrupt finds the work done. */
+/* A driver's interrupt handler signals like this. */
 static void signal_with_irqs_off(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
@@ -266,7 +268,7 @@ static void get_counts_references(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
 }
 
-/* A reader may still see the memory, but gets no reference any more. */
+/* An RCU reader may still see a released fence but must not revive it. */
 static void get_rcu_released_fails(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
@@ -284,7 +286,7 @@ static void get_rcu_released_fails(struct kunit *test)
 	}
 }
 
-/* Without a release operation; kmemleak and KASAN look at the memory. */
+/* Without a release operation; kmemleak and KASAN watch the memory. */
 static void release_by_default_frees(struct kunit *test)
 {
 	struct dma_fence *fence = kmalloc(sizeof(*fence), GFP_KERNEL);
@@ -297,7 +299,7 @@ static void release_by_default_frees(struct kunit *test)
 	}
 }
 
-/* Some drivers allocate fences that they then do not come to use. */
+/* Some drivers free a fence that they did not need. */
 static void free_uninitialised_fence(struct kunit *test)
 {
 	struct dma_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
@@ -307,6 +309,7 @@ static void free_uninitialised_fence(struct kunit *test)
 	rcu_barrier();
 }
 
+/* Waiters for a fence that its maker dropped would sleep for ever. */
 static void release_pending_fails_callbacks(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -328,7 +331,7 @@ static void release_pending_fails_callbacks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->released), 1);
 }
 
-/* Nobody waits for it: that is fine. */
+/* Dropping a pending fence without waiters is fine. */
 static void release_pending_without_callbacks(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;

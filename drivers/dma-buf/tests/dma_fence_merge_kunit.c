@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Merging fences: what comes out for none, one and many, that nothing is left out
- * and nothing is in there twice, that a merge is sorted, and that no error is
- * lost, whenever the merge is made.
+ * Merging fences: the result for none, one and many, that no pending fence is
+ * left out or doubled, that the result is sorted, and that no error is lost,
+ * whenever the merge is made.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -41,7 +41,7 @@ static struct dma_fence *make(struct kunit *test, int i, u64 seqno)
 	return mock_fence_create_at(ctx->timelines[i], seqno, 0);
 }
 
-/* Nothing is pending: a signalled fence, of the time of the latest. */
+/* With nothing pending the result has signalled, at the time of the latest. */
 static void merge_of_none_is_signaled(struct kunit *test)
 {
 	struct dma_fence *merged = dma_fence_unwrap_merge(NULL, NULL);
@@ -66,7 +66,7 @@ static void merge_of_none_is_signaled(struct kunit *test)
 	mock_fence_put_last(test, two);
 }
 
-/* Who has an old fence and merges it gets a time that is long ago. */
+/* The time 0 must not be taken for a missing timestamp. */
 static void merge_of_signaled_at_0(struct kunit *test)
 {
 	struct dma_fence *one = make(test, 0, 1), *merged;
@@ -78,7 +78,7 @@ static void merge_of_signaled_at_0(struct kunit *test)
 	mock_fence_put_last(test, one);
 }
 
-/* Expect @pending itself, with a reference of its own; drop that. */
+/* Expects @pending itself with one more reference, and drops that. */
 static void expect_only(struct kunit *test, struct dma_fence *merged,
 			struct dma_fence *pending)
 {
@@ -118,7 +118,7 @@ static void merge_of_one_timeline_is_the_latest(struct kunit *test)
 	struct dma_fence *two = make(test, 0, 0xffffffff);
 	struct dma_fence *three = make(test, 0, 5), *array;
 
-	/* In 32 bits, which wrap. */
+	/* The numbers wrap at 32 bits. */
 	expect_only(test, dma_fence_unwrap_merge(one, two, three), three);
 	expect_only(test, dma_fence_unwrap_merge(three, two, one), three);
 	expect_only(test, dma_fence_unwrap_merge(two, one), two);
@@ -126,7 +126,7 @@ static void merge_of_one_timeline_is_the_latest(struct kunit *test)
 	expect_only(test, dma_fence_unwrap_merge(one, array), three);
 	mock_fence_put_last(test, array);
 
-	/* The latest has signalled: so have those before, says the timeline. */
+	/* The latest has signalled and is left out: the next one stands. */
 	dma_fence_signal(three);
 	expect_only(test, dma_fence_unwrap_merge(one, two, three), two);
 	mock_fence_put_last(test, one);
@@ -134,7 +134,7 @@ static void merge_of_one_timeline_is_the_latest(struct kunit *test)
 	mock_fence_put_last(test, three);
 }
 
-/* Expect an array of these, each with one more reference; drop it. */
+/* Expects an array of these fences, and drops it. */
 static void expect_array(struct kunit *test, struct dma_fence *merged, int num,
 			 struct dma_fence **expected)
 {
@@ -148,13 +148,15 @@ static void expect_array(struct kunit *test, struct dma_fence *merged, int num,
 	KUNIT_ASSERT_EQ(test, array->num_fences, num);
 	for (int i = 0; i < num; i++) {
 		KUNIT_EXPECT_PTR_EQ(test, array->fences[i], expected[i]);
-		/* A timeline of its own. */
+		/* The array has a context of its own. */
 		KUNIT_EXPECT_NE(test, merged->context, expected[i]->context);
 	}
 	mock_fence_put_last(test, merged);
 }
 
-/* Sorted by timeline, the latest of each, whatever they came in. */
+/*
+ * The latest fence of each timeline, sorted, whatever containers they are in.
+ */
 static void merge_of_many_is_sorted(struct kunit *test)
 {
 	struct dma_fence *f[NUM], *old[NUM], *array, *chain;
@@ -170,7 +172,7 @@ static void merge_of_many_is_sorted(struct kunit *test)
 	expect_array(test, dma_fence_unwrap_merge(f[1], f[0], f[1], NULL, f[0],
 						  old[1]), 2,
 		     (struct dma_fence *[]){ f[0], f[1] });
-	/* An old one that is left because there is no newer one. */
+	/* old[2] stays, since there is no newer fence of its timeline. */
 	expect_array(test, dma_fence_unwrap_merge(old[2], f[1], old[1]), 2,
 		     (struct dma_fence *[]){ f[1], old[2] });
 
@@ -190,7 +192,7 @@ static void merge_of_many_is_sorted(struct kunit *test)
 	}
 }
 
-/* Some drivers do not number their fences: none of them may be left out. */
+/* Some drivers do not number their fences: a waiter needs all of them. */
 static void merge_keeps_equals(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -216,7 +218,7 @@ static void merge_keeps_equals(struct kunit *test)
 		mock_fence_put_last(test, f[i]);
 }
 
-/* Numbers mean nothing in context 0: a higher one does not stand for a lower. */
+/* In context 0 numbers mean nothing: a higher one does not replace a lower. */
 static void merge_keeps_all_of_context_0(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -240,7 +242,7 @@ static void fail(struct dma_fence *fence, int error, ktime_t time)
 	dma_fence_signal_timestamp(fence, time);
 }
 
-/* Signalled, with this error; dropped. */
+/* Expects a fence that has signalled with @error at @time, and drops it. */
 static void expect_failed(struct kunit *test, struct dma_fence *merged,
 			  int error, ktime_t time)
 {
@@ -250,7 +252,7 @@ static void expect_failed(struct kunit *test, struct dma_fence *merged,
 	mock_fence_put_last(test, merged);
 }
 
-/* All have signalled: the error is that of the first, the time of the last. */
+/* All have signalled: the result has the first error and the last time. */
 static void merge_of_failed_has_failed(struct kunit *test)
 {
 	struct dma_fence *ok = make(test, 0, 1), *first = make(test, 1, 1);
@@ -270,7 +272,7 @@ static void merge_of_failed_has_failed(struct kunit *test)
 	mock_fence_put_last(test, second);
 }
 
-/* The error waits in the array for the fence that is pending. */
+/* A failed fence stays in the array, or its error would be lost. */
 static void merge_of_failed_and_pending(struct kunit *test)
 {
 	struct dma_fence *failed = make(test, 2, 1), *late = make(test, 3, 1);
@@ -307,7 +309,7 @@ static const struct when whens[] = {
 
 KUNIT_ARRAY_PARAM_DESC(when, whens, desc);
 
-/* Whenever two fences are merged, of which one fails: the result is the same. */
+/* The status of a merge of @one, which fails, and @two, in the order @when. */
 static int status_of_merge(struct dma_fence *one, struct dma_fence *two,
 			   const struct when *when)
 {
@@ -343,12 +345,12 @@ static void merge_has_one_status_at_any_time(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, status_of_merge(make(test, 0, 1),
 					      make(test, 1, 1), when), -EIO);
-	/* The later fence of a timeline stands for the earlier one. */
+	/* The later fence of a timeline replaces the earlier one. */
 	KUNIT_EXPECT_EQ(test, status_of_merge(make(test, 2, 1),
 					      make(test, 2, 2), when), 1);
 }
 
-/* One that has signalled early does not stand for one that is pending. */
+/* A later fence that signalled early does not replace a pending one. */
 static void merge_of_failed_keeps_all_pending(struct kunit *test)
 {
 	struct dma_fence *early = make(test, 0, 2), *pending = make(test, 0, 1);
@@ -363,7 +365,7 @@ static void merge_of_failed_keeps_all_pending(struct kunit *test)
 	mock_fence_put_last(test, failed);
 }
 
-/* The inputs stay the caller's, and so do all references to them. */
+/* The caller keeps its references; the result has its own. */
 static void merge_takes_what_it_needs(struct kunit *test)
 {
 	struct dma_fence *f[3], *merged;
@@ -373,7 +375,7 @@ static void merge_takes_what_it_needs(struct kunit *test)
 	merged = dma_fence_unwrap_merge(f[0], f[1], f[2]);
 	for (int i = 0; i < 3; i++)
 		KUNIT_EXPECT_EQ(test, kref_read(&f[i]->refcount), 2);
-	/* Nobody waits for the result yet. */
+	/* Nobody waits for the result, so no member is enabled. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(f[0])->enabled), 0);
 	for (int i = 0; i < 3; i++) {
 		KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(merged));
@@ -385,7 +387,7 @@ static void merge_takes_what_it_needs(struct kunit *test)
 		mock_fence_put_last(test, f[i]);
 }
 
-/* Random sets: each timeline is there once, by its latest pending fence. */
+/* Random sets: the latest pending fence stands for each timeline. */
 static void merge_matches_model(struct kunit *test)
 {
 	struct dma_fence_unwrap cursors[32];
@@ -401,7 +403,7 @@ static void merge_matches_model(struct kunit *test)
 		for (int i = 0; i < num; i++) {
 			int at = prandom_u32_state(&rnd) % NUM;
 
-			/* Unique numbers in random order. */
+			/* The numbers are unique and not sorted. */
 			in[i] = make(test, at, (i * 7) % 32 + 64 * round);
 			if (!(prandom_u32_state(&rnd) % 4))
 				dma_fence_signal(in[i]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The names of a fence, and what prints them: descriptions and trace events.
- * Makers go, fences stay: the memory of the names is gone in most cases here.
+ * The names of a fence, in descriptions and trace events. Fences outlive their
+ * makers: most cases free the memory of the names first.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -54,7 +54,7 @@ static void describe_pending(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* Nothing of the maker's is touched: KASAN watches the memory of the names. */
+/* A description must not use the freed names: KASAN watches their memory. */
 static void describe_signaled_maker_gone(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -69,7 +69,7 @@ static void describe_signaled_maker_gone(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* Who asks first finds out that it is done. */
+/* The description polls the fence, which signals it. */
 static void describe_finds_it_done(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -93,7 +93,7 @@ static void describe_names_persist(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* The name was read before the fence signalled: valid to the section's end. */
+/* A name stays valid for the read-side critical section that looked it up. */
 static void timeline_name_lasts_read_section(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -131,8 +131,8 @@ static void deadline_of_gone(struct dma_fence *fence, ktime_t deadline)
 }
 
 /*
- * The operations may have been in a module. These are in memory where somebody
- * else's seem to be once the fence has signalled; any that is used shows.
+ * After the signal the module with the operations may be unloaded. The test
+ * replaces them by operations whose use would show.
  */
 static void signal_ends_use_of_ops(struct kunit *test)
 {
@@ -253,7 +253,9 @@ static void trace_dma_fence_in_order(struct kunit *test)
 				   event_names[expected[i]]);
 }
 
-/* With the events on, the names of each are looked up as it fires. */
+/*
+ * An enabled event looks the names up: after the signal that must not happen.
+ */
 static void trace_dma_fence_maker_gone(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
@@ -265,7 +267,7 @@ static void trace_dma_fence_maker_gone(struct kunit *test)
 	dma_fence_enable_sw_signaling(fence);
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), 0);
 
-	/* The maker signals: it can still be asked, for both names. */
+	/* The maker itself signals, so its names are still valid in there. */
 	dma_fence_signal(fence);
 	late = atomic_read(&timeline->late);
 	KUNIT_EXPECT_GE(test, late, 2);
@@ -277,7 +279,7 @@ static void trace_dma_fence_maker_gone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&timeline->late), late);
 }
 
-/* Tools know the fields and the text. */
+/* Tools parse the fields and the text. */
 static void trace_dma_fence_format(struct kunit *test)
 {
 	static const struct {

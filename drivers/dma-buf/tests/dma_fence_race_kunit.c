@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fences with many at them at once, for a bounded number of rounds: callbacks
- * added, taken back and run at the same time, and memory that becomes another
- * fence under a reader's eyes.
+ * Races on a fence, for a bounded number of rounds: callbacks that are added,
+ * removed and run at the same time, and memory that becomes another fence while
+ * a reader looks at it.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -28,8 +28,8 @@ struct racer {
 };
 
 /*
- * What the two threads share: a fence each round. The one behind @turn makes
- * it, both work on it, and the last to finish drops it.
+ * Shared by two threads: a new fence each round. The test makes it, both meet
+ * at @turn and work on it, meet at @finished, and the test drops it.
  */
 struct race {
 	struct mock_timeline *timeline;
@@ -46,7 +46,7 @@ static void racer_func(struct dma_fence *fence, struct dma_fence_cb *cb)
 		   container_of(cb, struct racer, cb)->called + 1);
 }
 
-/* Wait for the other to come to the same point; both run on from here. */
+/* Wait until the other thread gets here; both run on at the same time. */
 static void rendezvous(atomic_t *counter, int target)
 {
 	int spins = 0;
@@ -54,13 +54,13 @@ static void rendezvous(atomic_t *counter, int target)
 	atomic_inc(counter);
 	while (atomic_read(counter) < target) {
 		cpu_relax();
-		/* Should there be but one processor. */
+		/* In case there is only one CPU. */
 		if (!(++spins % 1000))
 			cond_resched();
 	}
 }
 
-/* Adds a callback, then takes it back: it has run, or never will. */
+/* Adds a callback and removes it: it has run, or never will. */
 static int adder(void *data)
 {
 	struct race *race = data;
@@ -82,7 +82,10 @@ static int adder(void *data)
 	return 0;
 }
 
-/* The window: between the look at the bit and the addition to the list. */
+/*
+ * The window: the fence signals after add_callback has tested the bit and
+ * before it has added to the list. A lost callback would hang its waiter.
+ */
 static void add_callback_races_signal(struct kunit *test)
 {
 	struct race race = { .timeline = test->priv };
@@ -95,7 +98,7 @@ static void add_callback_races_signal(struct kunit *test)
 	for (int round = 0; round < ROUNDS; round++) {
 		race.fence = mock_fence_create(race.timeline);
 		rendezvous(&race.turn, 2 * (round + 1));
-		/* Meet the other at different places. */
+		/* Shift the two threads against each other. */
 		for (int i = round % 64; i; i--)
 			cpu_relax();
 		signaled += !dma_fence_signal(race.fence);
@@ -125,7 +128,7 @@ static int other_signaller(void *data)
 	return won;
 }
 
-/* One of both signals, and the time is that one's. */
+/* Exactly one of two signallers wins, and its timestamp stays. */
 static void signal_races_signal(struct kunit *test)
 {
 	struct race race = { .timeline = test->priv };
@@ -164,7 +167,7 @@ static const char *a_name(struct dma_fence *fence)
 static struct kmem_cache *recycled_cache;
 static DEFINE_SPINLOCK(recycled_lock);
 
-/* Without a grace period: the memory may be another fence at once. */
+/* No grace period: the memory may become another fence at once. */
 static void recycled_release(struct dma_fence *fence)
 {
 	kmem_cache_free(recycled_cache, fence);
@@ -208,7 +211,7 @@ static int slot_reader(void *data)
 		rcu_read_unlock();
 		if (!fence)
 			continue;
-		/* Ours for as long as we hold it, so it stays what it is. */
+		/* The reference keeps the memory from becoming another one. */
 		r->wrong += fence->context != IN_SLOT ||
 			    fence->ops != &recycled_ops;
 		r->backwards += fence->seqno < last;
@@ -230,7 +233,7 @@ static void recycle(struct kunit *test, struct recycling *r)
 		old = rcu_dereference_protected(r->slot, true);
 		rcu_assign_pointer(r->slot, new);
 		dma_fence_put(old);
-		/* Most likely in the memory of the one that just went. */
+		/* Most likely in the memory of the fence just released. */
 		other = recycled_create(NEVER_IN_SLOT, seqno);
 		KUNIT_ASSERT_NOT_NULL(test, other);
 		dma_fence_put(other);
@@ -238,8 +241,8 @@ static void recycle(struct kunit *test, struct recycling *r)
 }
 
 /*
- * The window: the reader has read the slot and not yet taken its reference,
- * the fence goes, and another one gets its memory.
+ * The window: between the reader's load of the slot and its reference the fence
+ * is released, and another one gets its memory.
  */
 static void get_rcu_safe_never_returns_another(struct kunit *test)
 {
@@ -269,16 +272,16 @@ static void get_rcu_safe_never_returns_another(struct kunit *test)
 enum { OUTSIDE, INSIDE, THROUGH };
 
 /*
- * A fence on the stack of its owner, who has nothing but the return of a wait to
- * tell that the signaller has left it.
+ * A fence on the stack of its owner. All that tells the owner that the
+ * signaller has left the fence is the return of a wait.
  */
 struct stack_fence {
 	struct dma_fence base;
-	/* That of @base. */
+	/* The lock of @base. */
 	spinlock_t lock;
 	/* Keeps the signaller inside. */
 	struct dma_fence_cb linger;
-	/* For the owner to take back. */
+	/* For the owner to remove. */
 	struct dma_fence_cb spare;
 	int signaller;
 };
@@ -288,7 +291,7 @@ static struct stack_fence *to_stack_fence(struct dma_fence *fence)
 	return container_of(fence, struct stack_fence, base);
 }
 
-/* The flag has been set, the lock is held. */
+/* Runs with the flag set and the lock held. */
 static void linger_func(struct dma_fence *fence, struct dma_fence_cb *cb)
 {
 	struct stack_fence *on_stack = to_stack_fence(fence);
@@ -304,7 +307,7 @@ static void spare_func(struct dma_fence *fence, struct dma_fence_cb *cb)
 {
 }
 
-/* A maker's own wait, as some have it: it goes by the flag. */
+/* Some makers have a wait operation of their own, which only tests the flag. */
 static long wait_for_flag(struct dma_fence *fence, bool intr, long timeout)
 {
 	while (!test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
@@ -335,7 +338,9 @@ static void await_inside(struct stack_fence *on_stack)
 
 static void wait_own(struct stack_fence *on_stack)
 {
-	/* Begins before the signal, and sees the flag with the signaller inside. */
+	/*
+	 * Begins before the signal, and sees the flag while the callback runs.
+	 */
 	dma_fence_wait(&on_stack->base, false);
 }
 
@@ -394,7 +399,10 @@ static const struct wait_param {
 
 KUNIT_ARRAY_PARAM_DESC(wait, wait_params, desc);
 
-/* The window: between the flag and the unlock. Without the lock the owner's frame goes. */
+/*
+ * The window: the signaller has set the flag but not dropped the lock. A wait
+ * that returns now lets the owner's stack frame go under the signaller.
+ */
 static void wait_returns_after_signaller(struct kunit *test)
 {
 	const struct wait_param *param = test->param_value;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What one can ask a fence: whether it is done and how, which of two comes
- * later; and what one can tell it, an error and a deadline.
+ * The status, order and timestamp of fences; setting an error and a deadline.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -50,13 +49,13 @@ static void get_status_is_the_error(struct kunit *test)
 		dma_fence_signal(fence);
 		KUNIT_EXPECT_EQ(test, probe.status, errors[i]);
 		KUNIT_EXPECT_EQ(test, dma_fence_get_status(fence), errors[i]);
-		/* Not an error of who waits. */
+		/* The wait itself succeeds. */
 		KUNIT_EXPECT_EQ(test, dma_fence_wait(fence, true), 0);
 		mock_fence_put_last(test, fence);
 	}
 }
 
-/* Some makers store what a function returned, or use the member themselves. */
+/* Some makers store other values in @error, which must not look like errors. */
 static void get_status_ignores_no_error(struct kunit *test)
 {
 	for (int error = 0; error < 3; error++) {
@@ -70,7 +69,7 @@ static void get_status_ignores_no_error(struct kunit *test)
 	}
 }
 
-/* Who asks finds out, and those who wait are told. */
+/* Asking for the status polls the maker, and signals if the job is done. */
 static void get_status_polls_maker(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
@@ -101,7 +100,7 @@ static void is_signaled_polls_until_done(struct kunit *test)
 	mock->done = true;
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(fence));
 	KUNIT_EXPECT_EQ(test, atomic_read(&mock->polled), 3);
-	/* Never asked again, not even if it would say otherwise. */
+	/* A signalled fence is not polled again. */
 	mock->done = false;
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(fence));
 	KUNIT_EXPECT_EQ(test, atomic_read(&mock->polled), 3);
@@ -158,7 +157,7 @@ static void timestamp_pending_warns(struct kunit *test)
 struct order {
 	const char *desc;
 	u64 one, two;
-	/* Does the first one come later, in 32 bits and in 64? */
+	/* Is @one later than @two, compared in 32 and in 64 bits? */
 	bool later32, later64;
 };
 
@@ -192,7 +191,7 @@ static void expect_order(struct kunit *test, unsigned int flags, bool later)
 						   one->ops), later);
 	KUNIT_EXPECT_EQ(test, dma_fence_is_later(one, two), later);
 	KUNIT_EXPECT_EQ(test, dma_fence_is_later_or_same(one, two), later);
-	/* The same is the same object, not an equal number. */
+	/* Only the same object is the same, not an equal number. */
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_later_or_same(one, one));
 
 	KUNIT_EXPECT_PTR_EQ(test, dma_fence_later(one, two), last);
@@ -246,7 +245,7 @@ static void set_deadline_reaches_maker(struct kunit *test)
 	dma_fence_set_deadline(fence, 2000);
 	KUNIT_EXPECT_EQ(test, mock->deadline, 2000);
 	KUNIT_EXPECT_EQ(test, atomic_read(&mock->deadlines), 2);
-	/* It is a hint, no reason to enable anything. */
+	/* A deadline is a hint and does not enable signalling. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&mock->enabled), 0);
 
 	dma_fence_signal(fence);
@@ -257,7 +256,7 @@ static void set_deadline_reaches_maker(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* Also one that turns out to be done when it is asked. */
+/* The deadline polls the fence: for a finished job it is dropped. */
 static void set_deadline_done_is_dropped(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;

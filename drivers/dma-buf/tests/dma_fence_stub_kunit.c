@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fences that have signalled from the first, the shared one and private ones.
+ * Stub fences, which are created signalled: the shared one and private ones.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -18,7 +18,7 @@ static void never_called(struct dma_fence *fence, struct dma_fence_cb *cb)
 	WARN_ON(1);
 }
 
-/* What all stubs have in common. */
+/* What holds for all stubs. */
 static void expect_signaled(struct kunit *test, struct dma_fence *fence)
 {
 	struct dma_fence_cb cb;
@@ -49,7 +49,9 @@ static void get_stub_is_signaled(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, fence);
 	expect_signaled(test, fence);
-	/* User space sees it: a time at which there was a clock. */
+	/*
+	 * User space sees the timestamp: 0 would be before the clock started.
+	 */
 	KUNIT_EXPECT_GT(test, dma_fence_timestamp(fence), 0);
 	KUNIT_EXPECT_LE(test, dma_fence_timestamp(fence), ktime_get());
 	dma_fence_put(fence);
@@ -62,14 +64,14 @@ static void get_stub_is_shared(struct kunit *test)
 	struct dma_fence *two = dma_fence_get_stub();
 
 	KUNIT_EXPECT_PTR_EQ(test, one, two);
-	/* Ours, the one that is never dropped, and maybe those of others. */
+	/* The test's, the one that is never dropped, and maybe others. */
 	KUNIT_EXPECT_GE(test, refs, 2);
 	dma_fence_put(two);
 	dma_fence_put(one);
 	KUNIT_EXPECT_GE(test, kref_read(&one->refcount), 1);
 }
 
-/* drm_syncobj takes it under a spinlock. */
+/* drm_syncobj gets the stub under a spinlock: the call must not sleep. */
 static void get_stub_while_atomic(struct kunit *test)
 {
 	static DEFINE_SPINLOCK(lock);
@@ -95,7 +97,7 @@ static void allocate_private_stub_has_timestamp(struct kunit *test)
 	expect_signaled(test, two);
 	KUNIT_EXPECT_EQ(test, dma_fence_timestamp(one), 1234);
 	KUNIT_EXPECT_EQ(test, dma_fence_timestamp(two), 0);
-	/* Their release may free them: nobody else has any. */
+	/* The caller has the only reference. */
 	KUNIT_EXPECT_EQ(test, kref_read(&one->refcount), 1);
 	KUNIT_EXPECT_EQ(test, kref_read(&two->refcount), 1);
 	dma_fence_put(one);

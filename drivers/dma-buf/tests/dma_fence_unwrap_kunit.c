@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Looking through chains of arrays: a visit sees every fence once, and leaves
- * nothing behind wherever it ends.
+ * Iterating over chains of arrays: every fence is visited once, and no
+ * reference is leaked wherever the iteration ends.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -71,14 +71,14 @@ static void unwrap_next_visits_each_shape(struct kunit *test)
 	array = mock_array_of(test, 3, f);
 	expect_visit(test, array, 3, f);
 
-	/* Newest link first, arrays in their order, a plain fence at the end. */
+	/* Newest link first, arrays in their order, the plain fence last. */
 	chain = mock_link_after(test, dma_fence_get(f[5]), dma_fence_get(f[4]), 1);
 	chain = mock_link_after(test, chain, dma_fence_get(f[3]), 2);
 	chain = mock_link_after(test, chain, array, 3);
 	expect_visit(test, chain, 6,
 		     (struct dma_fence *[]){ f[0], f[1], f[2], f[3], f[4],
 					     f[5] });
-	/* Links that have signalled are left out, members of arrays are not. */
+	/* Signalled links are skipped, signalled members of arrays are not. */
 	dma_fence_signal(f[3]);
 	dma_fence_signal(f[1]);
 	expect_visit(test, chain, 5,
@@ -88,7 +88,7 @@ static void unwrap_next_visits_each_shape(struct kunit *test)
 		mock_fence_put_last(test, f[i]);
 }
 
-/* An array without members in the middle ends nothing. */
+/* An empty array in the middle must not end the iteration. */
 static void unwrap_next_skips_empty_array(struct kunit *test)
 {
 	struct dma_fence *one = make(test, 0, 1), *two = make(test, 1, 1);

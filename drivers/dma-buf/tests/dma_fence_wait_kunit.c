@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Waiting for a fence and for the first of many: what is returned when, that
- * no callback is left behind, and who woke the sleeper.
+ * Waiting for a fence and for the first of many: the return values, that no
+ * callback is left behind, and which fence woke the waiter.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -26,7 +26,7 @@ static int wait_test_init(struct kunit *test)
 	return 0;
 }
 
-/* Expect a fence that nobody else has and that has no callback; drop it. */
+/* Expects the last reference and no callback, and drops the fence. */
 static void put_last(struct kunit *test, struct dma_fence *fence)
 {
 	if (!dma_fence_is_signaled(fence))
@@ -41,7 +41,7 @@ static void wait_signaled_returns_at_once(struct kunit *test)
 
 	dma_fence_set_error(fence, -EIO);
 	dma_fence_signal(fence);
-	/* Not even a signal keeps it from succeeding. */
+	/* A pending signal does not interrupt it. */
 	mock_signal_begin();
 	KUNIT_EXPECT_EQ(test, dma_fence_wait_timeout(fence, true, 0), 1);
 	KUNIT_EXPECT_EQ(test, dma_fence_wait_timeout(fence, true, 7), 7);
@@ -62,7 +62,7 @@ static void wait_pending_polls_with_timeout_0(struct kunit *test)
 	struct dma_fence *fence = mock_fence_create(test->priv);
 	struct mock_fence *mock = to_mock_fence(fence);
 
-	/* Not that function's business to enable. */
+	/* The default wait with a timeout of 0 does not enable signalling. */
 	KUNIT_EXPECT_EQ(test, dma_fence_default_wait(fence, true, 0), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&mock->enabled), 0);
 	KUNIT_EXPECT_EQ(test, dma_fence_wait_timeout(fence, true, 0), 0);
@@ -96,7 +96,7 @@ static void wait_signal_pending_is_interrupted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dma_fence_wait(fence, true), -ERESTARTSYS);
 	KUNIT_EXPECT_EQ(test, dma_fence_default_wait(fence, true, LONG),
 			-ERESTARTSYS);
-	/* Who does not want to be interrupted is not. */
+	/* An uninterruptible wait ignores the signal. */
 	KUNIT_EXPECT_EQ(test, dma_fence_wait_timeout(fence, false, 0), 0);
 	KUNIT_EXPECT_EQ(test, dma_fence_wait_timeout(fence, false, 2), 0);
 	mock_signal_end();
@@ -138,7 +138,7 @@ static void wait_done_on_enable(struct kunit *test)
 	put_last(test, fence);
 }
 
-/* Waits, in a thread of its own. */
+/* A wait in a thread of its own. */
 struct waiter {
 	struct dma_fence *fences[NUM];
 	int count;
@@ -170,7 +170,7 @@ static int wait_thread(void *data)
 	return 0;
 }
 
-/* Start it and wait until it has queued itself on all of its fences. */
+/* Starts the thread, and waits until it is queued on all of its fences. */
 static struct task_struct *start_wait(struct kunit *test,
 				      struct waiter *waiter)
 {
@@ -229,7 +229,7 @@ static void wait_is_woken(struct kunit *test)
 	put_last(test, fence);
 }
 
-/* All that wait for it, not just the first. */
+/* A signal wakes all waiters, not just the first. */
 static void wait_wakes_all(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
@@ -257,12 +257,12 @@ static void wait_is_interrupted(struct kunit *test)
 	send_sig(SIGUSR1, task, 1);
 	end_wait(test, task, &waiter);
 	KUNIT_EXPECT_EQ(test, waiter.ret, -ERESTARTSYS);
-	/* Its callback was on a stack that is gone. */
+	/* A callback left behind would be on a stack that is gone. */
 	dma_fence_signal(fence);
 	put_last(test, fence);
 }
 
-/* A maker that waits in its own way. */
+/* A maker with a wait operation of its own. */
 static struct {
 	long ret;
 	int calls;
@@ -307,7 +307,7 @@ static void wait_passes_on_what_maker_returns(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dma_fence_wait(fence, true), min(ret, 0L));
 	KUNIT_EXPECT_EQ(test, custom.calls, 2);
 
-	/* Its maker may be gone. */
+	/* The maker may be gone now: its operation is not called. */
 	dma_fence_signal(fence);
 	KUNIT_EXPECT_EQ(test, dma_fence_wait_timeout(fence, true, 9), 9);
 	KUNIT_EXPECT_EQ(test, custom.calls, 2);
@@ -353,7 +353,7 @@ static void wait_any_none_signals(struct kunit *test)
 	make_fences(test, fences);
 	KUNIT_EXPECT_EQ(test, dma_fence_wait_any_timeout(fences, NUM, true, 0,
 							 &idx), 0);
-	/* A poll does not ask the maker for anything. */
+	/* A timeout of 0 does not enable signalling. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&to_mock_fence(fences[0])->enabled),
 			0);
 	KUNIT_EXPECT_EQ(test, dma_fence_wait_any_timeout(fences, NUM, true, 2,
@@ -402,7 +402,7 @@ static void wait_any_one_has_signaled(struct kunit *test)
 	put_fences(test, fences);
 }
 
-/* Also that the first one wins, should others follow before it looks. */
+/* The first fence wins although another signals before the waiter runs. */
 static void wait_any_is_woken(struct kunit *test)
 {
 	int winner = *(const int *)test->param_value;
