@@ -225,10 +225,7 @@ static void find_seqno_exchanges_references(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&m->points[2].link->refcount), 1);
 	dma_fence_put(fence);
 
-	/*
-	 * Point 10 has signalled and was collected: there is nothing to wait
-	 * for.
-	 */
+	/* Point 10 has signalled: there is nothing to wait for. */
 	model_signal(m, 0);
 	fence = dma_fence_get(m->points[2].link);
 	KUNIT_EXPECT_EQ(test, dma_fence_chain_find_seqno(&fence, 10), 0);

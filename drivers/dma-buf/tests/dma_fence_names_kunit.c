@@ -253,9 +253,7 @@ static void trace_dma_fence_in_order(struct kunit *test)
 				   event_names[expected[i]]);
 }
 
-/*
- * An enabled event looks the names up: after the signal that must not happen.
- */
+/* An enabled event must not ask the maker for its names after the signal. */
 static void trace_dma_fence_maker_gone(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;

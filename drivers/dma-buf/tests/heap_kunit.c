@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * dma-heap: adding heaps, and the buffers that come out of the system heap. A
- * heap stays until the machine goes down, so those added here do, with all that
- * they need.
+ * dma-heap: adding heaps, and buffers of the system heap. A heap cannot be
+ * removed: those added here stay until the machine goes down.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -28,11 +27,11 @@
 
 #define POOL_PAGES	(SZ_16M >> PAGE_SHIFT)
 
-/* Made once, by whichever test is first. */
+/* Added by the first test that needs it. */
 static struct dma_heap *system_heap;
 static struct heap_page_pool *system_pool;
 
-/* Forget what the pool has. */
+/* Frees all pages of the pool. */
 static void empty_pool(void)
 {
 	heap_page_pool_set_limit(system_pool, 0);
@@ -64,7 +63,7 @@ static struct dma_buf *allocate_system(struct kunit *test, size_t size)
 					O_RDWR | O_CLOEXEC, 0);
 }
 
-/* Reads all of it, then leaves it dirty. */
+/* Expects zeroes, then dirties the whole buffer. */
 static void expect_zeroed(struct kunit *test, struct dma_buf *dmabuf)
 {
 	struct iosys_map map;
@@ -124,7 +123,7 @@ static void add_keeps_what_it_is_given(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, dma_heap_get_drvdata(heap), (void *)&priv);
 
 	KUNIT_EXPECT_PTR_EQ(test, dma_heap_add(&info), ERR_PTR(-EINVAL));
-	/* Which leaves nothing behind that would be in the way of another. */
+	/* The failed add leaves nothing behind that makes the next one fail. */
 	info.name = "kunit-second";
 	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, dma_heap_add(&info));
 }
@@ -157,7 +156,7 @@ static void system_heap_allocate_zeroed(struct kunit *test)
 	struct heap_pages *buf;
 	int i;
 
-	/* The second and third time with what the one before left dirty. */
+	/* The later rounds get pages that the earlier ones dirtied. */
 	for (i = 0; i < 3; i++) {
 		dmabuf = allocate_system(test, size);
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
@@ -174,7 +173,7 @@ static void system_heap_allocate_zeroed(struct kunit *test)
 	}
 }
 
-/* The pool has nothing but pages that somebody wrote to, in all orders. */
+/* A page of the pool that is not zeroed would show another program's data. */
 static void system_heap_allocate_from_dirty_pool(struct kunit *test)
 {
 	struct dma_buf *dmabufs[ARRAY_SIZE(sizes)];
@@ -203,7 +202,7 @@ static void system_heap_allocate_large_pieces(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
 	buf = dmabuf->priv;
-	/* Just after boot there is no lack of any order. */
+	/* Just after boot pages of all orders are free. */
 	KUNIT_EXPECT_EQ(test, buf->nr_runs, 4);
 	put(dmabuf);
 }
@@ -263,7 +262,7 @@ static void system_heap_allocate_beyond_memory(struct kunit *test)
 }
 
 #if IS_ENABLED(CONFIG_FAILSLAB) && IS_ENABLED(CONFIG_FAULT_INJECTION_DEBUG_FS)
-/* Allocations that may sleep fail too, in threads with a fail_nth. */
+/* Let sleeping allocations fail too, in threads with a fail_nth. */
 static void fail_sleeping_allocations(struct kunit *test)
 {
 	struct file *file = mock_debugfs_open(test, "failslab/ignore-gfp-wait",
@@ -278,7 +277,7 @@ static void fail_sleeping_allocations(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, ret, 1);
 }
 
-/* How many pages the pool has in this state, whatever their size. */
+/* The number of pages of all orders that the pool has in this state. */
 static unsigned long pool_count(enum heap_pool_state state)
 {
 	unsigned long nr = 0;
@@ -290,8 +289,8 @@ static unsigned long pool_count(enum heap_pool_state state)
 }
 
 /*
- * Each of its allocations fails once; nobody has seen the memory by then. Some can
- * be made up for, so that the whole succeeds all the same.
+ * Each allocation fails once. Nobody has seen the memory by then, so it goes
+ * back to the pool as clean. Some failures do not make the call fail.
  */
 static void system_heap_allocate_failed_stays_clean(struct kunit *test)
 {
@@ -326,6 +325,7 @@ static void system_heap_allocate_failed_stays_clean(struct kunit *test)
 }
 #endif
 
+/* A killed program must not go on to allocate all that it asked for. */
 static void system_heap_allocate_fatal_signal(struct kunit *test)
 {
 	struct dma_buf *dmabuf;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page-backed buffers mapped into the kernel and into a process: what is seen
+ * Page-backed buffers mapped into the kernel and into a process: which page is
  * where, how large the mappings are, and where they end.
  *
  * Copyright (C) 2026 the dma-buf project authors
@@ -22,7 +22,7 @@
 #include "heap_mock.h"
 #include "mock.h"
 
-/* The frame of page @i of the buffer, found the slow way. */
+/* The frame of page @i of the buffer, by a linear search. */
 static unsigned long pfn_of(struct heap_pages *buf, pgoff_t i)
 {
 	unsigned int run = buf->nr_runs - 1;
@@ -52,12 +52,12 @@ static void check_vmap(struct kunit *test, struct heap_mock *mock,
 			KUNIT_EXPECT_EQ(test, vmalloc_to_pfn(word),
 					pfn_of(mock->buf, i));
 	}
-	/* The last byte is there too, and what is written arrives. */
+	/* The last byte is mapped too, and a write reaches the page. */
 	memset(map.vaddr, 0x5a, mock->dmabuf->size);
 	word = page_address(pfn_to_page(pfn_of(mock->buf, mock->added - 1)));
 	KUNIT_EXPECT_EQ(test, word[PAGE_SIZE / 8 - 1], 0x5a5a5a5a5a5a5a5aull);
 
-	/* With caches that alias this is when they are seen to. */
+	/* On CPUs with aliasing caches this flushes the vmap. */
 	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(mock->dmabuf,
 						       DMA_BIDIRECTIONAL), 0);
 	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(mock->dmabuf,
@@ -99,7 +99,7 @@ static void vmap_joins_large_runs(struct kunit *test)
 	heap_mock_put(mock);
 }
 
-/* Into a process. These have a part at a known address, or none. */
+/* Into a process */
 
 static void __user *map_at(struct kunit *test, struct heap_mock *mock,
 			   unsigned long addr, pgoff_t first,
@@ -114,7 +114,9 @@ static void __user *map_at(struct kunit *test, struct heap_mock *mock,
 	return (void __user *)ret;
 }
 
-/* The tests' mm goes away late, and the memory of the buffer with it. */
+/*
+ * Without this the test's mm would keep the memory beyond the end of the case.
+ */
 static void unmap(struct kunit *test, void __user *user, unsigned long nr_pages)
 {
 	KUNIT_EXPECT_EQ(test, vm_munmap((unsigned long)user,
@@ -185,7 +187,7 @@ static void mmap_has_to_be_shared(struct kunit *test)
 	heap_mock_put(mock);
 }
 
-/* A mapping keeps the memory when all else is gone. */
+/* A mapping alone keeps the memory, or a program would write to freed pages. */
 static void mmap_outlives_the_last_put(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, 2);
@@ -203,7 +205,7 @@ static void mmap_outlives_the_last_put(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock->freed, 4);
 }
 
-/* As a fault would that goes beyond the buffer, after mremap() for example. */
+/* mremap() can enlarge a mapping beyond the buffer, where a fault must fail. */
 static void fault_beyond_the_end_is_sigbus(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, 1, 0);
@@ -228,7 +230,7 @@ static void fault_beyond_the_end_is_sigbus(struct kunit *test)
 				(__force u32)vma->vm_ops->fault(&vmf),
 				(__force u32)VM_FAULT_SIGBUS);
 	}
-	/* What there is can be entered one by one. */
+	/* A page of the buffer can be faulted in. */
 	if (vma) {
 		struct vm_fault vmf = {
 			.vma = vma,
@@ -255,7 +257,7 @@ static bool is_huge(unsigned long addr)
 	return pmd_leaf(pmdp_get(pmd));
 }
 
-/* Where a mapping of the buffer's page 0 is, plus @offset, from a PMD's start. */
+/* Maps the buffer with its page 0 at @offset from the start of a PMD. */
 static void __user *map_huge(struct kunit *test, struct heap_mock *mock,
 			     unsigned long offset)
 {
@@ -273,7 +275,7 @@ static void __user *map_huge(struct kunit *test, struct heap_mock *mock,
 	return user;
 }
 
-/* At once: whoever must not fault touches all of it later. */
+/* mmap() itself enters everything: real-time programs must not fault later. */
 static void mmap_enters_aligned_memory_by_pmd(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, PMD_ORDER, PMD_ORDER, 2);
@@ -292,7 +294,9 @@ static void mmap_enters_aligned_memory_by_pmd(struct kunit *test)
 	heap_mock_put(mock);
 }
 
-/* As the mm does to learn who writes where; the fault has to end that. */
+/*
+ * The mm write-protects a PMD to learn about writes: the fault must end that.
+ */
 static void fault_on_protected_pmd(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, PMD_ORDER);
@@ -317,7 +321,7 @@ static void fault_on_protected_pmd(struct kunit *test)
 	heap_mock_put(mock);
 }
 
-/* The mm drops a PMD of which a part goes away; the rest comes back by pages. */
+/* The mm drops a PMD that is unmapped in part: faults bring back the rest. */
 static void fault_after_hole_in_pmd(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, PMD_ORDER);
@@ -341,7 +345,7 @@ static void mmap_enters_misaligned_memory_by_pages(struct kunit *test)
 	void __user *user;
 
 	heap_mock_export(mock);
-	/* Only the second PMD of memory is aligned there. */
+	/* Only the second PMD-sized run is aligned to a PMD in the mapping. */
 	user = map_huge(test, mock, PMD_SIZE - PAGE_SIZE);
 	KUNIT_EXPECT_FALSE(test, is_huge((unsigned long)user));
 	KUNIT_EXPECT_FALSE(test, is_huge((unsigned long)user + PAGE_SIZE));
@@ -352,7 +356,7 @@ static void mmap_enters_misaligned_memory_by_pages(struct kunit *test)
 	heap_mock_put(mock);
 }
 
-/* A PMD that is gone comes back as one. */
+/* A dropped PMD comes back as a PMD, not page by page. */
 static void fault_after_dropped_pmd(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, PMD_ORDER);
@@ -375,6 +379,7 @@ static void fault_after_dropped_pmd(struct kunit *test)
 }
 #endif
 
+/* udmabuf reports an end without any begin before; the heaps never did. */
 static void end_cpu_access_without_begin(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page-backed buffers and the DMA API, call by call: devices that are not coherent,
- * that get at memory by bounce buffers, or are behind an IOMMU.
+ * Page-backed buffers and the DMA API, call by call: devices that are not
+ * coherent, use bounce buffers, or are behind an IOMMU.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -16,9 +16,9 @@
 #include "heap_mock.h"
 #include "heap_mock_dma.h"
 
-/* Tables that importers change */
+/* Tables that the importer has changed */
 
-/* As RDMA does it for a region that begins and ends inside: in place. */
+/* RDMA trims the table in place to a region inside of the buffer. */
 struct trimmed {
 	struct sg_table *sgt;
 	struct scatterlist *first;
@@ -46,7 +46,7 @@ static void restore(struct trimmed *old)
 	old->sgt->nents = old->nents;
 }
 
-/* The device made fails the test if a range is synced that is not mapped. */
+/* The sync must go by what is mapped: the mock fails on any other range. */
 static void sync_of_a_trimmed_table(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
@@ -68,7 +68,7 @@ static void sync_of_a_trimmed_table(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
-/* An importer that did not put back what it changed, or forgot all of it. */
+/* The importer does not restore the table, or forgets to unmap it. */
 static void unmap_of_a_trimmed_table(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
@@ -83,7 +83,7 @@ static void unmap_of_a_trimmed_table(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
-/* And the importer's is in order while we are at it: it lists the same. */
+/* The importer's table shows the same addresses and memory as the mapping. */
 static void map_table_matches_mapping(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
@@ -114,7 +114,7 @@ static void map_table_matches_mapping(struct kunit *test)
 
 /* Pieces and segments */
 
-/* A buffer of one run of 2^order pages, of memory that users choose for that. */
+/* A buffer of one run of 2^order pages, from a heap for contiguous memory. */
 static struct heap_mock_dma contiguous_create(struct kunit *test,
 					      enum mock_dma_kind kind, int order)
 {
@@ -127,7 +127,9 @@ static struct heap_mock_dma contiguous_create(struct kunit *test,
 	return imp;
 }
 
-/* For a list the DMA API takes the device for one that can do 64 KiB. */
+/*
+ * As a list it would be split: the DMA API assumes segments of 64 KiB at most.
+ */
 static void map_contiguous_is_one_piece(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
@@ -151,7 +153,7 @@ static void map_contiguous_is_one_piece(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
-/* What cannot be one piece heeds the limit that is assumed. */
+/* Memory that is not one piece is a list, and heeds the assumed limit. */
 static void map_pieces_apart_is_a_list(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, 5, 0, 5);
@@ -201,7 +203,7 @@ static void map_once(struct kunit *test, struct heap_mock_dma *imp)
 	dma_buf_unmap_attachment_unlocked(imp->imp.attach, sgt, DMA_TO_DEVICE);
 }
 
-/* With a DMA API of its own it may bounce, as Xen's does, which others wait for. */
+/* Custom DMA operations may bounce, as Xen's do: bounce buffers are scarce. */
 static void keep_unknown_dma_api_never(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
@@ -213,7 +215,7 @@ static void keep_unknown_dma_api_never(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
-/* Where that has nothing to sync there are no bounce buffers either. */
+/* Custom DMA operations without sync have no bounce buffers either. */
 static void keep_coherent_device(struct kunit *test)
 {
 	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_COHERENT, true);
@@ -225,13 +227,13 @@ static void keep_coherent_device(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
-/* It reaches all memory by now, yet may have a bounce buffer somewhere. */
+/* The device reaches all memory, but swiotlb has bounced for it before. */
 static void keep_bounced_device_never(struct kunit *test)
 {
 	struct heap_mock_import imp = heap_mock_attach(test, HEAP_MOCK(test, 1, 0, 2));
 	struct heap_mock_dma plain = { .imp = imp };
 
-	/* As swiotlb does it when it gives the first. */
+	/* swiotlb does this with the first bounce buffer. */
 	dma_reset_need_sync(imp.dev);
 	map_once(test, &plain);
 	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(imp.attach));

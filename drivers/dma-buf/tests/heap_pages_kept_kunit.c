@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What page-backed buffers let the core do with their mappings, and what they do
- * when they are given back in the wrong way.
+ * Which mappings of page-backed buffers the core may keep, and unbalanced
+ * unmaps.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -16,7 +16,7 @@
 #include "heap_mock.h"
 #include "mock.h"
 
-/* Enough to come past what other buffers of the machine have. */
+/* Enough for the shrinker to get past the kept mappings of other buffers. */
 #define ALL 10000
 
 static struct heap_mock_import import_create(struct kunit *test)
@@ -39,7 +39,7 @@ static struct heap_mapping *only_mapping(struct heap_mock_import *imp)
 				node);
 }
 
-/* What the memory of one that is idle is subject to, the DMA API checks. */
+/* An idle mapping belongs to the CPU, unless the device is coherent. */
 static void keep_lets_the_core_keep(struct kunit *test)
 {
 	struct heap_mock_import imp = import_create(test);
@@ -60,7 +60,7 @@ static void keep_lets_the_core_keep(struct kunit *test)
 	heap_mock_detach(&imp);
 }
 
-/* Lockdep sees that reclaim may take the locks. */
+/* Lockdep would report a lock that the shrinker must not take in reclaim. */
 static void unmap_in_reclaim(struct kunit *test)
 {
 	struct heap_mock_import imp = import_create(test);
@@ -75,14 +75,14 @@ static void unmap_in_reclaim(struct kunit *test)
 	heap_mock_detach(&imp);
 }
 
-/* It might sit in bounce buffers, which others wait for. */
+/* A kept mapping might occupy bounce buffers that other devices wait for. */
 static void keep_limited_device_never(struct kunit *test)
 {
 	struct heap_mock *mock = heap_mock_create(test);
 	struct page *page = heap_mock_add(mock, 0);
 	struct heap_mock_import imp = heap_mock_attach(test, mock);
 
-	/* It reaches this page, but not all that is beyond. */
+	/* The device reaches this page, but not all memory. */
 	imp.dev->bus_dma_limit = PFN_PHYS(page_to_pfn(page) + 1) - 1;
 	map_once(test, &imp);
 	KUNIT_EXPECT_EQ(test, 0, heap_mock_mappings(imp.attach));
@@ -101,7 +101,7 @@ static void keep_fresh_mappings_never(struct kunit *test)
 	heap_mock_detach(&imp);
 }
 
-/* The core counts mappings: it does not know which of two this is. */
+/* The core only counts tables: the heap itself knows which one is mapped. */
 static void unmap_twice_warns(struct kunit *test)
 {
 	struct heap_mock_import imp = import_create(test);
@@ -142,7 +142,10 @@ static int shrink_thread(void *unused)
 	return 0;
 }
 
-/* The shrinker comes without a reference, while attachments come and go. */
+/*
+ * The window: the shrinker, which has no reference, finds a mapping whose
+ * attachment is being detached and freed.
+ */
 static void unmap_in_reclaim_races_users(struct kunit *test)
 {
 	struct heap_mock_import imp = import_create(test);

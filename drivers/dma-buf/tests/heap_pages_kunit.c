@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page-backed buffers: who owns the memory when, the walk over it, and its
- * mappings for devices.
+ * Page-backed buffers: who owns the memory at which time, the walk over its
+ * extents, and its mappings for devices.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -40,7 +40,7 @@ static void free_without_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock->runs_freed, 0);
 }
 
-/* As after an export that has failed: the buffer is its maker's. */
+/* After a failed export the heap still owns the buffer and frees it. */
 static void free_without_export_gives_all_back(struct kunit *test)
 {
 	struct heap_mock *mock = heap_mock_create(test);
@@ -91,7 +91,7 @@ static void add_too_much_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock->freed, 1);
 }
 
-/* Extents: nothing touches the memory, so that any page frames will do. */
+/* Extents: nothing touches the memory, so any page frame numbers will do. */
 
 struct extents_case {
 	const char *name;
@@ -101,7 +101,7 @@ struct extents_case {
 	unsigned long max;
 	/* What is expected. */
 	struct { unsigned long pfn, nr; } want[6];
-	/* In page frames; 0 for none. */
+	/* A mask of page frames that an extent must not cross; 0 for none. */
 	unsigned long boundary;
 };
 
@@ -165,14 +165,14 @@ static void extent_next_walk(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, heap_extent_next(&ext));
 	KUNIT_EXPECT_FALSE(test, heap_extent_next(&ext));
 
-	/* Not our memory to free. */
+	/* The page frames are not the test's to free. */
 	mock->buf->nr_runs = 0;
 	heap_pages_free(mock->buf);
 }
 
 /* Mappings */
 
-/* The table shows the pages in order, each once, in segments that are allowed. */
+/* Expects each page once and in order, in segments of allowed length. */
 static void check_table(struct kunit *test, struct sg_table *sgt,
 			struct heap_mock *mock, unsigned int max_segment)
 {
@@ -221,7 +221,7 @@ static void describe_limit(const unsigned int *limit, char *desc)
 
 KUNIT_ARRAY_PARAM(segment_limits, segment_limits, describe_limit);
 
-/* What a device states counts for all memory. */
+/* A limit that the device has set counts for contiguous memory too. */
 static void map_heeds_the_segment_limit(struct kunit *test)
 {
 	unsigned int limit = *(const unsigned int *)test->param_value;
@@ -243,7 +243,7 @@ static void map_heeds_the_segment_limit(struct kunit *test)
 	ctx.dev->dma_parms = NULL;
 }
 
-/* Importers change their table, so nobody else may have it meanwhile. */
+/* Importers change their table, so no two of them may share it. */
 static void map_twice_gives_two_tables(struct kunit *test)
 {
 	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 4, 0));
@@ -287,7 +287,7 @@ static void map_attachments_do_not_share(struct kunit *test)
 	heap_mock_detach(&ctx);
 }
 
-/* CPU access. The DMA API's own checks see to the directions. */
+/* CPU access. With DMA_API_DEBUG the DMA API checks the directions. */
 
 static void begin_cpu_in_any_direction(struct kunit *test)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Access by the CPU to parts of page-backed buffers that a device has mapped.
+ * CPU access to parts of page-backed buffers that a device has mapped.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -13,8 +13,8 @@
 #include "heap_mock.h"
 
 /*
- * Ranges that begin, end and pass through segments everywhere. That each step
- * lies in what is mapped is seen to by the DMA API's own checks.
+ * Ranges that begin and end anywhere in the segments. With DMA_API_DEBUG the
+ * DMA API checks that each sync is inside of the mapping.
  */
 static void begin_cpu_partial_of_a_range(struct kunit *test)
 {
@@ -37,7 +37,9 @@ static void begin_cpu_partial_of_a_range(struct kunit *test)
 	heap_mock_detach(&ctx);
 }
 
-/* RDMA cuts the first and the last segment to what was registered. */
+/*
+ * RDMA trims the first and last segment; the sync must not rely on the table.
+ */
 static void begin_cpu_partial_of_a_trimmed_table(struct kunit *test)
 {
 	struct heap_mock_import ctx = heap_mock_attach(test, HEAP_MOCK(test, 2));

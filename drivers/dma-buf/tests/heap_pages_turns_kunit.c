@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page-backed buffers in turn with the CPU and a device that has to be synced: no
- * byte that either wrote is lost, and none is copied that need not be.
+ * The CPU and a device that needs syncs use a page-backed buffer in turn: no
+ * written byte is lost, and no byte is copied needlessly.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -47,7 +47,7 @@ static const void *turns_gen_params(const void *prev, char *desc)
 	return &c;
 }
 
-/* Of the two pages at the start, the part that the CPU gets. */
+/* The part of the first two pages that the CPU accesses. */
 #define PART PAGE_SIZE
 
 static void turn_begin(struct heap_mock_dma *imp, const struct turn_case *c)
@@ -67,8 +67,8 @@ static void turn_end(struct heap_mock_dma *imp, const struct turn_case *c)
 }
 
 /*
- * What either has written is there at the end, and is seen by the other one: the
- * device has written all but the first bytes of a page, the CPU writes these.
+ * The CPU writes the first bytes of a page, the device the rest. Each must see
+ * the other's bytes, and both must be there after the unmap.
  */
 static void sync_keeps_what_both_wrote(struct kunit *test)
 {
@@ -102,7 +102,9 @@ static void sync_keeps_what_both_wrote(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
-/* To read is not to hand over what the device may have changed since. */
+/*
+ * A sync at the end of a read would overwrite what the device wrote meanwhile.
+ */
 static void end_cpu_after_read_copies_nothing(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
@@ -118,7 +120,10 @@ static void end_cpu_after_read_copies_nothing(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
-/* Else its former owner shows, as the zeroes are in the cache alone. */
+/*
+ * The zeroes may be in the cache only. If they are not written back on map, the
+ * former owner's data shows where the device writes nothing.
+ */
 static void map_fresh_memory_survives_idle_device(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
@@ -134,7 +139,10 @@ static void map_fresh_memory_survives_idle_device(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
-/* A device is not known to bounce before it does: then the full work is done. */
+/*
+ * The map itself may set up the device's first bounce buffer: syncs start
+ * there.
+ */
 static void map_first_bounce_buffer(struct kunit *test)
 {
 	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_BOUNCE, false);
@@ -154,7 +162,7 @@ static void map_first_bounce_buffer(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
-/* What an IOMMU lets a device do: it never writes what it is to read alone. */
+/* An IOMMU must keep the device from writing memory mapped for reading only. */
 static void map_to_device_is_read_only(struct kunit *test)
 {
 	const struct heap_mock_kind *c = test->param_value;
@@ -166,7 +174,7 @@ static void map_to_device_is_read_only(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
-/* Nor does it read what it is to write alone, where nothing has to be synced. */
+/* Without syncs the direction is the importer's, for the IOMMU to enforce. */
 static void map_coherent_device_as_asked(struct kunit *test)
 {
 	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_COHERENT, true);
@@ -188,7 +196,7 @@ static void map_in_two_steps(void *unused)
 	heap_pages_map_attrs = DMA_ATTR_SKIP_CPU_SYNC;
 }
 
-/* The DMA API's checks have the heaps do it in two steps; as it is without them. */
+/* With DMA_API_DEBUG the heaps map in two steps; test what others run. */
 static void map_in_one_step(struct kunit *test)
 {
 	if (heap_pages_map_attrs)
@@ -227,7 +235,7 @@ static void map_copies_bounced_bytes_once(struct kunit *test)
 	heap_mock_detach(&imp);
 }
 
-/* With caches in between, one call hands over as well. */
+/* With a cache, one map call cleans it as well. */
 static void map_cleans_cached_memory_once(struct kunit *test)
 {
 	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_CACHED, false);
@@ -243,7 +251,10 @@ static void map_cleans_cached_memory_once(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
-/* The CPU's access ends after the bounce buffer was filled, but before it is found. */
+/*
+ * The window: the CPU access ends after the bounce buffer was filled and before
+ * the heap lists the mapping. The device would read stale bytes.
+ */
 static void write_by_the_cpu_while_it_is_mapped(struct mock_dma *dma, void *data)
 {
 	struct heap_mock_dma *imp = data;

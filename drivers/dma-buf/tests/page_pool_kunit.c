@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The heaps' page pool: which pages it keeps, and that none leaves it with old
- * contents. Its work is stepped by hand.
+ * The heaps' page pool: which pages it keeps, and that no page leaves it with
+ * old contents. The test steps its worker by hand.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -32,7 +32,7 @@ static void get_from_empty_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&pool->misses), TOP_ORDER - MIN_ORDER + 1);
 }
 
-/* One such page keeps the memory around it from being a huge page. */
+/* A kept small page would keep its surroundings from becoming a huge page. */
 static void put_small_pages_frees(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
@@ -56,7 +56,7 @@ static void describe_order(const unsigned int *order, char *desc)
 
 KUNIT_ARRAY_PARAM(orders, orders, describe_order);
 
-/* The work may or may not be done by then. */
+/* The worker may or may not have zeroed the page by then. */
 static void get_right_after_put(struct kunit *test)
 {
 	unsigned int order = *(const unsigned int *)test->param_value;
@@ -67,7 +67,7 @@ static void get_right_after_put(struct kunit *test)
 	for (i = 0; i < 20; i++) {
 		put_dirty(test, order);
 		page = heap_page_pool_get(pool, order);
-		/* Or it is being zeroed right now. */
+		/* The worker is zeroing the page right now. */
 		if (!page) {
 			zero_all(pool);
 			page = heap_page_pool_get(pool, order);
@@ -85,7 +85,7 @@ static void get_of_a_dirty_page(struct kunit *test)
 	struct heap_page_pool *pool = test->priv;
 	struct page *page;
 
-	/* Nobody zeroes anything in the background. */
+	/* The worker does not run. */
 	disable_work_sync(&pool->work);
 	put_dirty(test, order);
 	KUNIT_EXPECT_EQ(test, dirty_in(pool, order), 1);
@@ -128,7 +128,7 @@ static void get_prefers_clean_pages(struct kunit *test)
 	__free_pages(page, MIN_ORDER);
 }
 
-/* That one is in the caches still. */
+/* The last page may still be in the CPU's cache. */
 static void get_prefers_what_came_last(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
@@ -145,7 +145,7 @@ static void get_prefers_what_came_last(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pages_in(pool), 0);
 }
 
-/* A page that nobody has written to needs no work. */
+/* A page that nobody has written to needs no zeroing. */
 static void put_of_a_zeroed_page(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
@@ -170,7 +170,7 @@ static void get_does_not_mix_orders(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pages_in(pool), 2L << MIN_ORDER);
 }
 
-/* Somebody else may still write to it: not for the next buffer. */
+/* Somebody else may still write to the page, and so into the next buffer. */
 static void put_of_a_shared_page_frees(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
@@ -216,7 +216,7 @@ static void put_of_a_poisoned_page_frees(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pages_in(test->priv), 0);
 }
 
-/* Two of three pages fail while they are in the pool. */
+/* A page that failed in the pool would kill the program that gets it. */
 static void get_passes_over_poisoned_pages(struct kunit *test)
 {
 	unsigned int part = *(const unsigned int *)test->param_value;
@@ -239,7 +239,9 @@ static void get_passes_over_poisoned_pages(struct kunit *test)
 }
 #endif
 
-/* Who sets init_on_free=1 wants data to be gone as soon as it is freed. */
+/*
+ * With init_on_free=1 data must be gone when it is freed, not some time later.
+ */
 static void put_keeps_nothing_with_init_on_free(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
@@ -250,7 +252,7 @@ static void put_keeps_nothing_with_init_on_free(struct kunit *test)
 }
 
 #ifdef CONFIG_NUMA
-/* Which nodes it allows is for the system's allocator to find out. */
+/* Only the page allocator knows the nodes that a memory policy allows. */
 static void get_with_a_memory_policy_is_left_to_the_system(struct kunit *test)
 {
 	struct mempolicy policy = { .mode = MPOL_BIND }, *old;
@@ -272,7 +274,7 @@ static void destroy_frees_the_pages(struct kunit *test)
 	struct heap_page_pool *pool = test->priv;
 	struct page *page = put_zeroed(test, MIN_ORDER);
 
-	/* Keeps the page from being somebody else's when we look. */
+	/* The reference keeps the page from being reused before the check. */
 	get_page(page);
 	heap_page_pool_destroy(pool);
 	test->priv = NULL;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The heaps' page pool: it stays within its limit, and gives back what it is
- * asked for. Its work and its shrinker are stepped by hand.
+ * The heaps' page pool: it stays within its limit, and the shrinker frees what
+ * it is asked for. The test steps the worker and the shrinker by hand.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -26,7 +26,7 @@ static void put_beyond_the_limit_frees(struct kunit *test)
 	__free_pages(old, MIN_ORDER);
 }
 
-/* Or a pool full of large pages would be of no use to small buffers, for ever. */
+/* Else a pool full of large pages would never serve small buffers again. */
 static void put_at_the_limit_displaces_other_orders(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
@@ -48,7 +48,7 @@ static void put_at_the_limit_displaces_other_orders(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pages_in(pool), 8L << MIN_ORDER);
 }
 
-/* It cannot be kept in any case, so others stay. */
+/* The page does not fit an empty pool either, so others must not make room. */
 static void put_larger_than_the_limit_displaces_nothing(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
@@ -76,7 +76,7 @@ static void set_limit_lower_frees(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pages_in(pool), 0);
 }
 
-/* The lists were searched while the worker had the page in hand. */
+/* The limit drops while the worker has the page, which is on no list then. */
 static void work_heeds_lower_limit(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
@@ -153,7 +153,7 @@ static void shrinker_scan_frees_enough_and_no_more(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shrinker_scan(pool, 100L << MIN_ORDER), 5L << MIN_ORDER);
 }
 
-/* Work has gone into clean pages, and large ones are hard to get. */
+/* Clean pages cost work, and large ones are hard to get: they go last. */
 static void shrinker_scan_spares_costly_pages(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;

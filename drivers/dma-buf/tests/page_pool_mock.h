@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A page pool for tests, made for each case, and pages to give to it.
+ * A page pool for each case, and pages to put into it.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -33,7 +33,7 @@ static inline void page_pool_mock_exit(struct kunit *test)
 		heap_page_pool_destroy(test->priv);
 }
 
-/* A page full of somebody's data; of this node, where get() looks. */
+/* A page full of data, on this node, where get looks for pages. */
 static inline struct page *dirty_page(struct kunit *test, unsigned int order)
 {
 	gfp_t gfp = GFP_KERNEL | __GFP_THISNODE | (order ? __GFP_COMP : 0);
@@ -61,7 +61,7 @@ static inline unsigned long clean_in(struct heap_page_pool *pool,
 	return pool->nodes[numa_mem_id()].nr[HEAP_POOL_CLEAN][order];
 }
 
-/* Gives the pool a page that nobody has written to. */
+/* Puts a zeroed page into the pool, as clean. */
 static inline struct page *put_zeroed(struct kunit *test, unsigned int order)
 {
 	struct page *page = dirty_page(test, order);
@@ -71,7 +71,7 @@ static inline struct page *put_zeroed(struct kunit *test, unsigned int order)
 	return page;
 }
 
-/* Gives the pool a page full of somebody's data. */
+/* Puts a page full of data into the pool, as dirty. */
 static inline struct page *put_dirty(struct kunit *test, unsigned int order)
 {
 	struct page *page = dirty_page(test, order);
@@ -80,7 +80,7 @@ static inline struct page *put_dirty(struct kunit *test, unsigned int order)
 	return page;
 }
 
-/* Now, however few they are; if the work is disabled nothing happens. */
+/* Runs the worker now, however few pages there are; not if it is disabled. */
 static inline void zero_all(struct heap_page_pool *pool)
 {
 	queue_work(pool->wq, &pool->work);
