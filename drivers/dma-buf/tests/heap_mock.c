@@ -91,7 +91,7 @@ struct device *heap_mock_device(struct kunit *test)
 	struct device *dev;
 
 	KUNIT_ASSERT_NOT_NULL(test, name);
-	/* Of which a test may have several. */
+	/* The devices of a test need different names. */
 	snprintf(name, 24, "heap-mock-%d", atomic_inc_return(&number));
 	dev = kunit_device_register(test, name);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);

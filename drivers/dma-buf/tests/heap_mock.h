@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Page-backed buffers for tests: memory whose pages are numbered, and a maker
- * that counts what it gets back.
+ * Page-backed buffers for tests: memory with numbered pages, and an owner that
+ * counts the pages it gets back.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -16,12 +16,12 @@
 /**
  * struct heap_mock - a buffer of a test, all of whose memory has to come back
  * @test: the test
- * @ops: what the buffer is made with; the test may change it
- * @buf: the buffer, until it is freed or exported and released
- * @dmabuf: likewise, if exported
- * @added: pages that were given to it
- * @freed: pages that have come back
- * @runs_freed: in how many calls
+ * @ops: operations of the buffer; the test may change them before the export
+ * @buf: the buffer; valid until it is freed or released
+ * @dmabuf: its dma-buf, after heap_mock_export()
+ * @added: number of pages added to it
+ * @freed: number of pages freed
+ * @runs_freed: number of runs freed
  */
 struct heap_mock {
 	struct kunit *test;
@@ -35,19 +35,19 @@ struct heap_mock {
 
 /* These fail the test on error. */
 struct heap_mock *heap_mock_create(struct kunit *test);
-/* Adds a run, @order pages large, whose pages are numbered. */
+/* Adds a run of 2^@order numbered pages. */
 struct page *heap_mock_add(struct heap_mock *mock, unsigned int order);
-/* A buffer of runs of these orders; ends with -1. */
+/* Makes a buffer of runs of these orders; -1 ends them. */
 struct heap_mock *heap_mock_create_runs(struct kunit *test, const int *orders);
 #define HEAP_MOCK(test, ...) \
 	heap_mock_create_runs(test, (const int[]){ __VA_ARGS__, -1 })
 void heap_mock_export(struct heap_mock *mock);
 /* Drops the dma-buf and expects all memory back. */
 void heap_mock_put(struct heap_mock *mock);
-/* What the first word of page @i says. */
+/* The first word of page @i. */
 u64 heap_mock_mark(unsigned long i);
 
-/* A device without hardware, that reaches all memory. */
+/* Makes a device without hardware that reaches all memory. */
 struct device *heap_mock_device(struct kunit *test);
 
 /**
@@ -65,18 +65,18 @@ struct heap_mock_import {
 /* Exports the buffer and attaches a device; fails the test on error. */
 struct heap_mock_import heap_mock_attach(struct kunit *test,
 					 struct heap_mock *mock);
-/* As that, with a device of the test. */
+/* The same with a device of the test. */
 struct heap_mock_import heap_mock_attach_dev(struct kunit *test,
 					     struct heap_mock *mock,
 					     struct device *dev);
-/* Detaches it and drops the buffer. */
+/* Detaches the device and drops the buffer. */
 void heap_mock_detach(struct heap_mock_import *imp);
-/* With the lock that importers hold; the table is a bare one. */
+/* These call the heap itself under the reservation lock: nothing is wrapped. */
 struct sg_table *heap_mock_map(struct dma_buf_attachment *attach,
 			       enum dma_data_direction dir);
 void heap_mock_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		     enum dma_data_direction dir);
-/* How many there are, in use and kept. */
+/* The number of mappings of the attachment, in use and kept. */
 unsigned int heap_mock_mappings(struct dma_buf_attachment *attach);
 
 #endif /* _DMA_BUF_TESTS_HEAP_MOCK_H */

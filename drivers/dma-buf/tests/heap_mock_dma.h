@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Page-backed buffers for tests, with a device whose DMA API the test has in hand.
+ * Page-backed buffers for tests, with a device of mock_dma.h.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -28,12 +28,12 @@ struct heap_mock_dma heap_mock_dma_create(struct kunit *test,
 struct sg_table *heap_mock_dma_map(struct kunit *test, struct heap_mock_dma *imp,
 				   enum dma_data_direction dir);
 
-/* What the CPU sees at an offset, and does to a range. */
+/* The CPU's view of a byte, and a write by the CPU to a range. */
 u8 *heap_mock_dma_byte(struct heap_mock_dma *imp, size_t offset);
 void heap_mock_dma_fill(struct heap_mock_dma *imp, size_t offset, size_t len,
 			u8 value);
 
-/* Devices that have to be synced, as parameters of a case. */
+/* Devices that need syncs, as parameters of a case. */
 struct heap_mock_kind {
 	enum mock_dma_kind kind;
 	bool merge;

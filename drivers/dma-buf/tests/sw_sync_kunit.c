@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * sw_sync as a program uses it: the file in debugfs is opened, and its ioctls
- * are called with user memory. Also the text of debugfs sync/info.
+ * sw_sync as a program uses it: through the file in debugfs and ioctls on user
+ * memory. Also the text of debugfs sync/info.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -22,7 +22,9 @@
 #include "mock.h"
 #include "sync_mock.h"
 
-/* The interface as test programs know it: on purpose not from sw_sync.c. */
+/*
+ * The ABI as programs have it: a copy, so that a change of the original shows.
+ */
 struct create_fence {
 	u32 value;
 	char name[32];
@@ -82,7 +84,7 @@ static void sw_sync_exit(struct kunit *test)
 	if (!ctx)
 		return;
 	if (ctx->timeline && ctx->fd >= 0) {
-		/* The file's is the only reference that is left. */
+		/* The file has the only reference left. */
 		KUNIT_EXPECT_EQ(test, kref_read(&ctx->timeline->kref), 1);
 		sync_mock_close(test, ctx->fd);
 	}
@@ -122,7 +124,7 @@ static int create(struct kunit *test, u32 value)
 	return data.fence;
 }
 
-/* Status of the fence behind a descriptor. */
+/* The status of the fence behind a descriptor. */
 static int status(struct kunit *test, int fd)
 {
 	struct dma_fence *fence = sync_file_get_fence(fd);
@@ -150,7 +152,7 @@ static void open_names_the_timeline(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sync_timeline_value(ctx->timeline), 0);
 	KUNIT_EXPECT_EQ(test, file_inode(ctx->file)->i_mode & 0777, 0644);
 	KUNIT_EXPECT_EQ(test, file_inode(info)->i_mode & 0777, 0444);
-	/* Not the proxy of debugfs, which has no ioctls for 32 bits. */
+	/* The proxy of debugfs would have no compat_ioctl. */
 	KUNIT_EXPECT_PTR_EQ(test, ctx->file->f_op, &sw_sync_fops);
 	sync_mock_drop(info);
 }
@@ -186,7 +188,7 @@ static void create_fence_shares(struct kunit *test)
 	sync_mock_close(test, other);
 }
 
-/* The answer cannot be delivered: descriptor, file and fence go back. */
+/* The answer cannot be copied: descriptor, file and fence must not leak. */
 static void create_fence_fault_leaves_nothing(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -275,7 +277,7 @@ static void release_fails_pending(struct kunit *test)
 	sync_mock_close(test, two);
 }
 
-/* The text of sync/info as far as it goes into @size bytes. */
+/* The text of sync/info, cut at @size bytes. */
 static const char *print_info(struct kunit *test, size_t size)
 {
 	struct seq_file *seq = mock_seq_create(test, size);
@@ -309,7 +311,7 @@ static void info_show_lists_fences(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, strrchr(text, 'f'),
 			   "fences:\n--------------\n");
 
-	/* What has failed is shown for as long as somebody holds it. */
+	/* A failed fence is shown for as long as somebody has a reference. */
 	sync_mock_close(test, fds[1]);
 	close_sw_sync(test);
 	fence = sync_file_get_fence(fds[0]);
@@ -327,7 +329,7 @@ static void info_show_lists_fences(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, strstr(text, "a program"));
 }
 
-/* prctl() lets a program have any name. */
+/* A program chooses its name by prctl(): it must not forge lines. */
 static void info_show_escapes_names(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -341,7 +343,10 @@ static void info_show_escapes_names(struct kunit *test)
 				  "%s", text);
 }
 
-/* seq_file prints all of it again into a larger buffer; nothing is kept. */
+/*
+ * seq_file retries with a larger buffer: the first try must not leak
+ * references.
+ */
 static void info_show_full_buffer(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ioctls of sync_file as a program calls them: merge, information and
- * deadline, their errors, and that a call that fails leaves nothing behind.
+ * The ioctls of sync_file as a program calls them: merge, info and deadline,
+ * their errors, and that a failed call leaves nothing behind.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -49,7 +49,7 @@ static void ioctl_unknown(struct kunit *test)
 	sync_mock_close(test, fd);
 }
 
-/* Merge and return the fence of the result, with a reference. */
+/* Merges and returns the fence of the result, with a reference. */
 static struct dma_fence *merge(struct kunit *test, int fd1, int fd2)
 {
 	int fd = sync_mock_merge(test, fd1, fd2);
@@ -62,10 +62,12 @@ static struct dma_fence *merge(struct kunit *test, int fd1, int fd2)
 
 static const struct merge_param {
 	const char *desc;
-	/* Timeline and value of the two; the timelines are stepped to 1. */
+	/* Timeline and value of both fences; the timelines are stepped to 1. */
 	int timeline[2];
 	u32 value[2];
-	/* Which one comes out: 0 or 1; 2 for an array, 3 for a signalled one */
+	/*
+	 * Index of the resulting fence; 2 for an array, 3 for a signalled one
+	 */
 	int result;
 } merge_params[] = {
 	{ "both signalled", { 0, 1 }, { 0, 1 }, 3 },
@@ -118,7 +120,7 @@ static void merge_result(struct kunit *test)
 	mock_fence_put_last(test, fences[0]);
 }
 
-/* Signals when all have, and its file polls readable then. */
+/* Merging merges must not nest arrays: the result has all fences in one. */
 static void merge_many_signals_with_the_last(struct kunit *test)
 {
 	int fd = sync_mock_fd(test, make(test, 0, 1));
@@ -135,7 +137,7 @@ static void merge_many_signals_with_the_last(struct kunit *test)
 	fence = sync_file_get_fence(fd);
 	KUNIT_ASSERT_NOT_NULL(test, fence);
 	KUNIT_ASSERT_TRUE(test, dma_fence_is_array(fence));
-	/* The arrays in between were looked through. */
+	/* The arrays in between were unwrapped. */
 	KUNIT_EXPECT_EQ(test, to_dma_fence_array(fence)->num_fences,
 			SYNC_MOCK_TIMELINES);
 	dma_fence_enable_sw_signaling(fence);
@@ -203,7 +205,7 @@ static void merge_bad_argument(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* The answer cannot be delivered: descriptor, file and fences go back. */
+/* The answer cannot be copied: descriptor, file and fences must not leak. */
 static void merge_fault_leaves_nothing(struct kunit *test)
 {
 	struct dma_fence *fence = make(test, 0, 1);
@@ -237,7 +239,7 @@ static void merge_no_descriptor_left(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* FILE_INFO with @room for fences, of which the first four are returned. */
+/* FILE_INFO with room for @room fences; returns the first four in @fences. */
 static long get_info(struct kunit *test, int fd, u32 room,
 		     struct sync_file_info *info,
 		     struct sync_fence_info *fences)
@@ -262,7 +264,7 @@ static bool untouched(const void *data, size_t size)
 	return !memchr_inv(data, 'z', size);
 }
 
-/* A descriptor for both; both references are passed on. */
+/* Returns a descriptor of both, merged; consumes both references. */
 static int make_merged_fd(struct kunit *test, struct dma_fence *a,
 			  struct dma_fence *b)
 {
@@ -278,7 +280,7 @@ static const struct info_param {
 	const char *desc;
 	u32 room;
 	long ret;
-	/* How many elements are written. */
+	/* The number of elements that the kernel writes. */
 	u32 written;
 } info_params[] = {
 	{ "count only", 0, 0, 0 },
@@ -315,7 +317,7 @@ static void info_room(struct kunit *test)
 	sync_mock_close(test, fd);
 }
 
-/* All bytes of an element are written, and none with what was in memory. */
+/* Bytes that are not written on purpose would leak kernel memory. */
 static void info_describes_each_fence(struct kunit *test)
 {
 	struct sync_mock *mock = test->priv;
@@ -373,7 +375,7 @@ static void info_bad_argument(struct kunit *test)
 	user = mock_user_readonly(test, &info, sizeof(info));
 	KUNIT_EXPECT_EQ(test, call_at(test, fd, SYNC_IOC_FILE_INFO, user),
 			-EFAULT);
-	/* In and out, the former is only read. */
+	/* @status is output only: its old value is ignored. */
 	info.status = 7;
 	KUNIT_EXPECT_EQ(test, call(test, fd, SYNC_IOC_FILE_INFO, &info), 0);
 	KUNIT_EXPECT_EQ(test, info.status, 0);
@@ -390,7 +392,9 @@ static struct dma_fence *link(struct kunit *test, struct dma_fence *prev,
 	return &chain->base;
 }
 
-/* What a chain has dropped is not there any more; a bad pointer keeps none. */
+/*
+ * The count follows the chain as it shrinks; a bad pointer leaks no reference.
+ */
 static void info_of_a_chain_that_shrinks(struct kunit *test)
 {
 	struct sync_file_info bad = { .num_fences = 4, .sync_fence_info = 8 };

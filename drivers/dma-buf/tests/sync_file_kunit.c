@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * sync_file as an object: references, the way from a descriptor to the fence,
- * names, poll and release. The ioctls are in sync_file_ioctl_kunit.c.
+ * sync_file as an object: references, the fence behind a descriptor, names,
+ * poll and release. The ioctls are in sync_file_ioctl_kunit.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -94,7 +94,7 @@ static void expect_poll(struct kunit *test, __poll_t events, __poll_t expected)
 	KUNIT_EXPECT_EQ(test, (__force u32)events, (__force u32)expected);
 }
 
-/* For whatever there is, as epoll asks. */
+/* Polls for all events, like epoll. */
 static __poll_t begin_poll(struct mock_poller *poller, struct file *file)
 {
 	mock_poller_begin(poller);
@@ -117,7 +117,7 @@ static void poll_wakes_all_when_signaled(struct kunit *test)
 	for (int i = 0; i < ARRAY_SIZE(pollers); i++) {
 		expect_poll(test, begin_poll(&pollers[i], sync_file->file), 0);
 		KUNIT_EXPECT_NOT_NULL(test, pollers[i].head);
-		/* Armed once, whatever the number of pollers. */
+		/* All pollers share one callback. */
 		KUNIT_EXPECT_EQ(test, count_callbacks(fence), 1);
 	}
 	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
@@ -132,7 +132,7 @@ static void poll_wakes_all_when_signaled(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* An error is no reason for EPOLLERR, and a done fence none for a callback. */
+/* An error does not set EPOLLERR, and a signalled fence gets no callback. */
 static void poll_signaled_is_readable_at_once(struct kunit *test)
 {
 	struct sync_mock *mock = test->priv;
@@ -149,7 +149,7 @@ static void poll_signaled_is_readable_at_once(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* A fence whose maker finds in the last moment that the work is done. */
+/* The maker of this fence finds in enable_signaling that the job is done. */
 static bool late_enable_signaling(struct dma_fence *fence)
 {
 	return false;
@@ -169,8 +169,8 @@ static const struct dma_fence_ops late_ops = {
 };
 
 /*
- * The one that wanted to arm finds the fence signalled; another poller, who
- * trusted it to, is asleep already and has to be told.
+ * The window: one poller has set POLL_ENABLED, another sees it and sleeps. The
+ * first then finds the fence signalled, and must wake the other.
  */
 static void poll_too_late_to_arm_wakes_others(struct kunit *test)
 {
@@ -195,7 +195,7 @@ static void poll_too_late_to_arm_wakes_others(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* The names of a maker who is gone are not asked for: they were noted. */
+/* The names were copied: the maker of a signalled fence may be gone. */
 static void get_name_after_signal(struct kunit *test)
 {
 	struct dma_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
@@ -222,7 +222,7 @@ static void get_name_after_signal(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, seen.driver_name, "late");
 	sync_mock_close(test, fd);
 
-	/* A file that is made now comes too late: general ones. */
+	/* A file that is created after the signal gets general names. */
 	sync_file = sync_mock_create(test, fence);
 	snprintf(want, sizeof(want), "detached-driver-signaled-timeline%llu-1",
 		 fence->context);
@@ -232,6 +232,7 @@ static void get_name_after_signal(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
+/* A callback left in a fence would run into the freed file. */
 static void release_removes_callback(struct kunit *test)
 {
 	struct dma_fence *fence = sync_mock_fence(test, 0, 1);
@@ -245,7 +246,7 @@ static void release_removes_callback(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* The lock may belong to a driver that is gone by then. */
+/* The lock may be in a driver that is gone after the signal. */
 static void release_after_signal_leaves_the_lock_alone(struct kunit *test)
 {
 	struct dma_fence *fence = sync_mock_fence(test, 0, 1);

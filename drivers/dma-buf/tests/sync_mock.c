@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Software timelines as the hand-stepped stand-in for a device, and a program's
- * way to sync_files.
+ * Software timelines that stand in for a device, and sync_files as programs use
+ * them; see sync_mock.h.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */

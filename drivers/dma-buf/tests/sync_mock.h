@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the suites of sync_file, the software timeline and sw_sync share: points
- * that note how they were signalled, timelines to step by hand, and ioctls
- * called with real descriptors and user memory.
+ * Shared by the suites of sync_file, the software timeline and sw_sync: points
+ * that record their callback, timelines stepped by hand, and ioctls with real
+ * descriptors and user memory.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -22,12 +22,12 @@
 struct sync_mock;
 
 /**
- * struct sync_mock_point - a fence under test, and what its callback saw
+ * struct sync_mock_point - a fence under test, with a callback
  * @cb: the callback
- * @mock: the test's
+ * @mock: the mock of the test
  * @fence: the fence, with a reference
  * @drop: references that the callback drops, with the lock of @fence held
- * @called: when it was called: 1 for the first of all; 0 for not yet
+ * @called: the callback's place in the order of calls, from 1; 0 if not called
  */
 struct sync_mock_point {
 	struct dma_fence_cb cb;
@@ -39,9 +39,9 @@ struct sync_mock_point {
 
 /**
  * struct sync_mock - kunit's priv in these suites
- * @timelines: at zero, owned by the test
+ * @timelines: owned by the test, at value 0
  * @points: see sync_mock_add()
- * @calls: of callbacks, all in all
+ * @calls: number of callbacks called
  */
 struct sync_mock {
 	struct sync_timeline *timelines[SYNC_MOCK_TIMELINES];
@@ -50,33 +50,33 @@ struct sync_mock {
 };
 
 int sync_mock_init(struct kunit *test);
-/* Expects that no file and no fence is left on any timeline. */
+/* Expects that no file and no fence is left, and destroys the timelines. */
 void sync_mock_exit(struct kunit *test);
 
-/* A fence of a timeline, with a reference. */
+/* Returns a fence of a timeline, with a reference. */
 struct dma_fence *sync_mock_fence(struct kunit *test, int timeline, u32 value);
-/* The same on the first timeline: point @i, pending, with a callback. */
+/* Makes point @i of the first timeline, which is pending, with a callback. */
 struct dma_fence *sync_mock_add(struct kunit *test, int i, u32 value);
-/* Moves a timeline on by one. */
+/* Increments a timeline by one. */
 void sync_mock_step(struct kunit *test, int timeline);
-/* The owner of the first timeline is done with it. */
+/* Destroys the first timeline before the end of the test. */
 void sync_mock_destroy(struct kunit *test);
 
 struct sync_file *sync_mock_create(struct kunit *test, struct dma_fence *fence);
-/* A descriptor for the fence, whose reference is passed on. */
+/* Returns the descriptor of a new sync_file; consumes the reference. */
 int sync_mock_fd(struct kunit *test, struct dma_fence *fence);
-/* One of a file that is no sync_file. */
+/* Returns a descriptor that is not a sync_file's. */
 int sync_mock_other_fd(struct kunit *test);
-/* Both end the file at once, which a kernel thread's fput() does not. */
+/* These release the file at once, unlike fput() in a kernel thread. */
 void sync_mock_close(struct kunit *test, int fd);
 void sync_mock_drop(struct file *file);
 
-/* An ioctl; @arg is what the kernel gets. */
+/* Calls an ioctl with @arg as it is. */
 long sync_mock_ioctl_at(struct kunit *test, int fd, unsigned int cmd,
 			void __user *arg);
-/* The same with @data copied to user memory and back. */
+/* Calls an ioctl with @data copied to user memory and back. */
 long sync_mock_ioctl(struct kunit *test, int fd, unsigned int cmd, void *data);
-/* SYNC_IOC_MERGE: returns the descriptor of the result. */
+/* Calls SYNC_IOC_MERGE and returns the descriptor of the result. */
 int sync_mock_merge(struct kunit *test, int fd1, int fd2);
 
 #endif /* _SYNC_MOCK_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The software timeline at work: order, sharing, wrap-around, error, deadline.
- * How it ends is in sync_timeline_life_kunit.c.
+ * The software timeline in use: order, sharing, wrap-around, error, deadline.
+ * Its end is tested in sync_timeline_life_kunit.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -80,7 +80,7 @@ static void inc_beyond_int_max(struct kunit *test)
 
 #define MANY 1000
 
-/* Made in the worst order for a list: each new one comes first. */
+/* The worst order for a sorted list: each new fence comes first. */
 static void inc_signals_many(struct kunit *test)
 {
 	struct sync_mock *mock = test->priv;
@@ -101,7 +101,7 @@ static void inc_signals_many(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&mock->timelines[0]->kref), 1);
 }
 
-/* What is more than INT_MAX ahead counts as behind. */
+/* A value more than INT_MAX ahead counts as reached. */
 static void fence_reached_is_signaled(struct kunit *test)
 {
 	static const u32 values[] = { 100, 99, 0, 101 + (u32)INT_MAX, U32_MAX };
@@ -127,7 +127,7 @@ static void fence_pending_is_shared(struct kunit *test)
 
 	KUNIT_EXPECT_PTR_EQ(test, first, second);
 	KUNIT_EXPECT_EQ(test, kref_read(&first->refcount), 2);
-	/* The point that was made in vain has given its reference back. */
+	/* The point that was not needed has dropped its reference. */
 	KUNIT_EXPECT_EQ(test, kref_read(&mock->timelines[0]->kref), 2);
 
 	sync_timeline_inc(mock->timelines[0], 5);
@@ -162,7 +162,7 @@ static void set_error_holds_until_changed(struct kunit *test)
 	}
 }
 
-/* Also that a failed one can be seen for as long as somebody has it. */
+/* A failed fence is visited too, for as long as somebody has a reference. */
 static void next_fence_visits_in_order(struct kunit *test)
 {
 	static const u32 values[] = { 4, 2, 8, 6, 1 };
@@ -176,7 +176,7 @@ static void next_fence_visits_in_order(struct kunit *test)
 		sync_mock_add(test, i, values[i]);
 	sync_timeline_inc(timeline, 1);
 	dma_fence_put(mock->points[4].fence);
-	/* Held by the fences from here on. */
+	/* From here on only the fences keep the timeline. */
 	sync_mock_destroy(test);
 
 	while ((fence = sync_timeline_next_fence(timeline, &from))) {
@@ -212,7 +212,7 @@ static void fence_deadline_earliest_wins(struct kunit *test)
 			0);
 	KUNIT_EXPECT_EQ(test, deadline, 2000);
 
-	/* Too late to matter; what was known stays known. */
+	/* A deadline after the signal is ignored, the old one stays. */
 	sync_timeline_inc(mock->timelines[0], 1);
 	dma_fence_set_deadline(fence, 1000);
 	KUNIT_EXPECT_EQ(test, sync_timeline_fence_deadline(fence, &deadline),

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How a software timeline and its fences end: fences that go away while the
- * timeline is at work on them, the end of the timeline, and several at once who
- * step it.
+ * The end of a software timeline and of its fences: fences that are released
+ * while the timeline works on them, destruction, and concurrent increments.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -21,7 +20,7 @@
 #include "mock.h"
 #include "sync_mock.h"
 
-/* A point as another CPU leaves it between the last put and its release. */
+/* A point in the state between the last put on another CPU and the release. */
 static struct dma_fence *make_dying(struct kunit *test, u32 value)
 {
 	struct dma_fence *fence = sync_mock_fence(test, 0, value);
@@ -42,7 +41,7 @@ static void fence_dying_is_replaced(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&dying->refcount), 0);
 	dma_fence_release(&dying->refcount);
 
-	/* Its release has not taken the other one out of the tree. */
+	/* Its release has not removed the new point from the tree. */
 	sync_timeline_inc(mock->timelines[0], 5);
 	KUNIT_EXPECT_EQ(test, mock->points[0].called, 1);
 	mock_fence_put_last(test, fence);
@@ -71,8 +70,8 @@ static void inc_dying_is_skipped(struct kunit *test)
 }
 
 /*
- * The callback has the last reference to its own fence and to one further on,
- * whose release needs the lock of the timeline.
+ * The callback drops the last references to its own fence and to a later one.
+ * Both releases take the lock of the timeline: it must not be held here.
  */
 static void inc_callback_drops_last_references(struct kunit *test)
 {
@@ -100,7 +99,7 @@ static void release_pending_with_irqs_off(struct kunit *test)
 	unsigned long flags;
 
 	KUNIT_ASSERT_NOT_NULL(test, fence);
-	/* As from a callback of another fence of the same timeline. */
+	/* A callback of another fence of the timeline runs like this. */
 	spin_lock_irqsave(other->lock, flags);
 	dma_fence_put(fence);
 	KUNIT_EXPECT_TRUE(test, irqs_disabled());
@@ -173,7 +172,7 @@ static void destroy_keeps_names(struct kunit *test)
 	mock_fence_put_last(test, fence);
 }
 
-/* Does the visit of all timelines come to this one? */
+/* Does the iteration over all timelines visit this one? */
 static bool is_listed(struct sync_timeline *wanted)
 {
 	struct sync_timeline *timeline = NULL;
@@ -201,7 +200,7 @@ static void next_visits_while_referenced(struct kunit *test)
 #define STEPPERS 3
 #define STEPS 500
 
-/* A fence of the race, with what all of them share. */
+/* A fence of the race. */
 struct racer {
 	struct dma_fence_cb cb;
 	struct dma_fence *fence;
@@ -211,7 +210,7 @@ struct racer {
 struct race {
 	struct sync_timeline *timeline;
 	struct completion go, done;
-	/* Protects the two below. */
+	/* Protects @last and @disorder. */
 	spinlock_t lock;
 	u32 last;
 	int disorder;
@@ -240,8 +239,8 @@ static int stepper(void *data)
 }
 
 /*
- * The window: one has moved the timeline on and is about to signal, another
- * reaches the point behind. Neither may overtake, and none may be left out.
+ * The window: one thread has incremented the timeline and is about to signal,
+ * another one reaches the next point. No point may be overtaken or left out.
  */
 static void inc_concurrent_keeps_order(struct kunit *test)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * udmabuf: what a buffer allows follows from what its memfds allow, when it is
- * made and when it is mapped.
+ * udmabuf: a buffer allows what its memfds allow, when it is created and when
+ * it is mapped.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -89,7 +89,7 @@ static void create_takes_weakest_access(struct kunit *test)
 	close_memfd(&memfd);
 }
 
-/* As an importer does whose own object, which can be written, has this memory. */
+/* An importer maps the buffer through a file of its own that is writable. */
 static int map_by_driver(struct dma_buf *dmabuf, struct file *object,
 			 unsigned long flags)
 {
@@ -106,6 +106,7 @@ static int map_by_driver(struct dma_buf *dmabuf, struct file *object,
 	return ret;
 }
 
+/* A program that has a read-only memfd must not gain write access to it. */
 static void check_mmap_read_only(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
@@ -164,7 +165,7 @@ static void check_map_directions(struct kunit *test)
 	close_memfd(&memfd);
 }
 
-/* The seal is looked for in the memory itself, wherever it stands in the list. */
+/* A seal added after the creation counts, for any memfd of the list. */
 static void check_mmap_seal_added_later(struct kunit *test)
 {
 	struct memfd open = make_memfd(test, F_SEAL_SHRINK, 0);
@@ -180,7 +181,7 @@ static void check_mmap_seal_added_later(struct kunit *test)
 			(unsigned long)-EPERM);
 	expect_mapped(test, dmabuf, PROT_READ, false);
 
-	/* With the memfd the seal goes, and nobody can be hurt any more. */
+	/* The seal goes with the memfd, which nobody else can see any more. */
 	close_memfd(&sealed);
 	expect_mapped(test, dmabuf, PROT_READ | PROT_WRITE, true);
 	put_udmabuf(dmabuf);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * udmabuf: what it accepts, whose memory the buffers show, and the pins that
- * keep it. Who may write to a buffer: udmabuf_access_kunit.c.
+ * udmabuf: valid arguments, the memory that a buffer shows, and its pins. Write
+ * access is tested in udmabuf_access_kunit.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -108,7 +108,7 @@ static void create_pins_until_release(struct kunit *test)
 	close_memfd(&memfd);
 }
 
-/* Else reclaim drops what was written through the buffer. */
+/* Without this reclaim would drop data that was written through the buffer. */
 static void free_run_marks_memory_dirty(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
@@ -127,7 +127,7 @@ static void free_run_marks_memory_dirty(struct kunit *test)
 	close_memfd(&memfd);
 }
 
-/* Memory that the memfd has lost meanwhile, and all of it. */
+/* The memfd has lost a part of the memory, then all of it. */
 static void free_run_after_memory_left_memfd(struct kunit *test)
 {
 	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
@@ -157,7 +157,7 @@ static void create_failure_unpins(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, memfd_is_pinned(test, &good, 0));
 	KUNIT_EXPECT_FALSE(test, memfd_is_pinned(test, &good, PAGES - 1));
 
-	/* Nothing is pinned for a range that runs off the end. */
+	/* A range beyond the end of the memfd pins nothing. */
 	items[0] = memfd_item(&good, 1, PAGES);
 	KUNIT_EXPECT_EQ(test, udmabuf_create(items, 1, 0), -EINVAL);
 	KUNIT_EXPECT_FALSE(test, memfd_is_pinned(test, &good, 1));
@@ -244,7 +244,7 @@ static void create_bad_range(struct kunit *test)
 	};
 
 	KUNIT_EXPECT_EQ(test, udmabuf_create(items + 1, 1, 0), -EINVAL);
-	/* Nor does a good one before it help. */
+	/* A valid item before it does not help. */
 	KUNIT_EXPECT_EQ(test, udmabuf_create(items, 2, 0), -EINVAL);
 	close_memfd(&memfd);
 }
@@ -377,7 +377,7 @@ static void default_size_mb_follows_memory(struct kunit *test)
 					    1024ull, 65536ull));
 }
 
-/* What is set explicitly may be anything, and is not in the way. */
+/* The module parameter may hold any value. */
 static void default_ranges_minimum(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, udmabuf_default_ranges(0), 1024);

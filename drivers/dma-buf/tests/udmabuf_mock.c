@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memfds and buffers of them, for tests.
+ * Memfds and udmabufs for tests; see udmabuf_mock.h.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the suites of udmabuf share: memfds, made as memfd_create() makes them,
- * whose pages are numbered, and buffers of them.
+ * Shared by the udmabuf suites: memfds with numbered pages, like memfd_create()
+ * makes them, and buffers of them.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -25,22 +25,22 @@ struct memfd {
 	int fd;
 };
 
-/* All of these fail the test on error. */
+/* All functions fail the test on error. */
 struct memfd make_memfd(struct kunit *test, unsigned int seals,
 			unsigned int first_mark);
-/* The same file, opened anew as @flags say. */
+/* Opens the same file again, with these flags. */
 struct memfd reopen_memfd(struct kunit *test, const struct memfd *memfd,
 			  int flags);
 void close_memfd(struct memfd *memfd);
 
-/* @nr pages of a memfd, from @first on. */
+/* An item with @nr pages of a memfd, from @first on. */
 struct udmabuf_create_item memfd_item(const struct memfd *memfd,
 				      unsigned long first, unsigned long nr);
-/* Is there a folio at page @i, and is it pinned, or dirty? */
+/* The memfd must have a folio at page @i: is it pinned, is it dirty? */
 bool memfd_is_pinned(struct kunit *test, struct memfd *memfd, pgoff_t i);
 bool memfd_is_dirty(struct kunit *test, struct memfd *memfd, pgoff_t i);
 
-/* The buffer behind the new descriptor, which is closed. */
+/* Creates a buffer, closes its descriptor and returns the reference. */
 struct dma_buf *make_udmabuf(struct kunit *test,
 			     const struct udmabuf_create_item *items,
 			     unsigned int count);
