@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An exporter and an importer under a test's command. Each operation of theirs
- * first checks the contract that it is called under, then is counted and
- * logged, then does its work or fails as told.
+ * An exporter and an importer under a test's command. Each operation checks the
+ * contract of its call, counts and logs the call, and works or fails as told.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -24,7 +23,7 @@
 
 #define PATIENCE (20 * HZ)
 
-/* A table that an importer has. */
+/* A table that map_dma_buf has returned. */
 struct mapping {
 	struct sg_table table;
 	struct list_head node;
@@ -39,7 +38,7 @@ static const char * const op_names[] = {
 	"move_notify", "(end)",
 };
 
-/* Without lockdep: by anybody. */
+/* Without lockdep: held by any thread. */
 static bool is_held(struct dma_resv *resv)
 {
 	if (IS_ENABLED(CONFIG_LOCKDEP) && debug_locks)
@@ -47,7 +46,7 @@ static bool is_held(struct dma_resv *resv)
 	return dma_resv_is_locked(resv);
 }
 
-/* The part that all operations have in common; returns what to fail with. */
+/* The start of each operation; returns the error to fail with, or 0. */
 static int enter(struct mock_exporter *exp, struct dma_buf *dmabuf,
 		 enum mock_op op, bool locked)
 {
@@ -94,7 +93,7 @@ static int fill_table(struct mock_exporter *exp, struct mapping *mapping)
 {
 	int ret;
 
-	/* A segment for each page: the more segments the better. */
+	/* A segment for each page. */
 	ret = sg_alloc_table_from_pages_segment(&mapping->table, exp->pages,
 						exp->num_pages, 0,
 						exp->num_pages * PAGE_SIZE,
@@ -138,7 +137,7 @@ static struct sg_table *mock_op_map(struct dma_buf_attachment *attach,
 	return &mapping->table;
 }
 
-/* Takes the mapping of a table off the list; NULL if it is not of ours. */
+/* Takes the mapping of a table off the list; NULL if there is none. */
 static struct mapping *take_mapping(struct mock_exporter *exp,
 				    struct sg_table *sgt)
 {
@@ -162,7 +161,7 @@ static void mock_op_unmap(struct dma_buf_attachment *attach,
 	struct mock_exporter *exp = attach->dmabuf->priv;
 	struct mapping *mapping;
 
-	/* With or without, for one that is kept and that nobody uses. */
+	/* An idle kept mapping may end with or without the reservation lock. */
 	enter(exp, attach->dmabuf, MOCK_UNMAP,
 	      kept ? is_held(attach->dmabuf->resv) : true);
 	mapping = take_mapping(exp, sgt);
@@ -209,7 +208,7 @@ static void mock_op_release(struct dma_buf *dmabuf)
 	enter(exp, dmabuf, MOCK_RELEASE, false);
 	KUNIT_EXPECT_PTR_EQ(exp->test, dmabuf, exp->dmabuf);
 	KUNIT_EXPECT_TRUE(exp->test, list_empty(&dmabuf->attachments));
-	/* Still valid: who looks it up finds that it is too late. */
+	/* The file is still valid memory, but nobody can get a reference. */
 	KUNIT_EXPECT_EQ(exp->test, file_count(dmabuf->file), 0);
 	/* The exporter may go from here on: only its address is used. */
 	atomic_inc(&exp->released);
@@ -311,7 +310,7 @@ static void exporter_end(void *data)
 	struct mock_exporter *exp = data;
 
 	if (!mock_exporter_wait_released(exp)) {
-		/* Somebody may still use it: leave it. */
+		/* Somebody may still use the exporter: leak it. */
 		KUNIT_FAIL(exp->test, "the buffer is left with %ld references",
 			   file_count(exp->dmabuf->file));
 		return;
@@ -321,7 +320,9 @@ static void exporter_end(void *data)
 	KUNIT_EXPECT_TRUE(exp->test, list_empty(&exp->mappings));
 	KUNIT_EXPECT_NULL(exp->test, exp->vaddr);
 	for (int i = 0; i < exp->num_pages; i++) {
-		/* Those of a process that ends may have it a little longer. */
+		/*
+		 * A process that is exiting may have the page a little longer.
+		 */
 		put_page(exp->pages[i]);
 	}
 	kfree(exp->pages);

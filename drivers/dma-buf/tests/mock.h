@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the suites are written with: an exporter, an importer and a maker of
- * fences that count their calls, fail when told to and check the contract that
- * they are called under; and a check that a warning fires. The test steps all
- * of them by hand, nothing here runs on its own or goes by the clock. What is
- * left behind at the end of a test fails it.
+ * Mocks for the suites: an exporter, an importer and a maker of fences that
+ * count their calls, fail when told to and check the contract of each call; and
+ * a check that a warning fires. The test steps all of them by hand: nothing
+ * here runs on its own or by the clock. A mock that is left behind fails the
+ * test.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -27,18 +27,18 @@
 
 /**
  * struct mock_timeline - a maker of fences
- * @test: the test, at whose end all fences have to be gone
- * @context: of the fences
- * @seqno: of the fence made last; the test may set it
- * @name: of the timeline; NULL after mock_timeline_free_name()
- * @driver_name: of the driver; likewise
- * @created: fences made so far
- * @released: fences whose release operation was called
- * @late: calls of any operation but release for a fence that had signalled
+ * @test: the test; at its end all fences must have been released
+ * @context: context of the fences
+ * @seqno: number of the latest fence; the test may set it
+ * @name: name of the timeline; NULL after mock_timeline_free_names()
+ * @driver_name: name of the driver; NULL after mock_timeline_free_names()
+ * @created: number of fences made
+ * @released: number of fences whose release operation was called
+ * @late: calls of an operation other than release for a signalled fence
  */
 struct mock_timeline {
 	struct kunit *test;
-	/** @lock: of the fences made with MOCK_FENCE_SHARED_LOCK */
+	/** @lock: lock of all fences made with MOCK_FENCE_SHARED_LOCK */
 	spinlock_t lock;
 	u64 context;
 	u64 seqno;
@@ -50,7 +50,7 @@ struct mock_timeline {
 };
 
 enum mock_fence_flags {
-	/* All fences of the timeline that have it share its lock. */
+	/* The fence uses the lock of the timeline. */
 	MOCK_FENCE_SHARED_LOCK = 1 << 0,
 	/* Only the mandatory operations and release. */
 	MOCK_FENCE_BARE = 1 << 1,
@@ -64,20 +64,20 @@ enum mock_fence_flags {
  * struct mock_fence - a fence; signal it with dma_fence_signal()
  * @base: the fence
  * @timeline: its maker
- * @done: what the signaled operation returns
- * @enable_returns_false: what it says
+ * @done: return value of the signaled operation
+ * @enable_returns_false: the enable_signaling operation returns false
  * @signal_on_enable: the enable_signaling operation signals the fence
  * @enabled: calls of the enable_signaling operation
  * @polled: calls of the signaled operation
  * @deadlines: calls of the set_deadline operation
- * @deadline: of the last of these
+ * @deadline: argument of the last of these
  *
- * Freed an RCU grace period after the last reference, by default.
+ * By default freed a grace period after the last reference is dropped.
  */
 struct mock_fence {
 	struct dma_fence base;
 	struct mock_timeline *timeline;
-	/** @lock: of @base, unless the timeline's is used */
+	/** @lock: lock of @base, unless the timeline's is used */
 	spinlock_t lock;
 	bool done;
 	bool enable_returns_false;
@@ -93,41 +93,40 @@ static inline struct mock_fence *to_mock_fence(struct dma_fence *fence)
 	return container_of(fence, struct mock_fence, base);
 }
 
-/* Of the test, which it fails on lack of memory: these never return NULL. */
+/* These fail the test without memory, and so never return NULL. */
 struct mock_timeline *mock_timeline_create(struct kunit *test,
 					   const char *name);
-/* The next fence of the timeline, with the only reference. */
+/* Makes the next fence of the timeline, with one reference. */
 struct dma_fence *mock_fence_create(struct mock_timeline *timeline);
 struct dma_fence *mock_fence_create_at(struct mock_timeline *timeline,
 				       u64 seqno, unsigned int flags);
-/* A fence with operations of the test, made up of the ones below or not. */
+/* The same with operations of the test, which may use the ones below. */
 struct dma_fence *mock_fence_create_ops(struct mock_timeline *timeline,
 					u64 seqno, unsigned int flags,
 					const struct dma_fence_ops *ops);
-/* As mock_fence_create_at(), for any thread: NULL on lack of memory. */
+/* mock_fence_create_at() for any thread: returns NULL without memory. */
 struct dma_fence *mock_fence_try_create(struct mock_timeline *timeline,
 					u64 seqno, unsigned int flags);
-/* Expects that nobody else has a reference, and drops it. */
+/* Expects that the reference is the last one, and drops it. */
 void mock_fence_put_last(struct kunit *test, struct dma_fence *fence);
-/* Shorthand: a signalled fence of the timeline. */
+/* Makes the next fence of the timeline, signalled. */
 struct dma_fence *mock_fence_create_signaled(struct mock_timeline *timeline);
 
-/* An array of references of its own to these. */
+/* Makes an array with references of its own to @members. */
 struct dma_fence *mock_array_of(struct kunit *test, int num,
 				struct dma_fence **members);
-/* A link of a chain; consumes the references to both. */
+/* Makes a link of a chain; consumes the references to @prev and @fence. */
 struct dma_fence *mock_link_after(struct kunit *test, struct dma_fence *prev,
 				  struct dma_fence *fence, u64 seqno);
 
-/* Fills the names with garbage and frees them, a grace period from now. */
+/* Waits for a grace period, fills the names with garbage and frees them. */
 void mock_timeline_free_names(struct mock_timeline *timeline);
 /*
- * Waits until all fences of which nobody holds a reference are released and
- * freed, deferred work of files and containers included; returns how many have
- * been released since the timeline was made.
+ * Waits until all fences without a reference are released and freed, deferred
+ * releases of files included; returns the number of releases so far.
  */
 int mock_timeline_released(struct mock_timeline *timeline);
-/* Waits, for a bounded time, until that is @count. */
+/* Waits, for a bounded time, until @count fences have been released. */
 bool mock_timeline_wait_released(struct mock_timeline *timeline, int count);
 
 const char *mock_fence_driver_name(struct dma_fence *fence);
@@ -137,13 +136,13 @@ bool mock_fence_signaled(struct dma_fence *fence);
 void mock_fence_set_deadline(struct dma_fence *fence, ktime_t deadline);
 void mock_fence_release(struct dma_fence *fence);
 
-/* Adds a fence to a reservation object, which it locks meanwhile. */
+/* Adds a fence to a reservation object; takes its lock. */
 void mock_resv_add(struct kunit *test, struct dma_resv *resv,
 		   struct dma_fence *fence, enum dma_resv_usage usage);
 
 /* mock.c */
 
-/* In the order of struct dma_buf_ops; the last is the importer's. */
+/* In the order of struct dma_buf_ops; MOCK_MOVE_NOTIFY is the importer's. */
 enum mock_op {
 	MOCK_ATTACH,
 	MOCK_DETACH,
@@ -168,9 +167,9 @@ enum mock_exporter_flags {
 	MOCK_STATIC = 0,
 	/* Has pin and unpin. */
 	MOCK_DYNAMIC = 1 << 0,
-	/* The core keeps the mappings, and all users share them. */
+	/* Has cache_sgt_mapping: all users share one mapping. */
 	MOCK_CACHED = 1 << 1,
-	/* The core is told whether to keep the mappings. */
+	/* Has keep_mapping, begin_device_access and end_device_access. */
 	MOCK_KEPT = 1 << 2,
 };
 
@@ -178,26 +177,26 @@ enum mock_exporter_flags {
 
 /**
  * struct mock_exporter - an exporter of one buffer
- * @test: the test, at whose end the buffer has to be gone
- * @ops: what it implements; the test may clear or replace what it likes
- * @info: what describes the buffer; likewise, before mock_export()
+ * @test: the test; at its end the buffer must have been released
+ * @ops: the operations; the test may clear or replace any of them
+ * @info: the export info; the test may change it before mock_export()
  * @dmabuf: the buffer; NULL before mock_export()
- * @pages: the memory, whole pages
- * @num_pages: how many
- * @calls: for each operation the number of calls, failed ones included
- * @fail: for each operation that can fail what it returns, if not 0
+ * @pages: the memory
+ * @num_pages: number of pages
+ * @calls: number of calls of each operation, failed ones included
+ * @fail: error that each operation returns; 0 to succeed
  * @log: the first calls in their order, see mock_expect_log()
- * @num_logged: how many
- * @hook: called in each operation, if set, before it does or fails anything
+ * @num_logged: number of calls since the log was emptied
+ * @hook: called at the start of each operation, if set
  * @hook_data: for @hook
  * @map_null: map_dma_buf returns NULL
  * @map_empty_segment: map_dma_buf returns a table with a segment of length 0
- * @keep: what keep_mapping returns
- * @mappings: what is mapped now
+ * @keep: return value of keep_mapping
+ * @mappings: the mappings that exist
  * @direction: of the last map, begin_cpu_access or end_cpu_access
- * @vaddr: what vmap returned
- * @exports: successful exports so far; the test counts its own
- * @released: releases that are done
+ * @vaddr: address that vmap returned; NULL if not mapped
+ * @exports: successful exports; a test that exports by itself counts its own
+ * @released: number of releases
  */
 struct mock_exporter {
 	struct kunit *test;
@@ -228,10 +227,10 @@ struct mock_exporter {
  * struct mock_importer - an importer with a device
  * @test: the test
  * @dev: the device, with a DMA mask of 64 bits
- * @exp: of the buffer; its log shows calls of move_notify
+ * @exp: exporter of the buffer; its log shows calls of move_notify
  * @notified: calls of the move_notify operation
  * @on_move: called in move_notify, if set
- * @sgt: for the test
+ * @sgt: for use by the test
  */
 struct mock_importer {
 	struct kunit *test;
@@ -242,20 +241,22 @@ struct mock_importer {
 	struct sg_table *sgt;
 };
 
-/* All of them of the test, which they fail on error. */
+/* These fail the test on error. */
 struct mock_exporter *mock_exporter_create(struct kunit *test, size_t size,
 					   unsigned int flags);
-/* Exports it; the test owns the reference. */
+/* Exports the buffer; the test owns the reference. */
 struct dma_buf *mock_export(struct mock_exporter *exp);
-/* Both in one. */
+/* Creates an exporter and exports its buffer. */
 struct mock_exporter *mock_exporter_export(struct kunit *test, size_t size,
 					   unsigned int flags);
-/* Waits, for a bounded time, until all that was exported is released. */
+/* Waits, for a bounded time, until all exported buffers are released. */
 bool mock_exporter_wait_released(struct mock_exporter *exp);
-/* Drops the last reference to a buffer and expects that it was the last. */
+/* Expects that the reference to the buffer is the last one, and drops it. */
 void mock_exporter_put_last(struct mock_exporter *exp);
 int mock_calls(struct mock_exporter *exp, enum mock_op op);
-/* Expects these calls and no others, then forgets them; ends with MOCK_NUM_OPS. */
+/*
+ * Expects exactly the calls in @ops, which MOCK_NUM_OPS ends; empties the log.
+ */
 void mock_expect_log(struct mock_exporter *exp, const char *where,
 		     const enum mock_op *ops);
 #define MOCK_EXPECT_LOG(exp, ...)					\
@@ -264,62 +265,65 @@ void mock_expect_log(struct mock_exporter *exp, const char *where,
 #define MOCK_EXPECT_NO_CALLS(exp)					\
 	mock_expect_log(exp, __func__, (const enum mock_op[]){ MOCK_NUM_OPS })
 
-/* Until the end of the test mappings of the device may be kept. */
+/* Lets the core keep mappings of the device until the end of the test. */
 void mock_keep_mappings(struct kunit *test, struct device *dev);
-/* Does that, too, if the exporter has mappings kept. */
+/*
+ * Makes an importer; the core may keep its mappings if @exp has keep_mapping.
+ */
 struct mock_importer *mock_importer_create(struct kunit *test,
 					   const char *name,
 					   struct mock_exporter *exp);
 extern const struct dma_buf_attach_ops mock_attach_ops;
 extern const struct dma_buf_attach_ops mock_attach_ops_p2p;
-/* Attaches the device, as a dynamic importer or a static one; may fail. */
+/* Attaches the device, as a dynamic or static importer; may fail. */
 struct dma_buf_attachment *mock_attach_try(struct mock_importer *imp,
 					   bool dynamic);
-/* Likewise, may not. */
+/* The same, but fails the test on error. */
 struct dma_buf_attachment *mock_attach(struct mock_importer *imp,
 				       bool dynamic);
 
 /* mock_util.c */
 
 /*
- * Between the two exactly @times warnings fire, and the place of each, as the
- * kernel log has it ("dma_buf_put+0x...", with file and line before it in some
- * configurations), has @where in it. Clears what has been warned about once.
+ * Expects exactly @times warnings between the two calls, each at a place that
+ * contains @where. The place is as in the kernel log: "dma_buf_put+0x...", with
+ * file and line before it in some configurations. The begin resets all
+ * WARN_ON_ONCE().
  */
 void mock_warn_begin(struct kunit *test);
 void mock_warn_end(struct kunit *test, const char *where, unsigned int times);
 
-/* Memory of a process, for the test's thread; readable and writable. */
+/* Maps readable and writable user memory in the test's thread. */
 void __user *mock_user_alloc(struct kunit *test, size_t size);
-/* A page of it that begins with @data and cannot be written. */
+/* Maps a read-only page that begins with @data. */
 void __user *mock_user_readonly(struct kunit *test, const void *data,
 				size_t size);
-/* An address that no process has. */
+/* Returns an address that no process can map. */
 void __user *mock_user_bad(void);
 
-/* Descriptors that are open or reserved in this thread. */
+/* Counts the descriptors that are open or reserved in this thread. */
 unsigned int mock_count_fds(void);
 /* Makes get_unused_fd_flags() fail with -EMFILE, or work again. */
 void mock_forbid_fds(bool forbid);
 
-/* A signal becomes pending for this thread; mock_signal_end() takes it back. */
+/* Makes a signal pending for this thread; mock_signal_end() clears it. */
 void mock_signal_begin(void);
 void mock_signal_end(void);
 
-/* Ends files whose last reference was dropped by a kernel thread. */
+/* Releases files whose last reference was dropped by a kernel thread. */
 void mock_flush_files(void);
 
-/* Another thread locks the object, until the holder is told to let go. */
+/* Has another thread hold the lock until mock_resv_let_go(). */
 struct task_struct *mock_resv_hold(struct kunit *test, struct dma_resv *resv);
 void mock_resv_let_go(struct task_struct *holder);
 
 /**
- * struct mock_poller - who polls a file
- * @woken: so many wake-ups
- * @key: what the last one was for
- * @head: the queue that it is on, or NULL
+ * struct mock_poller - a poller of a file
+ * @woken: number of wake-ups
+ * @key: events of the last wake-up
+ * @head: the wait queue that it is on, or NULL
  *
- * On the queue from the first question until mock_poller_end().
+ * It is on the queue from the first mock_poller_ask() until mock_poller_end().
  */
 struct mock_poller {
 	atomic_t woken;
@@ -332,20 +336,20 @@ struct mock_poller {
 
 void mock_poller_begin(struct mock_poller *poller);
 void mock_poller_end(struct mock_poller *poller);
-/* Returns those of @events that are true. */
+/* Polls the file, and returns those of @events that are ready. */
 u32 mock_poller_ask(struct mock_poller *poller, struct file *file, u32 events);
-/* Likewise, but stays off the queue unless it is on it, as EPOLL_CTL_MOD does. */
+/* Polls the file without queueing the poller, as EPOLL_CTL_MOD does. */
 u32 mock_poller_modify(struct mock_poller *poller, struct file *file,
 		       u32 events);
 
-/* A file of debugfs, to be closed by __fput_sync(). */
+/* Opens a file of debugfs; close it by __fput_sync(). */
 struct file *mock_debugfs_open(struct kunit *test, const char *path,
 			       int flags);
 
-/* A file to print to, with room for @size bytes; the text is at its buf. */
+/* Makes a seq_file with room for @size bytes; the text is in its buf. */
 struct seq_file *mock_seq_create(struct kunit *test, size_t size);
 
-/* Waits for what each processor has to do in an irq_work at this time. */
+/* Waits until each CPU has run the irq_work that is queued on it. */
 void mock_irq_work_settle(void);
 
 #endif /* _DMA_BUF_TESTS_MOCK_H */

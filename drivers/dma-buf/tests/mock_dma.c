@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device whose DMA API the test has in hand; see mock_dma.h.
+ * A device with a DMA API under the test's control; see mock_dma.h.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -23,7 +23,7 @@ static bool device_writes(enum dma_data_direction dir)
 	return dir != DMA_TO_DEVICE;
 }
 
-/* The device's copy of a page; made when it is first looked at. */
+/* Returns the device's copy of a byte; makes the copy on first use. */
 static u8 *copy_of(struct mock_dma *mock, struct mock_dma_piece *piece, size_t offset)
 {
 	dma_addr_t addr = mock->kind == MOCK_DMA_BOUNCE ?
@@ -62,7 +62,7 @@ void mock_dma_copy(struct mock_dma *mock, struct mock_dma_piece *piece,
 		mock->copied_out += len;
 }
 
-/* What the hardware does; invalidating drops what the CPU wrote. */
+/* Invalidating the cache drops the CPU's writes. */
 void mock_dma_to_device(struct mock_dma *mock, struct mock_dma_piece *piece,
 			size_t start, size_t len, enum dma_data_direction dir)
 {
@@ -81,7 +81,7 @@ void mock_dma_to_cpu(struct mock_dma *mock, struct mock_dma_piece *piece,
 		mock_dma_copy(mock, piece, start, len, false);
 }
 
-/* The test's side */
+/* Interface for the tests */
 
 static void mock_dma_end(void *data)
 {
@@ -117,7 +117,7 @@ struct mock_dma *mock_dma_create(struct kunit *test, enum mock_dma_kind kind)
 	mock->dev = kunit_device_register(test, kunit_kstrdup(test, name, GFP_KERNEL));
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mock->dev);
 	dev_set_drvdata(mock->dev, mock);
-	/* Before the mask is set, when the DMA API looks at them. */
+	/* The DMA API looks at the operations when the mask is set. */
 	set_dma_ops(mock->dev, kind == MOCK_DMA_COHERENT ? &mock_dma_coherent_ops :
 							   &mock_dma_synced_ops);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, mock_dma_end, mock));
@@ -156,7 +156,7 @@ struct mock_dma_call mock_dma_last(struct mock_dma *mock, enum mock_dma_op op)
 	return call;
 }
 
-/* Where the device gets at a byte of a table. */
+/* Returns the byte of a table as the device reaches it. */
 static u8 *device_byte(struct mock_dma *mock, struct sg_table *sgt,
 		       size_t offset, bool write)
 {

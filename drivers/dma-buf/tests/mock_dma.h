@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A device without hardware whose DMA API the test has in hand. Each call is
- * recorded and checked: what is synced or unmapped has to be what was mapped,
- * with the same list and in a direction that is allowed. The device may be
- * coherent, have caches between itself and the CPU, or get at memory by bounce
- * buffers; an aperture may be small, an IOMMU may merge pages, and mapping may
- * fail. For each page that is not shared with the CPU the device has a copy of its
- * own: where a sync is missing, or is one too many, the wrong bytes show.
+ * A device without hardware with a DMA API under the test's control. Each call
+ * is recorded and checked: a sync or unmap must match the map, with the same
+ * list and an allowed direction. The device may be coherent, have a CPU cache
+ * in between, or use bounce buffers; its aperture may be small, an IOMMU may
+ * merge pages, and maps may fail. A device that is not coherent has its own
+ * copy of each page: a missing or surplus sync shows as wrong bytes.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -30,24 +29,24 @@ enum mock_dma_op {
 };
 
 enum mock_dma_kind {
-	/* Sees memory as the CPU does: nothing is ever synced. */
+	/* The device sees the CPU's memory: there are no syncs. */
 	MOCK_DMA_COHERENT,
 	/*
-	 * All that the CPU writes stays in its cache until that is cleaned, and all
-	 * that it reads comes from there until that is invalidated, as arm does
-	 * it: memory that is handed to the device for writing, and to the CPU.
+	 * CPU writes stay in the cache until it is cleaned, CPU reads come from
+	 * the cache until it is invalidated. As on arm, a sync for a device
+	 * that writes invalidates too.
 	 */
 	MOCK_DMA_CACHED,
-	/* As swiotlb does it: a map always fills the bounce buffer. */
+	/* Like swiotlb: a map always fills the bounce buffer. */
 	MOCK_DMA_BOUNCE,
 };
 
 /**
  * struct mock_dma_call - one call of the DMA API
- * @op: which
- * @list: for a list; else for a single piece
- * @addr: the first address for the device
- * @len: bytes, of all segments
+ * @op: the function
+ * @list: the call was for a list; else for a single piece
+ * @addr: the first DMA address
+ * @len: bytes of all segments
  * @dir: direction
  * @attrs: DMA_ATTR_*, of map and unmap
  */
@@ -61,27 +60,27 @@ struct mock_dma_call {
 };
 
 #define MOCK_DMA_MAX_CALLS 64
-/* What a page that the device has a copy of holds before anything is written. */
+/* The content of the device's copy of a page before the first write. */
 #define MOCK_DMA_STALE 0xa5
 
 /**
- * struct mock_dma - a device, at the end of whose test nothing may be mapped
+ * struct mock_dma - a device; at the end of the test nothing may be mapped
  * @test: the test
  * @dev: the device, which belongs to the test
- * @kind: how it gets at memory
- * @merge: a list becomes as few segments as the device takes; the test may set it
- * @aperture: bytes of addresses that there are; likewise
- * @max_mapping: bytes that one piece may have; likewise
- * @fail: so many maps fail from now on, with -ENOMEM; likewise
- * @mapped_hook: called at the end of each map, without the lock; likewise
- * @hook_data: for that
- * @mappings: what is mapped, in the order of addresses
- * @mapped: how many that are
- * @pages: the device's copies, by page frame of the memory or of the bounce buffer
- * @copied_in: bytes that went to the device's copies, until mock_dma_forget()
- * @copied_out: bytes that came from there; likewise
- * @num_calls: calls; likewise
- * @calls: the first of them; likewise
+ * @kind: how the device reaches memory
+ * @merge: merge a list to as few segments as possible; the test may set it
+ * @aperture: size of the device's address space; the test may set it
+ * @max_mapping: size limit of one piece; the test may set it
+ * @fail: number of maps to fail with -ENOMEM; the test may set it
+ * @mapped_hook: called after each map, without the lock; the test may set it
+ * @hook_data: for @mapped_hook
+ * @mappings: the mappings, in the order of addresses
+ * @mapped: number of mappings
+ * @pages: the device's copies, by frame of the page or of the bounce buffer
+ * @copied_in: bytes copied to the device's copies since mock_dma_forget()
+ * @copied_out: bytes copied from there since mock_dma_forget()
+ * @num_calls: number of calls since mock_dma_forget()
+ * @calls: the first of these calls
  */
 struct mock_dma {
 	struct kunit *test;
@@ -93,7 +92,7 @@ struct mock_dma {
 	unsigned int fail;
 	void (*mapped_hook)(struct mock_dma *mock, void *data);
 	void *hook_data;
-	/** @lock: for what follows */
+	/** @lock: protects the members below */
 	struct mutex lock;
 	struct list_head mappings;
 	unsigned int mapped;
@@ -107,11 +106,11 @@ struct mock_dma {
 /**
  * struct mock_dma_piece - contiguous memory of a mapping, as one entry of a list
  * @page: the first page
- * @offset: in there
+ * @offset: offset in @page
  * @len: bytes
- * @addr: for the device
- * @seg_addr: what the entry says, which others may be merged into
- * @seg_len: likewise
+ * @addr: DMA address
+ * @seg_addr: DMA address of the segment that starts here
+ * @seg_len: bytes of that segment; 0 if the piece is merged into an earlier one
  */
 struct mock_dma_piece {
 	struct page *page;
@@ -125,13 +124,13 @@ struct mock_dma_piece {
 /**
  * struct mock_dma_mapping - what one call has mapped
  * @node: in &mock_dma.mappings
- * @addr: where it starts, for the device
- * @span: bytes to the end of the last piece, with what is between them
+ * @addr: DMA address of the start
+ * @span: bytes from the start to the end of the last piece, gaps included
  * @len: bytes of all pieces
  * @dir: direction
- * @list: as a list; else as a single piece
- * @num: pieces
- * @pieces: in their order
+ * @list: mapped as a list; else as a single piece
+ * @num: number of pieces
+ * @pieces: the pieces in their order
  */
 struct mock_dma_mapping {
 	struct list_head node;
@@ -147,13 +146,13 @@ struct mock_dma_mapping {
 /* Fails the test on error. */
 struct mock_dma *mock_dma_create(struct kunit *test, enum mock_dma_kind kind);
 
-/* Starts the record anew. */
+/* Empties the record of calls and copies. */
 void mock_dma_forget(struct mock_dma *mock);
-/* How many calls there were, and the last one, which is there or fails the test. */
+/* The number of calls, and the last one; the test fails if there is none. */
 unsigned int mock_dma_count(struct mock_dma *mock, enum mock_dma_op op);
 struct mock_dma_call mock_dma_last(struct mock_dma *mock, enum mock_dma_op op);
 
-/* The device writes to, or reads from, the memory of a table that it has mapped. */
+/* The device writes to or reads from the memory of a mapped table. */
 void mock_dma_write(struct mock_dma *mock, struct sg_table *sgt, size_t offset,
 		    size_t len, u8 value);
 u8 mock_dma_read(struct mock_dma *mock, struct sg_table *sgt, size_t offset);
@@ -161,7 +160,7 @@ u8 mock_dma_read(struct mock_dma *mock, struct sg_table *sgt, size_t offset);
 /* mock_dma_ops.c: for mock_dma.c, under the lock */
 extern const struct dma_map_ops mock_dma_coherent_ops;
 extern const struct dma_map_ops mock_dma_synced_ops;
-/* NULL, and the test fails, if there is none. */
+/* These fail the test and return NULL if there is none. */
 struct mock_dma_mapping *mock_dma_find_mapping(struct mock_dma *mock, dma_addr_t addr);
 struct mock_dma_piece *mock_dma_find_piece(struct mock_dma *mock,
 					   struct mock_dma_mapping *map,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The DMA API of the device of mock_dma.h: what is mapped, and where, and what is
- * wrong with a call.
+ * The DMA operations of the device of mock_dma.h: they lay out mappings and
+ * check each call against them.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -12,7 +12,7 @@
 
 #include "mock_dma.h"
 
-/* Where the addresses of devices start; none is that of memory by chance. */
+/* DMA addresses start here, so that none equals a physical address. */
 #define BASE 0x7000000000ull
 
 static struct mock_dma *to_mock(struct device *dev)
@@ -43,7 +43,7 @@ static void all_to_cpu(struct mock_dma *mock, struct mock_dma_mapping *map,
 
 /* Mapping */
 
-/* The first gap in the aperture that is large enough; keeps the list in order. */
+/* Puts the mapping into the first gap of the aperture, and so into the list. */
 static bool find_room(struct mock_dma *mock, struct mock_dma_mapping *map)
 {
 	dma_addr_t next = BASE, end = BASE + mock->aperture;
@@ -62,7 +62,7 @@ static bool find_room(struct mock_dma *mock, struct mock_dma_mapping *map)
 	return true;
 }
 
-/* Where each piece lies, from the start of the mapping. */
+/* Computes the offset of each piece from the start of the mapping. */
 static void lay_out(struct mock_dma *mock, struct mock_dma_mapping *map)
 {
 	size_t max = dma_get_max_seg_size(mock->dev), pos = 0;
@@ -74,7 +74,7 @@ static void lay_out(struct mock_dma *mock, struct mock_dma_mapping *map)
 			piece->addr = pos;
 			seg->seg_len += piece->len;
 		} else {
-			/* Apart from the last one, so that nobody runs over. */
+			/* A gap, so that an overrun is noticed. */
 			if (seg)
 				pos += PAGE_SIZE;
 			seg = piece;
@@ -162,7 +162,7 @@ static dma_addr_t mock_map_page(struct device *dev, struct page *page,
 	return DMA_MAPPING_ERROR;
 }
 
-/* The next entry that is no segment ends them, unless all are. */
+/* Fills in the DMA segments of the list, and returns their number. */
 static int show_segments(struct scatterlist *sgl, struct mock_dma_mapping *map)
 {
 	struct scatterlist *sg = sgl, *tmp;
@@ -206,7 +206,7 @@ static int mock_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 	return ret;
 }
 
-/* Looking up, with the rules that any user of the DMA API has to heed */
+/* Lookup, with the checks that every user of the DMA API must pass */
 
 struct mock_dma_mapping *mock_dma_find_mapping(struct mock_dma *mock, dma_addr_t addr)
 {
@@ -219,7 +219,7 @@ struct mock_dma_mapping *mock_dma_find_mapping(struct mock_dma *mock, dma_addr_t
 	return NULL;
 }
 
-/* Is a list what it was when it was mapped? */
+/* Is the list the same as when it was mapped? */
 static bool same_list(struct mock_dma_mapping *map, struct scatterlist *sgl, int nents)
 {
 	struct scatterlist *sg, *seg = sgl;
@@ -403,7 +403,7 @@ static size_t mock_max_mapping_size(struct device *dev)
 	return to_mock(dev)->max_mapping;
 }
 
-/* The DMA API takes a device without functions to sync for a coherent one. */
+/* For the DMA API a device without sync operations is coherent. */
 const struct dma_map_ops mock_dma_coherent_ops = {
 	.map_page = mock_map_page,
 	.unmap_page = mock_unmap_page,

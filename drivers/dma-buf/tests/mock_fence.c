@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Fences that a test makes and signals by hand. A timeline counts its fences
- * and outlives them: what is not released when the test ends fails it.
+ * and outlives them: a fence that is not released at the end fails the test.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -16,10 +16,10 @@
 
 #include "mock.h"
 
-/* Far beyond what any release takes, far below the time limit of a test. */
+/* Far longer than any release takes, far below the time limit of a test. */
 #define PATIENCE (20 * HZ)
 
-/* Each operation begins here. Without lock and RCU its maker could be gone. */
+/* Each operation begins here: without lock and RCU the maker could be gone. */
 static struct mock_timeline *timeline_of(struct dma_fence *fence)
 {
 	struct mock_timeline *timeline = to_mock_fence(fence)->timeline;
@@ -91,7 +91,7 @@ void mock_fence_release(struct dma_fence *fence)
 	.signaled = mock_fence_signaled,		\
 	.set_deadline = mock_fence_set_deadline
 
-/* One for each choice of flags, without MOCK_FENCE_SHARED_LOCK. */
+/* For each combination of flags, shifted past MOCK_FENCE_SHARED_LOCK. */
 static const struct dma_fence_ops mock_fence_ops[] = {
 	{ ALL },
 	{ NAMES },
@@ -204,12 +204,12 @@ static void timeline_end(void *data)
 		KUNIT_FAIL(timeline->test, "%d of %d fences of '%s' are left",
 			   created - atomic_read(&timeline->released), created,
 			   timeline->name ?: "?");
-		/* They may still call: leave it. */
+		/* The fences may still call the timeline: leak it. */
 		return;
 	}
 	KUNIT_EXPECT_EQ(timeline->test, atomic_read(&timeline->released),
 			created);
-	/* Frees that were begun, and readers of the names. */
+	/* Wait for frees in progress and for readers of the names. */
 	rcu_barrier();
 	mock_timeline_free_names(timeline);
 	kfree(timeline);

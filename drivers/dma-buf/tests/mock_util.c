@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What tests need that has to do with no object of theirs: warnings that have
- * to fire, user memory, descriptors, signals, files that have to end, pollers
- * and a lock that is held.
+ * Helpers that belong to no mock: expected warnings, user memory, descriptors,
+ * signals, deferred releases of files, pollers and a held lock.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -34,9 +33,9 @@
 
 #define MAX_PLACES 4
 
-/* What the kernel log says between mock_warn_begin() and mock_warn_end(). */
+/* Warnings in the kernel log between mock_warn_begin() and mock_warn_end(). */
 static struct {
-	/* Protects the rest; taken while printing. */
+	/* Protects the other members; taken while the kernel prints. */
 	raw_spinlock_t lock;
 	bool armed;
 	unsigned int count;
@@ -53,7 +52,7 @@ static void probe_console(void *unused, const char *text, size_t len)
 	if (!warnings.armed || !strnstr(text, "WARNING: ", len))
 		return;
 	if (warnings.count < MAX_PLACES) {
-		/* It is not terminated. */
+		/* @text is not terminated. */
 		place = strnstr(text, " at ", len) ?: text;
 		strscpy(warnings.places[warnings.count], place,
 			min(len - (place - text) + 1,
@@ -71,7 +70,7 @@ void mock_warn_begin(struct kunit *test)
 				register_trace_console(probe_console, NULL), 0);
 		registered = true;
 	}
-	/* As debugfs' clear_warn_once does. */
+	/* The same as debugfs clear_warn_once. */
 	generic_bug_clear_once();
 	memset(__start_once, 0, __end_once - __start_once);
 
@@ -141,7 +140,7 @@ unsigned int mock_count_fds(void)
 	return bitmap_weight(fdt->open_fds, fdt->max_fds);
 }
 
-/* The limit is this thread's alone, and goes with it. */
+/* The limit is this thread's own, and ends with it. */
 void mock_forbid_fds(bool forbid)
 {
 	current->signal->rlim[RLIMIT_NOFILE].rlim_cur =
@@ -163,11 +162,11 @@ void mock_signal_end(void)
 void mock_flush_files(void)
 {
 	flush_delayed_fput();
-	/* The worker may have taken some just before, and still be at it. */
+	/* The worker may have taken files just before, and not be done. */
 	__flush_workqueue(system_wq);
 }
 
-/* From a mount of our own: when tests run at boot nothing is mounted yet. */
+/* Uses a mount of its own: when tests run at boot nothing is mounted yet. */
 struct file *mock_debugfs_open(struct kunit *test, const char *path, int flags)
 {
 	struct file_system_type *type = get_fs_type("debugfs");
@@ -178,7 +177,7 @@ struct file *mock_debugfs_open(struct kunit *test, const char *path, int flags)
 	mount = kern_mount(type);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(mount));
 	file = file_open_root_mnt(mount, path, flags, 0);
-	/* An open file has a reference to it. */
+	/* The open file keeps the mount. */
 	kern_unmount(mount);
 	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(file), "%s: %pe", path, file);
 	return file;
@@ -219,7 +218,7 @@ struct seq_file *mock_seq_create(struct kunit *test, size_t size)
 	struct seq_file *seq = kunit_kzalloc(test, sizeof(*seq), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, seq);
-	/* Zeroed, and one more: the text is a string whatever is printed. */
+	/* One zeroed byte more, so that the text is always terminated. */
 	seq->buf = kunit_kzalloc(test, size + 1, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, seq->buf);
 	seq->size = size;
@@ -243,7 +242,7 @@ static void queue_poller(struct file *file, wait_queue_head_t *head,
 	struct mock_poller *poller = container_of(table, struct mock_poller,
 						  table);
 
-	/* As poll() does: once for each file, whatever is asked later. */
+	/* poll() queues once for each file, whatever it asks for later. */
 	if (poller->head)
 		return;
 	poller->head = head;
@@ -291,7 +290,7 @@ void mock_irq_work_settle(void)
 
 	init_irq_work(&work, nothing);
 	for_each_online_cpu(cpu) {
-		/* The first may run before what was there already. */
+		/* The first may run before work that was queued earlier. */
 		for (int i = 0; i < 2; i++) {
 			irq_work_queue_on(&work, cpu);
 			irq_work_sync(&work);
