@@ -51,6 +51,5 @@ unsigned int dma_fence_unwrap_count(struct dma_fence *fence);
 
 /* dma-fence-stub.c */
 struct dma_fence *dma_fence_alloc_stub(ktime_t timestamp, int error);
-void dma_fence_init_broken(struct dma_fence *fence);
 
 #endif /* _DMA_FENCE_INTERNAL_H */

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fences that have signalled from the first: one that all share, private ones
- * with a time of their own, and what becomes of a fence that was initialised
- * with arguments that cannot work.
+ * Fences that are signalled from the start: one that everybody shares, and
+ * private ones with a time of their own.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -93,18 +92,3 @@ struct dma_fence *dma_fence_allocate_private_stub(ktime_t timestamp)
 	return dma_fence_alloc_stub(timestamp, 0);
 }
 EXPORT_SYMBOL(dma_fence_allocate_private_stub);
-
-/**
- * dma_fence_init_broken - make a safe fence out of one that cannot work
- * @fence: what dma_fence_init() was given without operations or lock
- *
- * It has signalled, with -EINVAL, and is freed like a plain fence.
- *
- * Context: Any.
- */
-void dma_fence_init_broken(struct dma_fence *fence)
-{
-	dma_fence_init(fence, &stub_ops, &stub_lock, 0, 0);
-	fence->error = -EINVAL;
-	dma_fence_signal(fence);
-}

@@ -13,6 +13,7 @@
 #include <linux/export.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 
 #include "dma-fence-internal.h"
 #include "print-text.h"
@@ -111,6 +112,30 @@ u64 dma_fence_context_alloc(unsigned int num)
 }
 EXPORT_SYMBOL(dma_fence_context_alloc);
 
+static const char *broken_name(struct dma_fence *fence)
+{
+	return "broken";
+}
+
+static const struct dma_fence_ops broken_ops = {
+	.names_persist = true,
+	.get_driver_name = broken_name,
+	.get_timeline_name = broken_name,
+};
+
+static DEFINE_SPINLOCK(broken_lock);
+
+/*
+ * Make a fence without operations or lock harmless: it has failed, so nobody
+ * waits for it, and the core frees it like a plain fence.
+ */
+static void init_broken(struct dma_fence *fence)
+{
+	dma_fence_init(fence, &broken_ops, &broken_lock, 0, 0);
+	fence->error = -EINVAL;
+	dma_fence_signal(fence);
+}
+
 /**
  * dma_fence_init - initialise a fence
  * @fence: the memory; RCU readers may be looking at it, if it has been a fence
@@ -129,8 +154,7 @@ void dma_fence_init(struct dma_fence *fence, const struct dma_fence_ops *ops,
 {
 	if (WARN_ON_ONCE(!lock || !ops || !ops->get_driver_name ||
 			 !ops->get_timeline_name)) {
-		/* A fence that nobody can wait for is the safe choice. */
-		dma_fence_init_broken(fence);
+		init_broken(fence);
 		return;
 	}
 
