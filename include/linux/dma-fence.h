@@ -26,6 +26,7 @@
 struct dma_fence;
 struct dma_fence_cb;
 struct dma_fence_ops;
+struct dma_fence_reaper;
 struct seq_file;
 
 /**
@@ -202,6 +203,9 @@ struct dma_fence_ops {
 	 * Context: Any, RCU read section, no lock of the fence.
 	 */
 	void (*set_deadline)(struct dma_fence *fence, ktime_t deadline);
+
+	/* private: containers alone; drops what @fence holds */
+	void (*fini)(struct dma_fence *fence, struct dma_fence_reaper *reaper);
 };
 
 extern const struct dma_fence_ops dma_fence_array_ops;

@@ -249,18 +249,6 @@ static void array_set_deadline(struct dma_fence *fence, ktime_t deadline)
 	}
 }
 
-/* Nobody keeps the data of this file but the array itself. */
-const struct dma_fence_ops dma_fence_array_ops = {
-	.names_persist = true,
-	.get_driver_name = array_driver_name,
-	.get_timeline_name = array_timeline_name,
-	.enable_signaling = array_enable_signaling,
-	.signaled = array_signaled,
-	.release = dma_fence_container_release,
-	.set_deadline = array_set_deadline,
-};
-EXPORT_SYMBOL(dma_fence_array_ops);
-
 /* kvfree() sleeps for what does not lie in a slab, but a release must not. */
 static void free_members(struct dma_fence **fences)
 {
@@ -270,15 +258,7 @@ static void free_members(struct dma_fence **fences)
 		kfree(fences);
 }
 
-/**
- * dma_fence_array_fini - give back what a released array holds
- * @fence: the array
- * @reaper: for members that are containers
- *
- * Context: Any.
- */
-void dma_fence_array_fini(struct dma_fence *fence,
-			  struct dma_fence_reaper *reaper)
+static void array_fini(struct dma_fence *fence, struct dma_fence_reaper *reaper)
 {
 	struct dma_fence_array *array = to_dma_fence_array(fence);
 
@@ -286,6 +266,19 @@ void dma_fence_array_fini(struct dma_fence *fence,
 		dma_fence_reap(reaper, array->fences[i]);
 	free_members(array->fences);
 }
+
+/* Nobody keeps the data of this file but the array itself. */
+const struct dma_fence_ops dma_fence_array_ops = {
+	.names_persist = true,
+	.get_driver_name = array_driver_name,
+	.get_timeline_name = array_timeline_name,
+	.enable_signaling = array_enable_signaling,
+	.signaled = array_signaled,
+	.release = dma_fence_container_release,
+	.set_deadline = array_set_deadline,
+	.fini = array_fini,
+};
+EXPORT_SYMBOL(dma_fence_array_ops);
 
 /**
  * dma_fence_array_alloc - memory for an array

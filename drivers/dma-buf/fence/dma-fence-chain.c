@@ -486,6 +486,17 @@ static void chain_set_deadline(struct dma_fence *fence, ktime_t deadline)
 	}
 }
 
+/* Leave the pointers in place: a search may still be passing through. */
+static void chain_fini(struct dma_fence *fence, struct dma_fence_reaper *reaper)
+{
+	struct dma_fence_chain *chain = to_dma_fence_chain(fence);
+
+	/* Nobody walks or arms without a reference. */
+	dma_fence_reap(reaper, rcu_dereference_protected(chain->prev, true));
+	dma_fence_reap(reaper, rcu_dereference_protected(chain->skip, true));
+	dma_fence_reap(reaper, chain->fence);
+}
+
 const struct dma_fence_ops dma_fence_chain_ops = {
 	.use_64bit_seqno = true,
 	.names_persist = true,
@@ -495,25 +506,6 @@ const struct dma_fence_ops dma_fence_chain_ops = {
 	.signaled = chain_signaled,
 	.release = dma_fence_container_release,
 	.set_deadline = chain_set_deadline,
+	.fini = chain_fini,
 };
 EXPORT_SYMBOL(dma_fence_chain_ops);
-
-/**
- * dma_fence_chain_fini - give back what a released link holds
- * @fence: the link
- * @reaper: for fences that are containers
- *
- * The pointers stay: a search may still be passing through.
- *
- * Context: Any.
- */
-void dma_fence_chain_fini(struct dma_fence *fence,
-			  struct dma_fence_reaper *reaper)
-{
-	struct dma_fence_chain *chain = to_dma_fence_chain(fence);
-
-	/* Nobody walks or arms without a reference. */
-	dma_fence_reap(reaper, rcu_dereference_protected(chain->prev, true));
-	dma_fence_reap(reaper, rcu_dereference_protected(chain->skip, true));
-	dma_fence_reap(reaper, chain->fence);
-}

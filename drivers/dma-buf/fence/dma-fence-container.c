@@ -41,8 +41,8 @@ void dma_fence_reap_container(struct dma_fence_reaper *reaper,
 }
 
 /**
- * dma_fence_container_release - &dma_fence_ops.release of containers
- * @fence: the container
+ * dma_fence_container_release - release a container: &dma_fence_ops.release
+ * @fence: the container; its operations include &dma_fence_ops.fini
  *
  * Context: Any.
  */
@@ -51,10 +51,7 @@ void dma_fence_container_release(struct dma_fence *fence)
 	struct dma_fence_reaper reaper = {};
 
 	for (;;) {
-		if (dma_fence_is_array(fence))
-			dma_fence_array_fini(fence, &reaper);
-		else
-			dma_fence_chain_fini(fence, &reaper);
+		fence->ops->fini(fence, &reaper);
 		dma_fence_free(fence);
 		if (!reaper.todo)
 			return;

@@ -40,10 +40,4 @@ static inline void dma_fence_reap(struct dma_fence_reaper *reaper,
 		dma_fence_reap_container(reaper, fence);
 }
 
-/* dma-fence-array.c, dma-fence-chain.c */
-void dma_fence_array_fini(struct dma_fence *fence,
-			  struct dma_fence_reaper *reaper);
-void dma_fence_chain_fini(struct dma_fence *fence,
-			  struct dma_fence_reaper *reaper);
-
 #endif /* _DMA_FENCE_CONTAINER_H */
