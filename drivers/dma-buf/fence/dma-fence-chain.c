@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Chains: a timeline of points, each a link that adds a fence to all before it.
- * Flattening is in dma-fence-unwrap.c, release in dma-fence-container.c.
+ * The search for a point is in dma-fence-chain-find.c, flattening in
+ * dma-fence-unwrap.c, release in dma-fence-container.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -17,6 +18,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
+#include "dma-fence-chain-internal.h"
 #include "dma-fence-container.h"
 
 /**
@@ -32,15 +34,6 @@
  * what a search compares. A link that has signalled holds its own fence and no
  * other, in whatever order the fences of its chain have signalled: a holder of
  * the newest link does not keep the whole timeline in memory.
- *
- * *Search.* Each link knows its depth, the number of links that were before it.
- * A search that comes by leaves a way for those that follow: depths fall into
- * blocks of 8, of 64, and so on, and a link at the start of a block gets a jump
- * to the start of the next one. Who never looks for an old point does not pay for
- * that; who does passes each new link once, and of the others few, 80 of 4,096 at
- * the most. It needs no allocation. A jump holds a reference, and a walk drops it
- * once the fence of the link that it goes to has signalled: a signalled fence is
- * not kept longer than it takes until the next walk.
  *
  * *Waiting.* A link that is waited for is *armed*: it keeps itself alive by one
  * reference and has one callback, on the fence of the link at
@@ -79,20 +72,6 @@ static const char *chain_timeline_name(struct dma_fence *fence)
 	return "unbound";
 }
 
-/*
- * Has what a link adds signalled? A chain in there is not looked into: it could
- * contain another one, and so on to any depth.
- */
-static __always_inline bool contained_is_signaled(struct dma_fence *link)
-{
-	struct dma_fence *fence = dma_fence_chain_contained(link);
-
-	if (dma_fence_is_chain(fence))
-		return test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
-					&fence->flags);
-	return dma_fence_is_signaled(fence);
-}
-
 /* The link before, with a reference. */
 static struct dma_fence *get_prev(struct dma_fence_chain *chain)
 {
@@ -100,22 +79,16 @@ static struct dma_fence *get_prev(struct dma_fence_chain *chain)
 	return dma_fence_get_rcu_safe(&chain->prev);
 }
 
-/* Replace the link in @slot unless somebody has; consumes @new. Tells which. */
-static __always_inline bool replace_link(struct dma_fence __rcu **slot,
-					 struct dma_fence *old,
-					 struct dma_fence *new)
-{
-	struct dma_fence *was;
-
-	was = unrcu_pointer(cmpxchg(slot, RCU_INITIALIZER(old),
-				    RCU_INITIALIZER(new)));
-	/* The slot's reference to the one, or ours to the other. */
-	dma_fence_put(was == old ? old : new);
-	return was == old;
-}
-
-/* Do not keep links alive for searches that nobody will make. */
-static void drop_idle_skip(struct dma_fence_chain *chain)
+/**
+ * dma_fence_chain_drop_idle_skip - drop a jump to a link that is done
+ * @chain: the link that the jump starts at; the caller holds a reference
+ *
+ * A jump must not keep a link whose fence has signalled for a search that
+ * nobody makes.
+ *
+ * Context: Any.
+ */
+void dma_fence_chain_drop_idle_skip(struct dma_fence_chain *chain)
 {
 	struct dma_fence *skip;
 
@@ -123,7 +96,7 @@ static void drop_idle_skip(struct dma_fence_chain *chain)
 	skip = rcu_dereference(chain->skip);
 	if (skip && test_bit(DMA_FENCE_FLAG_SIGNALED_BIT,
 			     &to_dma_fence_chain(skip)->fence->flags))
-		replace_link(&chain->skip, skip, NULL);
+		dma_fence_chain_replace(&chain->skip, skip, NULL);
 }
 
 /*
@@ -154,17 +127,17 @@ struct dma_fence *dma_fence_chain_walk(struct dma_fence *fence)
 	struct dma_fence *prev = NULL, *next;
 
 	if (chain) {
-		drop_idle_skip(chain);
+		dma_fence_chain_drop_idle_skip(chain);
 		prev = get_prev(chain);
 	}
-	while (prev && contained_is_signaled(prev)) {
+	while (prev && dma_fence_contained_is_signaled(prev)) {
 		struct dma_fence_chain *link = to_dma_fence_chain(prev);
 		bool cut;
 
 		next = link ? get_prev(link) : NULL;
 		/* One reference for the chain, one to go on with. */
 		dma_fence_get(next);
-		cut = replace_link(&chain->prev, prev, next);
+		cut = dma_fence_chain_replace(&chain->prev, prev, next);
 		dma_fence_put(prev);
 		if (!cut) {
 			dma_fence_put(next);
@@ -176,14 +149,6 @@ struct dma_fence *dma_fence_chain_walk(struct dma_fence *fence)
 	return prev;
 }
 EXPORT_SYMBOL(dma_fence_chain_walk);
-
-/* A link to jump to from @chain, else the one before it; under RCU. */
-static struct dma_fence_chain *skip_or_prev(struct dma_fence_chain *chain)
-{
-	struct dma_fence *skip = rcu_dereference(chain->skip);
-
-	return to_dma_fence_chain(skip ?: rcu_dereference(chain->prev));
-}
 
 /**
  * dma_fence_chain_init - add a link
@@ -228,131 +193,6 @@ void dma_fence_chain_init(struct dma_fence_chain *chain,
 		       context, seqno);
 }
 EXPORT_SYMBOL(dma_fence_chain_init);
-
-/* Does the point @seqno of the timeline @context lie before @chain? */
-static bool is_before(struct dma_fence_chain *chain, u64 context, u64 seqno)
-{
-	return chain->base.context == context && chain->prev_seqno >= seqno;
-}
-
-/*
- * Depths fall into blocks of 8^n. A jump of level n goes from the first link that
- * a search comes to in one block to the first in the next that has any.
- */
-#define LEVEL_BITS 3
-#define LEVELS 6
-
-static void set_skip(struct dma_fence_chain *from, struct dma_fence_chain *to)
-{
-	struct dma_fence *skip;
-
-	/* One that is gone has given back already what it held. */
-	if (!dma_fence_get_rcu(&from->base))
-		return;
-	skip = dma_fence_get_rcu(&to->base);
-	if (skip) {
-		replace_link(&from->skip, NULL, skip);
-		/* The exchange is ordered before the look at the fence. */
-		drop_idle_skip(from);
-	}
-	dma_fence_put(&from->base);
-}
-
-/*
- * A search comes into another block, which @link is the start of: let the last
- * start of each level jump there. @last are those that have no jump yet, @depth is
- * that of the last start. A link whose fence has signalled is none, as nobody is
- * to hold it; then it is the next one.
- */
-static void leave_skips(struct dma_fence_chain *link, u32 *depth,
-			struct dma_fence_chain *last[LEVELS])
-{
-	unsigned int level = min(__fls(*depth ^ link->depth) / LEVEL_BITS,
-				 LEVELS - 1);
-
-	if (test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &link->fence->flags))
-		return;
-	*depth = link->depth;
-	for (unsigned int i = 1; i <= level; i++) {
-		if (last[i])
-			set_skip(last[i], link);
-		last[i] = NULL;
-	}
-	if (!rcu_access_pointer(link->skip))
-		last[level] = link;
-}
-
-/*
- * The newest link that the point @seqno does not lie before. If the chain ends
- * earlier, because the rest has signalled, its last link and @end set. Under
- * RCU; a link that was found may be on its way out.
- */
-static struct dma_fence_chain *find_link(struct dma_fence_chain *chain,
-					 u64 seqno, bool *end)
-{
-	struct dma_fence_chain *last[LEVELS] = {};
-	u64 context = chain->base.context;
-	struct dma_fence_chain *next;
-	u32 depth = chain->depth;
-
-	*end = false;
-	while (chain->base.context == context) {
-		if ((depth ^ chain->depth) >> LEVEL_BITS)
-			leave_skips(chain, &depth, last);
-		if (!is_before(chain, context, seqno))
-			break;
-		next = skip_or_prev(chain);
-		if (!next || !is_before(next, context, seqno))
-			next = to_dma_fence_chain(rcu_dereference(chain->prev));
-		if (!next) {
-			*end = true;
-			break;
-		}
-		chain = next;
-	}
-	return chain;
-}
-
-/**
- * dma_fence_chain_find_seqno - find the link that completes a point
- * @pfence: a link of the timeline; on success its reference is exchanged for
- *	one to the link that signals when the point is reached, or for NULL
- *	if it has been
- * @seqno: the point; 0 is any
- *
- * Context: Any.
- * Return: 0; -EINVAL, with @pfence unchanged, if that is no link or older than
- * @seqno.
- */
-int dma_fence_chain_find_seqno(struct dma_fence **pfence, uint64_t seqno)
-{
-	struct dma_fence_chain *head, *link;
-	struct dma_fence *fence;
-	bool end;
-
-	if (!seqno)
-		return 0;
-	head = to_dma_fence_chain(*pfence);
-	if (!head || head->base.seqno < seqno)
-		return -EINVAL;
-	/* The newest point, as most ask for. */
-	if (!is_before(head, head->base.context, seqno))
-		return 0;
-
-	scoped_guard(rcu) {
-		/* One that is gone has been cut out: look again. */
-		do {
-			link = find_link(head, seqno, &end);
-			fence = dma_fence_get_rcu(&link->base);
-		} while (!fence);
-	}
-	if (end || (link != head && contained_is_signaled(fence)))
-		fence = dma_fence_chain_walk(fence);
-	dma_fence_put(*pfence);
-	*pfence = fence;
-	return 0;
-}
-EXPORT_SYMBOL(dma_fence_chain_find_seqno);
 
 /**
  * struct chain_mover - moves the cursors of chains on
@@ -465,7 +305,7 @@ static bool chain_signaled(struct dma_fence *fence)
 	struct dma_fence *link;
 
 	dma_fence_chain_for_each(link, fence) {
-		if (!contained_is_signaled(link)) {
+		if (!dma_fence_contained_is_signaled(link)) {
 			dma_fence_put(link);
 			return false;
 		}
