@@ -112,8 +112,7 @@ static void array_callback(struct dma_fence *member, struct dma_fence_cb *cb)
 }
 
 /* Consumes a reference: it is the callback's, or not the last one. */
-static __always_inline void arm_member(struct dma_fence_array *array,
-				       unsigned int i)
+static void arm_member(struct dma_fence_array *array, unsigned int i)
 {
 	struct dma_fence_array_cb *cb = &array->callbacks[i];
 
@@ -195,11 +194,8 @@ static bool member_is_signaled(struct dma_fence *member)
 	return dma_fence_is_signaled_rcu(member);
 }
 
-/*
- * Look at the members of an array that is not armed. Not inlined: who polls one
- * that is armed need not save registers for this.
- */
-static noinline bool poll_members(struct dma_fence_array *array)
+/* Look at the members of an array that is not armed. */
+static bool poll_members(struct dma_fence_array *array)
 {
 	/* A hint: members never become pending again, so a stale one is fine. */
 	unsigned int i = array->signal_on_any ? 0 :

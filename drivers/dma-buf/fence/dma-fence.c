@@ -11,6 +11,7 @@
 #include <linux/atomic.h>
 #include <linux/dma-fence.h>
 #include <linux/export.h>
+#include <linux/lockdep.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -239,8 +240,16 @@ void dma_fence_release(struct kref *kref)
 }
 EXPORT_SYMBOL(dma_fence_release);
 
-static __always_inline int signal_locked(struct dma_fence *fence,
-					 ktime_t timestamp)
+/**
+ * dma_fence_signal_timestamp_locked - signal a fence, at a given time
+ * @fence: the fence
+ * @timestamp: when the work was done, CLOCK_MONOTONIC
+ *
+ * Context: Any, &dma_fence.lock held and interrupts off. Runs the callbacks.
+ * Return: 0, or -EINVAL if it had signalled before.
+ */
+int dma_fence_signal_timestamp_locked(struct dma_fence *fence,
+				      ktime_t timestamp)
 {
 	struct dma_fence_cb *cb, *next;
 	LIST_HEAD(callbacks);
@@ -265,20 +274,6 @@ static __always_inline int signal_locked(struct dma_fence *fence,
 		cb->func(fence, cb);
 	}
 	return 0;
-}
-
-/**
- * dma_fence_signal_timestamp_locked - signal a fence, at a given time
- * @fence: the fence
- * @timestamp: when the work was done, CLOCK_MONOTONIC
- *
- * Context: Any, &dma_fence.lock held and interrupts off. Runs the callbacks.
- * Return: 0, or -EINVAL if it had signalled before.
- */
-int dma_fence_signal_timestamp_locked(struct dma_fence *fence,
-				      ktime_t timestamp)
-{
-	return signal_locked(fence, timestamp);
 }
 EXPORT_SYMBOL(dma_fence_signal_timestamp_locked);
 
@@ -314,6 +309,8 @@ EXPORT_SYMBOL(dma_fence_signal_timestamp);
  */
 int dma_fence_signal_locked(struct dma_fence *fence)
 {
+	lockdep_assert_held(fence->lock);
+
 	return dma_fence_signal_timestamp_locked(fence, ktime_get());
 }
 EXPORT_SYMBOL(dma_fence_signal_locked);
@@ -336,36 +333,28 @@ int dma_fence_signal(struct dma_fence *fence)
 
 	cookie = dma_fence_begin_signalling();
 	spin_lock_irqsave(fence->lock, flags);
-	ret = signal_locked(fence, ktime_get());
+	ret = dma_fence_signal_locked(fence);
 	spin_unlock_irqrestore(fence->lock, flags);
 	dma_fence_end_signalling(cookie);
 	return ret;
 }
 EXPORT_SYMBOL(dma_fence_signal);
 
-static noinline bool ask_maker_to_signal(struct dma_fence *fence)
-{
-	if (!fence->ops->enable_signaling(fence))
-		dma_fence_signal_locked(fence);
-	/* It may also have signalled in there, whatever it returned. */
-	return !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);
-}
-
 /* Have the maker signal on its own; false if the fence has signalled. */
-static __always_inline bool enable_signaling_locked(struct dma_fence *fence)
+static bool enable_signaling_locked(struct dma_fence *fence)
 {
-	unsigned long flags = READ_ONCE(fence->flags);
-
 	lockdep_assert_held(fence->lock);
 
-	if (flags & BIT(DMA_FENCE_FLAG_SIGNALED_BIT))
+	if (test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
 		return false;
-	if (flags & BIT(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT) ||
-	    test_and_set_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &fence->flags))
+	if (test_and_set_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &fence->flags))
 		return true;
 
 	trace_dma_fence_enable_signal(fence);
-	return !fence->ops->enable_signaling || ask_maker_to_signal(fence);
+	if (fence->ops->enable_signaling && !fence->ops->enable_signaling(fence))
+		dma_fence_signal_locked(fence);
+	/* It may also have signalled in there, whatever it returned. */
+	return !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);
 }
 
 /**
