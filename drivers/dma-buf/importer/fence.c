@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fences of the importer test driver. They are an allocation of their own
- * and refer to nothing but constants: whoever holds one may do so after the
- * file, the device and the job are gone.
+ * The fences of the importer test driver, and the workqueue that they depend
+ * on. Each fence is an allocation of its own and refers to constants alone, so
+ * it may outlive the file, the device and the job.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
 
+#include <linux/init.h>
 #include <linux/slab.h>
 #include <linux/stddef.h>
+#include <linux/workqueue.h>
 
 #include "importer.h"
 
@@ -65,4 +67,34 @@ struct dma_fence *importer_fence_create(u64 context, u64 seqno)
 	dma_fence_init(&fence->base, &importer_fence_ops, &fence->lock, context,
 		       seqno);
 	return &fence->base;
+}
+
+/*
+ * Fences wait for its work items, and memory reclaim may wait for the fences:
+ * hence WQ_MEM_RECLAIM.
+ */
+static struct workqueue_struct *importer_wq;
+
+/**
+ * importer_queue_work - queue a work item that a fence waits for
+ * @work: must neither allocate memory nor take reservation locks
+ *
+ * Context: Any.
+ */
+void importer_queue_work(struct work_struct *work)
+{
+	queue_work(importer_wq, work);
+}
+
+/**
+ * importer_wq_init - allocate the workqueue of importer_queue_work()
+ *
+ * Context: Boot, before the device node exists.
+ * Return: 0 or -ENOMEM.
+ */
+int __init importer_wq_init(void)
+{
+	importer_wq = alloc_workqueue("dmabuf-importer",
+				      WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	return importer_wq ? 0 : -ENOMEM;
 }

@@ -161,20 +161,6 @@ static const struct importer_ioctl importer_ioctls[] = {
 	IMPORTER_IOCTL(CONTROL, importer_control, true),
 };
 
-/**
- * importer_respond - copy the argument back to user space
- * @cmd: the ioctl
- *
- * Called while what has been made can still be undone.
- *
- * Context: Process, may fault. No reservation lock held.
- * Return: 0 or -EFAULT.
- */
-int importer_respond(struct importer_cmd *cmd)
-{
-	return copy_to_user(cmd->user, cmd->arg, cmd->size) ? -EFAULT : 0;
-}
-
 /*
  * What a signal interrupts, the wait for a lock or a slow map, leaves nothing
  * behind: the call may be made anew.
@@ -259,6 +245,6 @@ static struct miscdevice importer_misc = {
 
 static int __init importer_misc_init(void)
 {
-	return importer_queue_init() ?: misc_register(&importer_misc);
+	return importer_wq_init() ?: misc_register(&importer_misc);
 }
 device_initcall(importer_misc_init);

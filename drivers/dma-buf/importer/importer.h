@@ -18,6 +18,7 @@
 #include <linux/scatterlist.h>
 #include <linux/spinlock.h>
 #include <linux/timer.h>
+#include <linux/uaccess.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -260,8 +261,19 @@ struct importer_cmd {
 	size_t size;
 };
 
-/* importer.c */
-int importer_respond(struct importer_cmd *cmd);
+/**
+ * importer_respond - copy the argument back to user space
+ * @cmd: the ioctl
+ *
+ * Called while the ioctl can still undo what it has done.
+ *
+ * Context: Process, may fault. No reservation lock held.
+ * Return: 0 or -EFAULT.
+ */
+static inline int importer_respond(struct importer_cmd *cmd)
+{
+	return copy_to_user(cmd->user, cmd->arg, cmd->size) ? -EFAULT : 0;
+}
 
 /* dev.c */
 int importer_create_dev(struct importer_cmd *cmd);
@@ -287,7 +299,6 @@ extern const struct dma_buf_attach_ops importer_attach_ops_p2p;
 
 /* submit.c */
 int importer_submit(struct importer_cmd *cmd);
-void importer_job_free(struct importer_job *job);
 
 /* operand.c */
 int importer_operand_init(struct importer_dev *dev,
@@ -306,17 +317,21 @@ void importer_cursor_advance(struct importer_cursor *cursor, u32 bytes);
 u64 importer_checksum(u64 sum, const void *data, size_t length);
 #define IMPORTER_CHECKSUM_INIT	0xcbf29ce484222325ULL
 
-/* queue.c */
-int importer_queue_init(void);
-void importer_queue_work(struct work_struct *work);
-void importer_dev_init_queue(struct importer_dev *dev);
-void importer_job_init(struct importer_job *job);
-void importer_job_queue(struct importer_job *job);
+/* job.c */
+struct importer_job *importer_job_alloc(struct importer_dev *dev);
+int importer_job_register(struct importer_job *job);
+void importer_job_event(struct importer_job *job,
+			enum importer_job_event event);
 void importer_job_finish(struct importer_job *job, int error);
-void importer_dev_settle(struct importer_dev *dev);
-void importer_dev_drain(struct importer_dev *dev);
+void importer_job_free(struct importer_job *job);
 int importer_release_job(struct importer_cmd *cmd);
 int importer_cancel_job(struct importer_cmd *cmd);
+
+/* queue.c */
+void importer_dev_init_queue(struct importer_dev *dev);
+void importer_job_queue(struct importer_job *job);
+void importer_dev_settle(struct importer_dev *dev);
+void importer_dev_drain(struct importer_dev *dev);
 
 /* exporter.c */
 int importer_export(struct importer_cmd *cmd);
@@ -343,5 +358,7 @@ void importer_move_start(struct importer_move *move,
 
 /* fence.c */
 struct dma_fence *importer_fence_create(u64 context, u64 seqno);
+void importer_queue_work(struct work_struct *work);
+int importer_wq_init(void);
 
 #endif /* _DMA_BUF_IMPORTER_H */

@@ -7,10 +7,9 @@
  */
 
 #include <linux/cleanup.h>
-#include <linux/init.h>
 #include <linux/ktime.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "importer.h"
 
@@ -32,28 +31,6 @@
  * timeline signal in order.
  */
 
-/* Runs jobs: in the way of fences, so it may be needed to free memory. */
-static struct workqueue_struct *importer_wq;
-
-/**
- * importer_queue_work - run something that a fence waits for
- * @work: may neither allocate memory nor take reservation locks
- *
- * Context: Any.
- */
-void importer_queue_work(struct work_struct *work)
-{
-	queue_work(importer_wq, work);
-}
-
-static void importer_job_event(struct importer_job *job,
-			       enum importer_job_event event)
-{
-	/* Queuing orders the bit before the worker that looks at it. */
-	set_bit(event, &job->events);
-	importer_queue_work(&job->dev->run);
-}
-
 static bool has_happened(struct importer_job *job,
 			 enum importer_job_event event)
 {
@@ -66,43 +43,6 @@ static void importer_dep_signaled(struct dma_fence *fence,
 {
 	importer_job_event(container_of(cb, struct importer_job, dep_cb),
 			   IMPORTER_JOB_DEP_SIGNALED);
-}
-
-static enum hrtimer_restart importer_delay_over(struct hrtimer *timer)
-{
-	importer_job_event(container_of(timer, struct importer_job, delay),
-			   IMPORTER_JOB_DELAYED);
-	return HRTIMER_NORESTART;
-}
-
-static void importer_timed_out(struct timer_list *timer)
-{
-	struct importer_job *job = from_timer(job, timer, timeout);
-
-	importer_job_event(job, IMPORTER_JOB_TIMED_OUT);
-}
-
-static void importer_irq(struct irq_work *irq)
-{
-	struct importer_job *job = container_of(irq, struct importer_job, irq);
-
-	importer_job_finish(job, job->error);
-}
-
-/**
- * importer_job_init - initialise what the queue needs of a job
- * @job: the job, zeroed
- *
- * Context: Any.
- */
-void importer_job_init(struct importer_job *job)
-{
-	INIT_LIST_HEAD(&job->node);
-	INIT_LIST_HEAD(&job->engine_node);
-	hrtimer_init(&job->delay, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
-	job->delay.function = importer_delay_over;
-	timer_setup(&job->timeout, importer_timed_out, 0);
-	init_irq_work(&job->irq, importer_irq);
 }
 
 /**
@@ -120,31 +60,6 @@ void importer_job_queue(struct importer_job *job)
 	atomic_inc(&dev->num_jobs);
 	guard(spinlock_irqsave)(&dev->lock);
 	list_add_tail(&job->node, &dev->queue);
-	importer_queue_work(&dev->run);
-}
-
-/**
- * importer_job_finish - the work is done, or will not be done
- * @job: the job, which may be gone on return
- * @error: 0 or a negative errno
- *
- * Context: Any, interrupts included.
- */
-void importer_job_finish(struct importer_job *job, int error)
-{
-	struct importer_dev *dev = job->dev;
-
-	importer_operand_finish(dev, &job->dst);
-	if (error)
-		dma_fence_set_error(job->fence, error);
-	dma_fence_signal(job->fence);
-
-	/*
-	 * The worker takes the job off the queue once it sees this, under the
-	 * same lock: until then job and device stay.
-	 */
-	guard(spinlock_irqsave)(&dev->lock);
-	job->finished = true;
 	importer_queue_work(&dev->run);
 }
 
@@ -364,58 +279,4 @@ void importer_dev_drain(struct importer_dev *dev)
 	/* Both may have been woken once more, and touch the device. */
 	flush_work(&dev->run);
 	flush_work(&dev->retire);
-}
-
-/* A job that is found here is not retired before the lock is dropped. */
-static int tell_job(struct importer_cmd *cmd, enum importer_job_event event)
-{
-	struct dmabuf_importer_id *arg = cmd->arg;
-	struct xarray *jobs = &cmd->importer->jobs;
-	struct importer_job *job;
-
-	if (arg->pad)
-		return -EINVAL;
-	xa_lock(jobs);
-	job = xa_load(jobs, arg->id);
-	if (job)
-		importer_job_event(job, event);
-	xa_unlock(jobs);
-	return job ? 0 : -ENOENT;
-}
-
-/**
- * importer_release_job - DMABUF_IMPORTER_RELEASE
- * @cmd: the ioctl
- *
- * Context: Process. &importer.lock may be held by another thread for long.
- * Return: 0 or a negative errno.
- */
-int importer_release_job(struct importer_cmd *cmd)
-{
-	return tell_job(cmd, IMPORTER_JOB_RELEASED);
-}
-
-/**
- * importer_cancel_job - DMABUF_IMPORTER_CANCEL
- * @cmd: the ioctl
- *
- * Context: As importer_release_job().
- * Return: 0 or a negative errno.
- */
-int importer_cancel_job(struct importer_cmd *cmd)
-{
-	return tell_job(cmd, IMPORTER_JOB_CANCELLED);
-}
-
-/**
- * importer_queue_init - make what runs the jobs of all devices
- *
- * Context: Boot, before the device node is there.
- * Return: 0 or -ENOMEM.
- */
-int __init importer_queue_init(void)
-{
-	importer_wq = alloc_workqueue("dmabuf-importer",
-				      WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	return importer_wq ? 0 : -ENOMEM;
 }

@@ -116,27 +116,6 @@ static int get_in_fences(struct importer_job *job,
 	return 0;
 }
 
-/**
- * importer_job_free - give back all that a job holds
- * @job: a job that was not published, or has been executed
- *
- * Context: Process, may sleep. Takes reservation locks.
- */
-void importer_job_free(struct importer_job *job)
-{
-	unsigned int i;
-
-	if (job->id)
-		xa_erase(&job->dev->importer->jobs, job->id);
-	importer_operand_fini(job->dev, &job->src);
-	importer_operand_fini(job->dev, &job->dst);
-	for (i = 0; i < job->num_deps; i++)
-		dma_fence_put(job->deps[i]);
-	kfree(job->deps);
-	dma_fence_put(job->fence);
-	kfree(job);
-}
-
 static int init_job(struct importer_job *job,
 		    const struct dmabuf_importer_job *arg)
 {
@@ -149,7 +128,6 @@ static int init_job(struct importer_job *job,
 	job->fail = arg->error;
 	job->delay_us = arg->delay_us;
 	job->timeout_ms = arg->timeout_ms ?: DMABUF_IMPORTER_DEFAULT_TIMEOUT_MS;
-	importer_job_init(job);
 	if (!(arg->flags & DMABUF_IMPORTER_JOB_HELD))
 		set_bit(IMPORTER_JOB_RELEASED, &job->events);
 
@@ -163,8 +141,7 @@ static int init_job(struct importer_job *job,
 	job->fence = importer_fence_create(dev->context, ++dev->seqno);
 	if (!job->fence)
 		return -ENOMEM;
-	return xa_alloc(&dev->importer->jobs, &job->id, job, xa_limit_31b,
-			GFP_KERNEL_ACCOUNT);
+	return importer_job_register(job);
 }
 
 /*
@@ -333,10 +310,9 @@ int importer_submit(struct importer_cmd *cmd)
 		importer_dev_settle(dev);
 	if (atomic_read(&dev->num_jobs) >= DMABUF_IMPORTER_MAX_JOBS)
 		return -EBUSY;
-	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+	job = importer_job_alloc(dev);
 	if (!job)
 		return -ENOMEM;
-	job->dev = dev;
 	ret = init_job(job, arg);
 	if (ret)
 		goto err_free;

@@ -103,19 +103,16 @@ static void queue_exit(struct kunit *test)
 static struct importer_job *job_create(struct kunit *test)
 {
 	struct queue_test *t = test->priv;
-	struct importer_job *job = kzalloc(sizeof(*job), GFP_KERNEL);
+	struct importer_job *job = importer_job_alloc(&t->dev);
 
 	KUNIT_ASSERT_NOT_NULL(test, job);
-	job->dev = &t->dev;
 	job->timeout_ms = LONG_MS;
-	importer_job_init(job);
 	set_bit(IMPORTER_JOB_RELEASED, &job->events);
 	job->deps = kcalloc(2, sizeof(*job->deps), GFP_KERNEL);
 	job->fence = importer_fence_create(t->context, ++t->dev.seqno);
 	KUNIT_ASSERT_NOT_NULL(test, job->deps);
 	KUNIT_ASSERT_NOT_NULL(test, job->fence);
-	KUNIT_ASSERT_EQ(test, 0, xa_alloc(&t->importer.jobs, &job->id, job,
-					  xa_limit_31b, GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, 0, importer_job_register(job));
 	return job;
 }
 
