@@ -97,7 +97,7 @@
  *   are ordered.
  */
 
-/* One object serves all: it is large enough for any argument. */
+/* A buffer on the stack that has room for the argument of any ioctl. */
 union importer_arg {
 	struct dmabuf_importer_create_dev create_dev;
 	struct dmabuf_importer_id id;
@@ -126,39 +126,64 @@ static_assert(offsetof(struct dmabuf_importer_job, job) == 88);
 static_assert(sizeof(struct dmabuf_importer_buffer) == 16);
 static_assert(sizeof(struct dmabuf_importer_control) == 16);
 
-/* What an ioctl needs; @unlocked ones do not take &importer.lock. */
+/* @unlocked: importer_ioctl() calls @fn without &importer.lock. */
 struct importer_ioctl {
 	unsigned int cmd;
+	size_t size;
 	bool unlocked;
 	int (*fn)(struct importer_cmd *cmd);
 };
 
-#define IMPORTER_IOCTL(_cmd, _fn, _unlocked)				\
+/*
+ * importer_ioctl() copies @size bytes into a union importer_arg, and @_fn takes
+ * them for a @_type: no command may be larger than the one or differ from the
+ * other.
+ */
+#define IMPORTER_IOCTL(_cmd, _fn, _type, _unlocked)			\
 	[_IOC_NR(DMABUF_IMPORTER_##_cmd)] = {				\
 		.cmd = DMABUF_IMPORTER_##_cmd,				\
+		.size = sizeof(_type) +					\
+			BUILD_BUG_ON_ZERO(sizeof(_type) >		\
+					  sizeof(union importer_arg)) +	\
+			BUILD_BUG_ON_ZERO(sizeof(_type) !=		\
+				_IOC_SIZE(DMABUF_IMPORTER_##_cmd)),	\
 		.fn = _fn,						\
 		.unlocked = _unlocked,					\
 	}
 
 /*
- * Those about jobs go without the mutex: they have to get through while another
- * thread waits in a submission.
+ * RELEASE and CANCEL must work while another thread sleeps in SUBMIT, so they
+ * do not take the mutex. EXPORT and CONTROL touch nothing that it protects.
  */
 static const struct importer_ioctl importer_ioctls[] = {
-	IMPORTER_IOCTL(CREATE_DEV, importer_create_dev, false),
-	IMPORTER_IOCTL(DESTROY_DEV, importer_destroy_dev, false),
-	IMPORTER_IOCTL(ATTACH, importer_attach, false),
-	IMPORTER_IOCTL(DETACH, importer_detach, false),
-	IMPORTER_IOCTL(PIN, importer_pin, false),
-	IMPORTER_IOCTL(UNPIN, importer_unpin, false),
-	IMPORTER_IOCTL(MAP, importer_map, false),
-	IMPORTER_IOCTL(UNMAP, importer_unmap, false),
-	IMPORTER_IOCTL(INFO, importer_info, false),
-	IMPORTER_IOCTL(SUBMIT, importer_submit, false),
-	IMPORTER_IOCTL(RELEASE, importer_release_job, true),
-	IMPORTER_IOCTL(CANCEL, importer_cancel_job, true),
-	IMPORTER_IOCTL(EXPORT, importer_export, true),
-	IMPORTER_IOCTL(CONTROL, importer_control, true),
+	IMPORTER_IOCTL(CREATE_DEV, importer_create_dev,
+		       struct dmabuf_importer_create_dev, false),
+	IMPORTER_IOCTL(DESTROY_DEV, importer_destroy_dev,
+		       struct dmabuf_importer_id, false),
+	IMPORTER_IOCTL(ATTACH, importer_attach,
+		       struct dmabuf_importer_attach, false),
+	IMPORTER_IOCTL(DETACH, importer_detach,
+		       struct dmabuf_importer_id, false),
+	IMPORTER_IOCTL(PIN, importer_pin,
+		       struct dmabuf_importer_id, false),
+	IMPORTER_IOCTL(UNPIN, importer_unpin,
+		       struct dmabuf_importer_id, false),
+	IMPORTER_IOCTL(MAP, importer_map,
+		       struct dmabuf_importer_map, false),
+	IMPORTER_IOCTL(UNMAP, importer_unmap,
+		       struct dmabuf_importer_id, false),
+	IMPORTER_IOCTL(INFO, importer_info,
+		       struct dmabuf_importer_info, false),
+	IMPORTER_IOCTL(SUBMIT, importer_submit,
+		       struct dmabuf_importer_job, false),
+	IMPORTER_IOCTL(RELEASE, importer_release_job,
+		       struct dmabuf_importer_id, true),
+	IMPORTER_IOCTL(CANCEL, importer_cancel_job,
+		       struct dmabuf_importer_id, true),
+	IMPORTER_IOCTL(EXPORT, importer_export,
+		       struct dmabuf_importer_buffer, true),
+	IMPORTER_IOCTL(CONTROL, importer_control,
+		       struct dmabuf_importer_control, true),
 };
 
 /*
@@ -187,7 +212,7 @@ static long importer_ioctl(struct file *file, unsigned int cmd,
 	if (ioctl->cmd != cmd)
 		return -ENOTTY;
 
-	icmd.size = _IOC_SIZE(cmd);
+	icmd.size = ioctl->size;
 	icmd.arg = &buf;
 	if (copy_from_user(&buf, icmd.user, icmd.size))
 		return -EFAULT;
