@@ -12,7 +12,7 @@
 
 #include "importer.h"
 
-/* Bounds what a test can pile up; more devices show nothing that these do not. */
+/* Bound what one file can pile up; no test needs more. */
 #define IMPORTER_MAX_DEVS	64
 #define IMPORTER_MAX_ATTS	65536
 
@@ -73,6 +73,7 @@ int importer_create_dev(struct importer_cmd *cmd)
 	struct importer_dev *dev;
 	int ret;
 
+	lockdep_assert_held(&importer->lock);
 	if (arg->engine >= ARRAY_SIZE(importer_engines))
 		return arg->engine > DMABUF_IMPORTER_ENGINE_EDU ? -EINVAL :
 								  -ENODEV;
@@ -125,6 +126,7 @@ int importer_destroy_dev(struct importer_cmd *cmd)
 	struct dmabuf_importer_id *arg = cmd->arg;
 	struct importer_dev *dev;
 
+	lockdep_assert_held(&cmd->importer->lock);
 	if (arg->pad)
 		return -EINVAL;
 	dev = xa_load(&cmd->importer->devs, arg->id);
@@ -183,6 +185,7 @@ int importer_attach(struct importer_cmd *cmd)
 	struct importer_att *att;
 	int ret;
 
+	lockdep_assert_held(&importer->lock);
 	if (arg->pad)
 		return -EINVAL;
 	att = kzalloc(sizeof(*att), GFP_KERNEL_ACCOUNT);
@@ -229,6 +232,7 @@ int importer_detach(struct importer_cmd *cmd)
 	struct dmabuf_importer_id *arg = cmd->arg;
 	struct importer_att *att;
 
+	lockdep_assert_held(&cmd->importer->lock);
 	if (arg->pad)
 		return -EINVAL;
 	att = xa_load(&cmd->importer->atts, arg->id);

@@ -37,17 +37,21 @@
 #define  EDU_CMD_TO_MEMORY	0x02
 #define  EDU_CMD_IRQ		0x04
 
-/* The device's own buffer, as an address for its DMA engine alone. */
+/* The widest address that its DMA engine reaches, by QEMU's default. */
+#define EDU_DMA_BITS		28
+
+/* The device's own buffer; only its DMA engine knows the address. */
 #define EDU_BUFFER		0x40000
 #define EDU_BUFFER_SIZE		4096
 
 /*
- * The most that is moved at once: there are versions of QEMU that take a
- * transfer of the whole buffer for one beyond its end, and give up.
+ * The most that one transfer moves. Some versions of QEMU take a transfer of
+ * the whole buffer for one beyond its end and abort. A cache line less keeps
+ * the chunks of an aligned operand aligned.
  */
 #define EDU_CHUNK		(EDU_BUFFER_SIZE - 64)
 
-/* How long a transfer may go without an interrupt until one looks. */
+/* When to look for a lost interrupt: twenty times what a transfer takes. */
 #define EDU_WATCHDOG		(2 * HZ)
 
 /**
@@ -100,6 +104,7 @@ static void edu_transfer(struct edu *edu, dma_addr_t addr)
 	dma_addr_t dst = edu->storing ? addr : EDU_BUFFER;
 	u32 cmd = EDU_CMD_START | EDU_CMD_IRQ;
 
+	lockdep_assert_held(&edu->lock);
 	if (edu->storing)
 		cmd |= EDU_CMD_TO_MEMORY;
 	writeq(src, edu->regs + EDU_REG_DMA_SRC);
@@ -201,6 +206,7 @@ static int edu_begin(struct edu *edu, struct importer_job *job)
 {
 	int ret = edu_stopped(job);
 
+	lockdep_assert_held(&edu->lock);
 	if (ret)
 		return ret;
 	edu->result = false;
@@ -365,7 +371,7 @@ static int edu_init_hw(struct edu *edu)
 	edu->regs = pcim_iomap_table(pdev)[0];
 	if ((readl(edu->regs + EDU_REG_ID) & EDU_ID_MASK) != EDU_ID)
 		return -ENODEV;
-	ret = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(28));
+	ret = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(EDU_DMA_BITS));
 	if (ret)
 		return ret;
 	edu->scratch = dmam_alloc_coherent(&pdev->dev, EDU_BUFFER_SIZE,

@@ -22,6 +22,10 @@
 	(DMABUF_IMPORTER_BUFFER_DYNAMIC |				\
 	 DMABUF_IMPORTER_BUFFER_CONTIGUOUS | DMABUF_IMPORTER_BUFFER_LOW)
 
+/*
+ * The most that a test may slow mapping down by, in ms: it holds the
+ * reservation lock, and the hung task detector reports waiters after 120 s.
+ */
 #define IMPORTER_MAX_SLOW_MS	10000
 
 /**

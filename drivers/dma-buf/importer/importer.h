@@ -138,6 +138,9 @@ struct importer_operand {
 	u64 length;
 };
 
+/* @src and @dst of a job; each adds at most one fence to wait for. */
+#define IMPORTER_NUM_OPERANDS	2
+
 /* Bit numbers in &importer_job.events: what has happened. */
 enum importer_job_event {
 	/* User space lets it start. */
@@ -315,6 +318,7 @@ u32 importer_cursor_peek(struct importer_cursor *cursor, dma_addr_t *addr,
 			 u64 max);
 void importer_cursor_advance(struct importer_cursor *cursor, u32 bytes);
 u64 importer_checksum(u64 sum, const void *data, size_t length);
+/* The 64 bit FNV-1a hash of no bytes. */
 #define IMPORTER_CHECKSUM_INIT	0xcbf29ce484222325ULL
 
 /* job.c */

@@ -181,6 +181,7 @@ static struct importer_att *find_att(struct importer_cmd *cmd)
 	struct dmabuf_importer_id *arg = cmd->arg;
 	struct importer_att *att;
 
+	lockdep_assert_held(&cmd->importer->lock);
 	if (arg->pad)
 		return ERR_PTR(-EINVAL);
 	att = xa_load(&cmd->importer->atts, arg->id);
@@ -290,6 +291,7 @@ int importer_map(struct importer_cmd *cmd)
 	struct sg_table *sgt;
 	int ret;
 
+	lockdep_assert_held(&cmd->importer->lock);
 	if (dir == DMA_NONE || arg->pad)
 		return -EINVAL;
 	att = xa_load(&cmd->importer->atts, arg->attachment);
@@ -351,6 +353,7 @@ int importer_info(struct importer_cmd *cmd)
 	struct importer_att *att;
 	int ret;
 
+	lockdep_assert_held(&cmd->importer->lock);
 	att = xa_load(&cmd->importer->atts, arg->attachment);
 	if (!att)
 		return -ENOENT;

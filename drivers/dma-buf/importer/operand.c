@@ -120,6 +120,7 @@ int importer_operand_init(struct importer_dev *dev,
 {
 	u64 end;
 
+	lockdep_assert_held(&dev->importer->lock);
 	if (arg->pad)
 		return -EINVAL;
 	if (!length)
@@ -243,11 +244,14 @@ void importer_cursor_advance(struct importer_cursor *cursor, u32 bytes)
 	cursor->offset = 0;
 }
 
+/* The multiplier of the 64 bit FNV-1a hash. */
+#define IMPORTER_CHECKSUM_PRIME	0x100000001b3ULL
+
 /**
- * importer_checksum - go on with an FNV-1a hash of 64 bits
- * @sum: IMPORTER_CHECKSUM_INIT, or of what comes before
- * @data: bytes
- * @length: how many
+ * importer_checksum - extend a 64 bit FNV-1a hash
+ * @sum: IMPORTER_CHECKSUM_INIT, or the hash of the bytes before @data
+ * @data: the bytes to add
+ * @length: number of bytes
  *
  * Context: Any.
  * Return: The hash.
@@ -257,6 +261,6 @@ u64 importer_checksum(u64 sum, const void *data, size_t length)
 	const u8 *p = data;
 
 	while (length--)
-		sum = (sum ^ *p++) * 0x100000001b3ULL;
+		sum = (sum ^ *p++) * IMPORTER_CHECKSUM_PRIME;
 	return sum;
 }

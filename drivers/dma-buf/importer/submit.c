@@ -97,8 +97,8 @@ static int get_in_fences(struct importer_job *job,
 	const s32 __user *fds = u64_to_user_ptr(arg->in_fences);
 	u32 i;
 
-	job->deps = kcalloc(arg->num_in_fences + 2, sizeof(*job->deps),
-			    GFP_KERNEL_ACCOUNT);
+	job->deps = kcalloc(arg->num_in_fences + IMPORTER_NUM_OPERANDS,
+			    sizeof(*job->deps), GFP_KERNEL_ACCOUNT);
 	if (!job->deps)
 		return -ENOMEM;
 	for (i = 0; i < arg->num_in_fences; i++) {
@@ -148,7 +148,8 @@ static int init_job(struct importer_job *job,
  * Lock up to two reservation objects, in whichever order. Whoever loses a race
  * drops what it has, and takes first what it could not have.
  */
-static int lock_resvs(struct dma_resv *resvs[2], struct ww_acquire_ctx *ctx)
+static int lock_resvs(struct dma_resv *resvs[IMPORTER_NUM_OPERANDS],
+		      struct ww_acquire_ctx *ctx)
 {
 	bool slow = false;
 	int ret;
@@ -175,7 +176,8 @@ static int lock_resvs(struct dma_resv *resvs[2], struct ww_acquire_ctx *ctx)
 	return ret;
 }
 
-static void unlock_resvs(struct dma_resv *resvs[2], struct ww_acquire_ctx *ctx)
+static void unlock_resvs(struct dma_resv *resvs[IMPORTER_NUM_OPERANDS],
+			 struct ww_acquire_ctx *ctx)
 {
 	if (resvs[1])
 		dma_resv_unlock(resvs[1]);
@@ -197,6 +199,7 @@ static int prepare_buffer(struct importer_job *job, struct importer_operand *op,
 
 	if (!resv)
 		return 0;
+	dma_resv_assert_held(resv);
 	ret = importer_att_refresh(op->att);
 	if (ret)
 		return ret;
@@ -219,6 +222,7 @@ static void commit_buffer(struct importer_job *job, struct importer_operand *op,
 
 	if (!op->att)
 		return;
+	dma_resv_assert_held(resv_of(op));
 	op->map = op->att->map;
 	op->map->users++;
 	atomic_inc(&op->att->num_jobs);
@@ -231,7 +235,9 @@ static void commit_buffer(struct importer_job *job, struct importer_operand *op,
 
 static int publish(struct importer_job *job, bool implicit)
 {
-	struct dma_resv *resvs[2] = { resv_of(&job->src), resv_of(&job->dst) };
+	struct dma_resv *resvs[IMPORTER_NUM_OPERANDS] = {
+		resv_of(&job->src), resv_of(&job->dst),
+	};
 	struct ww_acquire_ctx ctx;
 	int ret = 0;
 
@@ -300,6 +306,7 @@ int importer_submit(struct importer_cmd *cmd)
 	struct importer_job *job;
 	int ret;
 
+	lockdep_assert_held(&cmd->importer->lock);
 	ret = check_job(arg);
 	if (ret)
 		return ret;
