@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices of the importer test driver, and attaching them to buffers.
+ * The devices of the importer test driver and their attachments: created,
+ * looked up and destroyed by ioctls, or all at once when the file is closed.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -27,7 +28,7 @@ static const struct importer_engine *const importer_engines[] = {
 #endif
 };
 
-/* All ones from bit 0 on, and nothing else. */
+/* Is @mask of the form 2^n - 1, with n > 0? */
 static bool is_mask(u64 mask)
 {
 	return mask && !(mask & (mask + 1));
@@ -60,7 +61,7 @@ static void free_dev(struct importer_dev *dev)
 }
 
 /**
- * importer_create_dev - DMABUF_IMPORTER_CREATE_DEV
+ * importer_create_dev - execute DMABUF_IMPORTER_CREATE_DEV
  * @cmd: the ioctl
  *
  * Context: Process, &importer.lock held.
@@ -107,7 +108,7 @@ int importer_create_dev(struct importer_cmd *cmd)
 	arg->dev = dev->id;
 	ret = importer_respond(cmd);
 	if (ret) {
-		/* Nobody can have used it: the mutex is held. */
+		/* Nothing has used it yet: that takes the mutex. */
 		xa_erase(&importer->devs, dev->id);
 		free_dev(dev);
 	}
@@ -115,7 +116,7 @@ int importer_create_dev(struct importer_cmd *cmd)
 }
 
 /**
- * importer_destroy_dev - DMABUF_IMPORTER_DESTROY_DEV
+ * importer_destroy_dev - execute DMABUF_IMPORTER_DESTROY_DEV
  * @cmd: the ioctl
  *
  * Context: Process, &importer.lock held.
@@ -132,7 +133,7 @@ int importer_destroy_dev(struct importer_cmd *cmd)
 	dev = xa_load(&cmd->importer->devs, arg->id);
 	if (!dev)
 		return -ENOENT;
-	/* Jobs whose fences have signalled are no reason to say no. */
+	/* Jobs whose fences have signalled must not make this fail. */
 	importer_dev_settle(dev);
 	if (dev->num_atts || atomic_read(&dev->num_jobs))
 		return -EBUSY;
@@ -158,7 +159,7 @@ static struct dma_buf_attachment *attach_buffer(struct importer_dev *dev,
 	if (IS_ERR(dmabuf))
 		return ERR_CAST(dmabuf);
 	attach = dma_buf_dynamic_attach(dmabuf, dev->dev, ops, att);
-	/* The attachment has a reference of its own. */
+	/* The attachment holds its own reference. */
 	dma_buf_put(dmabuf);
 	return attach;
 }
@@ -172,7 +173,7 @@ static void free_att(struct importer_att *att)
 }
 
 /**
- * importer_attach - DMABUF_IMPORTER_ATTACH
+ * importer_attach - execute DMABUF_IMPORTER_ATTACH
  * @cmd: the ioctl
  *
  * Context: Process, &importer.lock held.
@@ -196,7 +197,7 @@ int importer_attach(struct importer_cmd *cmd)
 		kfree(att);
 		return -ENOENT;
 	}
-	/* Complete before attaching: then the exporter may call. */
+	/* Complete @att first: once attached, the exporter may use it. */
 	att->attach = attach_buffer(att->dev, att, arg->fd);
 	if (IS_ERR(att->attach)) {
 		ret = PTR_ERR(att->attach);
@@ -221,7 +222,7 @@ int importer_attach(struct importer_cmd *cmd)
 }
 
 /**
- * importer_detach - DMABUF_IMPORTER_DETACH
+ * importer_detach - execute DMABUF_IMPORTER_DETACH
  * @cmd: the ioctl
  *
  * Context: Process, &importer.lock held.
@@ -246,7 +247,7 @@ int importer_detach(struct importer_cmd *cmd)
 	return 0;
 }
 
-/* Cancels all jobs of a file; they end in the order of their fences. */
+/* Cancel all jobs of a file, and wait until they are retired. */
 static void cancel_all(struct importer *importer)
 {
 	struct importer_dev *dev;
@@ -263,10 +264,10 @@ static void cancel_all(struct importer *importer)
 }
 
 /**
- * importer_close_devs - give everything of a file back
- * @importer: the file, which nobody else has any more
+ * importer_close_devs - release all jobs, attachments and devices of a file
+ * @importer: the file; nobody else uses it any more
  *
- * Context: Process, may sleep until engines have finished what they are doing.
+ * Context: Process, may sleep until the engines have finished their jobs.
  */
 void importer_close_devs(struct importer *importer)
 {

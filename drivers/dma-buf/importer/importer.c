@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/dmabuf-importer: devices that import dma-bufs, for tests. This file is
- * the character device, the table of its ioctls, and the tour of the driver for
- * those who write an importer. include/uapi/linux/dmabuf-importer.h tells user
- * space what the ioctls do.
+ * /dev/dmabuf-importer: devices that import dma-bufs, for tests. This file has
+ * the file operations, the table of ioctls, and a walk through the driver for
+ * authors of importers. dmabuf-importer.h describes the ioctls to user space.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -22,79 +21,92 @@
 /**
  * DOC: How to write an importer
  *
- * An importer is a driver that lets its device work on memory of others. This
- * one is complete: it follows moves, takes part in implicit and explicit
- * synchronisation, and survives that everybody else fails.
+ * An importer is a driver whose device works on memory of another driver, the
+ * exporter. This one is complete: it follows moves, takes part in implicit and
+ * explicit synchronisation, and copes with the failure of everybody else.
  *
  * **Life cycle.**
  *
- * 1. *Attach* (dev.c): dma_buf_get() makes a reference of a
- *    descriptor, dma_buf_dynamic_attach() tells the exporter who comes. The
- *    device has stated its DMA mask, segment size and boundary *before*, as
- *    exporters look at these. The exporter may refuse: its errno is the answer
- *    for user space, whatever it is. The attachment keeps the buffer, the
- *    reference of one's own can go.
- * 2. *Map* (map.c): dma_buf_map_attachment() gives DMA
- *    addresses. Look at nothing else in the table, see
- *    importer_meets_constraints() for how to walk it. Mapping costs: keep the
- *    mapping from job to job, until the exporter says that the memory moves.
- * 3. *Submit* (submit.c): first all that can fail, then
- *    publish: see below.
- * 4. *Run* (queue.c): wait for fences, start the engine, and
- *    signal from its interrupt.
- * 5. *Retire*: what a job holds is given back after its fence has signalled, by
- *    a worker of its own; unmapping takes the reservation lock, which those who
- *    wait for our fences may hold.
- * 6. *Detach*: when no mapping, pin or job is left.
+ * 1. *Attach* (dev.c): dma_buf_get() turns a descriptor into a reference, and
+ *    dma_buf_dynamic_attach() tells the exporter which device is going to use
+ *    the buffer. Set the device's DMA mask, segment size and segment boundary
+ *    *before*: the exporter looks at them. It may refuse the device; hand its
+ *    errno to user space, whatever it is. The attachment holds a reference to
+ *    the buffer, so the importer can drop its own.
+ * 2. *Map* (map.c): dma_buf_map_attachment() returns a table of DMA addresses.
+ *    Use nothing else in the table; importer_meets_constraints() shows how to
+ *    walk it. Mapping is expensive: keep the mapping from job to job until the
+ *    exporter announces a move.
+ * 3. *Submit* (submit.c): first do all that can fail, then publish the fence of
+ *    the job and queue it.
+ * 4. *Run* (queue.c): wait for the fences that the job depends on, start the
+ *    engine, and signal the fence of the job from the engine's interrupt.
+ * 5. *Retire* (queue.c): once the fence has signalled, a separate worker gives
+ *    back what the job holds. It must not be one that a fence depends on:
+ *    unmapping takes the reservation lock, whose holder may be waiting for a
+ *    fence of this device.
+ * 6. *Detach* (dev.c): when no mapping, pin or job is left.
  *
  * **Moves.**
  *
- * &dma_buf_attach_ops.move_notify only takes down that the mapping is stale. It
- * neither waits nor unmaps: jobs that run have the old place, and the exporter
- * leaves that alone until their fences, which it finds in the reservation
- * object, have signalled. The next job maps anew and waits for the fences of
- * DMA_RESV_USAGE_KERNEL, behind which the data arrives at the new place. That
- * is why mapping and adding the fence of the job happen within *one* section
- * under the reservation lock: in between, the memory could move, and nobody
- * would wait for a job that nobody knows of.
+ * The exporter calls &dma_buf_attach_ops.move_notify, under the reservation
+ * lock, when it is about to move the memory. The importer only records that its
+ * mapping is stale; it neither waits nor unmaps. Submitted jobs keep using the
+ * old place: the exporter finds their fences in the reservation object and
+ * leaves that place alone until they have signalled. The next job maps the
+ * buffer again and waits for the fences of DMA_RESV_USAGE_KERNEL, which signal
+ * when the data has arrived at the new place.
+ *
+ * Therefore map the buffer and add the fence of the job within *one* critical
+ * section of the reservation lock. With two of them, the exporter moves memory
+ * under a job whose fence it cannot see yet::
+ *
+ *	importer                        exporter
+ *	lock, map, unlock
+ *	                                lock, find no fence, move, unlock
+ *	lock, add the fence, unlock
+ *	run on the old place
  *
  * **Fences.**
  *
- * A fence is a promise that ends by itself. So from the moment that it can be
- * seen - in a reservation object, or as a descriptor - until it signals nothing
- * may allocate memory, take the reservation lock, or wait for user space
- * without a limit. All memory is allocated and all slots are reserved before;
- * every job has a timeout from when it could run; the worker that runs jobs marks itself by
- * dma_fence_begin_signalling() so that lockdep sees who breaks the rule.
+ * A fence is a promise to signal in finite time. From the moment that others
+ * can see it, in a reservation object or through a descriptor, until it
+ * signals, its maker must not allocate memory, take a reservation lock, or wait
+ * for user space without a limit. So a submission allocates all memory and
+ * reserves all slots before it publishes; each job has a timeout, which starts
+ * when the fences that it depends on have signalled; and the worker that runs
+ * jobs brackets its code by dma_fence_begin_signalling() and
+ * dma_fence_end_signalling(), so that lockdep reports what breaks the rule.
  *
- * A fence outlives its maker (fence.c): it points to nothing
- * that goes away with the file.
+ * A fence may outlive its maker (fence.c): it points to nothing that goes away
+ * with the file.
  *
- * **Locking.**
+ * **Locking**, from the outermost lock inwards.
  *
- * 1. &importer.lock, a mutex for all ioctls of a file that make or destroy
- *    something, taken first. It also makes fences come into the queue in the
- *    order of their numbers.
- * 2. The reservation locks of a job's buffers, with an acquire context. They
- *    protect &importer_att.map and &importer_att.stale, and no more.
- * 3. &importer_dev.lock, a spinlock: the lists of jobs. Never taken around
- *    signalling: callbacks of fences may queue work, ours or that of others.
+ * 1. &importer.lock, a mutex: serialises those ioctls of a file that make,
+ *    change or destroy something. Holding it from the creation of a fence until
+ *    the job is queued makes jobs run in the order of their fences.
+ * 2. The reservation locks of a job's buffers, taken with one acquire context.
+ *    They protect what the jobs of an attachment share: &importer_att.map,
+ *    &importer_att.stale and their counters, and &importer_mapping.users.
+ * 3. &importer_dev.lock, a spinlock: protects the lists of jobs. It is never
+ *    held while a fence is signalled, as that calls code of other drivers.
  *
- * User memory is touched under the first alone: a page fault takes the mmap
- * lock, which is taken before reservation locks.
+ * Access user memory under the first lock alone: a page fault takes the mmap
+ * lock, which ranks above the reservation locks.
  *
  * **What not to do.**
  *
- * - Do not call dma_buf_detach() while mapped or pinned.
- * - Do not look for pages in the table, and do not use it once unmapped.
- * - Do not unmap in a fence callback or in the interrupt.
- * - Do not wait for one's own fences in move_notify.
- * - Do not add a fence first and then find that memory has run out.
- * - Do not install the descriptor of a fence before the job is queued: user
- *   space can have it closed or waited for in the next instant.
- * - Do not copy an errno of the exporter into another.
- * - Do not rely on the order of two devices' fences: only those of one context
- *   are ordered.
+ * - Do not call dma_buf_detach() while the buffer is mapped or pinned.
+ * - Do not look for pages in the table, and do not use it after unmapping.
+ * - Do not unmap in a fence callback or in an interrupt handler.
+ * - Do not wait for your own fences in move_notify.
+ * - Do not publish a fence and only then allocate memory.
+ * - Do not install the descriptor of a fence before the job is queued: another
+ *   thread of the process can close it or wait for it at once.
+ * - Do not replace an errno of the exporter by another one.
+ * - Do not rely on the order of two devices' fences: only the fences of one
+ *   context are ordered.
  */
 
 /* A buffer on the stack that has room for the argument of any ioctl. */
@@ -109,7 +121,7 @@ union importer_arg {
 	struct dmabuf_importer_control control;
 };
 
-/* Programs are compiled against these; none has a hole. */
+/* User space is compiled against these layouts; none has a hole. */
 static_assert(sizeof(struct dmabuf_importer_create_dev) == 32);
 static_assert(sizeof(struct dmabuf_importer_id) == 8);
 static_assert(sizeof(struct dmabuf_importer_attach) == 16);
@@ -135,9 +147,9 @@ struct importer_ioctl {
 };
 
 /*
- * importer_ioctl() copies @size bytes into a union importer_arg, and @_fn takes
- * them for a @_type: no command may be larger than the one or differ from the
- * other.
+ * importer_ioctl() copies @size bytes into a union importer_arg, and @_fn reads
+ * them as a @_type. A command whose size exceeds the union or differs from the
+ * type does not compile.
  */
 #define IMPORTER_IOCTL(_cmd, _fn, _type, _unlocked)			\
 	[_IOC_NR(DMABUF_IMPORTER_##_cmd)] = {				\
@@ -187,8 +199,8 @@ static const struct importer_ioctl importer_ioctls[] = {
 };
 
 /*
- * What a signal interrupts, the wait for a lock or a slow map, leaves nothing
- * behind: the call may be made anew.
+ * An ioctl that a signal interrupts, while it waits for a lock or in a slow
+ * map, undoes all that it has done and so can be restarted.
  */
 static long restartable(int ret)
 {
@@ -239,7 +251,7 @@ static int importer_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Also the end of a process that was killed: nothing here may fail or hang. */
+/* A killed process ends up here, too: nothing here may fail or hang. */
 static int importer_release(struct inode *inode, struct file *file)
 {
 	struct importer *importer = file->private_data;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of the importer test driver share. How it works, and what
- * authors of importers can learn from it, is told in importer.c.
+ * Types and functions that the files of the importer test driver share.
+ * importer.c explains how the driver works.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -29,13 +29,14 @@ struct importer_engine;
 struct page;
 
 /**
- * struct importer - what an open file owns
+ * struct importer - an open file
  * @devs: &struct importer_dev by identifier; protected by @lock
  * @atts: &struct importer_att by identifier; protected by @lock
- * @jobs: &struct importer_job by identifier, until retired; its own lock
+ * @jobs: &struct importer_job by identifier, until retired; protected by its
+ *	own lock
  */
 struct importer {
-	/** @lock: serialises the ioctls, but those that only touch jobs */
+	/** @lock: serialises all ioctls but RELEASE, CANCEL, EXPORT and CONTROL */
 	struct mutex lock;
 	struct xarray devs;
 	struct xarray atts;
@@ -44,20 +45,21 @@ struct importer {
 
 /**
  * struct importer_dev - a device with a queue of jobs
- * @importer: the file; immutable
+ * @importer: the open file; immutable
  * @id: identifier; immutable
  * @flags: DMABUF_IMPORTER_DEV_*; immutable
  * @engine: executes the jobs; immutable
- * @dev: what buffers are mapped for; immutable
- * @context: of the fences; immutable
- * @seqno: of the fence made last; &importer.lock
- * @num_atts: attachments; &importer.lock
- * @queue: &importer_job.node, in order; the first one is being looked after
- * @done: &importer_job.node, signalled, not yet retired
- * @num_jobs: on either list or between the two
- * @idle: woken when there is none left
- * @run: looks after the first job of @queue
- * @retire: gives back what the jobs on @done hold
+ * @dev: the device that buffers are mapped for; immutable
+ * @context: fence context of the jobs; immutable
+ * @seqno: sequence number of the latest fence; protected by &importer.lock
+ * @num_atts: number of attachments; protected by &importer.lock
+ * @queue: &importer_job.node in the order of submission; @run works on the
+ *	first one
+ * @done: &importer_job.node of jobs whose fences have signalled, for @retire
+ * @num_jobs: number of jobs that are queued and not yet retired; atomic
+ * @idle: woken when @num_jobs drops to zero
+ * @run: advances the first job of @queue
+ * @retire: frees the jobs on @done
  */
 struct importer_dev {
 	struct importer *importer;
@@ -68,7 +70,7 @@ struct importer_dev {
 	u64 context;
 	u64 seqno;
 	unsigned int num_atts;
-	/** @lock: protects the lists; taken with interrupts off */
+	/** @lock: protects @queue and @done; taken with interrupts off */
 	spinlock_t lock;
 	struct list_head queue;
 	struct list_head done;
@@ -80,8 +82,9 @@ struct importer_dev {
 
 /**
  * struct importer_mapping - a mapping that jobs share
- * @sgt: from the exporter; immutable
- * @users: the attachment, and each job; protected by the reservation lock
+ * @sgt: the exporter's table; immutable
+ * @users: one for the attachment and one for each job; protected by the
+ *	reservation lock
  */
 struct importer_mapping {
 	struct sg_table *sgt;
@@ -91,16 +94,19 @@ struct importer_mapping {
 /**
  * struct importer_att - a device attached to a buffer
  * @dev: the device; immutable
- * @attach: what the core knows of it; immutable
+ * @attach: the core's attachment; immutable
  * @id: identifier; immutable
- * @map: what the next job uses, or NULL; reservation lock
- * @stale: the memory has moved away from under @map; reservation lock
- * @moves: how often; reservation lock
- * @maps: how often @map was made; reservation lock
- * @pins: of user space; &importer.lock
- * @user_sgt: mapping of user space, or NULL; &importer.lock
- * @user_dir: direction of that
- * @num_jobs: jobs that hold a mapping; they are retired without @importer.lock
+ * @map: mapping for the next job, or NULL; protected by the reservation lock
+ * @stale: the memory has moved since @map was made; protected by the
+ *	reservation lock
+ * @moves: number of moves announced; protected by the reservation lock
+ * @maps: number of mappings made for jobs; protected by the reservation lock
+ * @pins: number of pins by user space; protected by &importer.lock
+ * @user_sgt: table of the mapping made by DMABUF_IMPORTER_MAP, or NULL;
+ *	protected by &importer.lock
+ * @user_dir: direction of @user_sgt; protected by &importer.lock
+ * @num_jobs: number of jobs that hold a mapping; atomic, as jobs are retired
+ *	without &importer.lock
  */
 struct importer_att {
 	struct importer_dev *dev;
@@ -118,14 +124,14 @@ struct importer_att {
 
 /**
  * struct importer_operand - memory that a job reads or writes
- * @att: a buffer, or NULL
- * @map: the mapping of it that the job holds, once published
- * @pages: memory of the caller, pinned, or NULL
- * @num_pages: how many
- * @table: that memory mapped for the device
- * @dir: what the device does with it
- * @offset: of the first byte in the table
- * @length: in bytes; 0 for an operand that is not used
+ * @att: attachment to a buffer, or NULL for memory of the caller
+ * @map: the mapping of @att that the job holds once it is published
+ * @pages: the pinned pages of the caller, or NULL
+ * @num_pages: number of @pages
+ * @table: @pages mapped for the device
+ * @dir: what the device does with the memory
+ * @offset: byte offset of the operand in its table
+ * @length: in bytes; 0 if the job does not use the operand
  */
 struct importer_operand {
 	struct importer_att *att;
@@ -141,49 +147,52 @@ struct importer_operand {
 /* @src and @dst of a job; each adds at most one fence to wait for. */
 #define IMPORTER_NUM_OPERANDS	2
 
-/* Bit numbers in &importer_job.events: what has happened. */
+/* Bit numbers in &importer_job.events. */
 enum importer_job_event {
-	/* User space lets it start. */
+	/* User space lets the job start. */
 	IMPORTER_JOB_RELEASED,
 	/* The delay is over. */
 	IMPORTER_JOB_DELAYED,
-	/* User space, or closing the file, wants it gone. */
+	/* User space has cancelled the job or closed the file. */
 	IMPORTER_JOB_CANCELLED,
-	/* It has waited for too long. */
+	/* The timeout has expired. */
 	IMPORTER_JOB_TIMED_OUT,
-	/* The fence at &importer_job.next_dep has signalled; cleared for the next. */
+	/* The dependency at &importer_job.next_dep has signalled. */
 	IMPORTER_JOB_DEP_SIGNALED,
 };
 
 /**
  * struct importer_job - work for a device
  * @dev: the device; immutable
- * @id: identifier; immutable
- * @node: in one of the lists of @dev
- * @fence: signals when it is over; a reference
+ * @id: identifier, 0 before importer_job_register(); immutable from then on
+ * @node: in one of the lists of @dev; protected by &importer_dev.lock
+ * @fence: signals when the job is over; the job holds a reference
  * @op: DMABUF_IMPORTER_COPY and so on; immutable
  * @value: the byte to fill with; immutable
- * @src: what is read
- * @dst: what is written
+ * @src: memory that the device reads; immutable once queued
+ * @dst: memory that the device writes; immutable once queued
  * @length: in bytes; immutable
- * @fail: the errno to fail with, or 0; immutable
- * @delay_us: immutable
- * @timeout_ms: immutable
- * @deps: fences to wait for; those given by user space first
- * @num_deps: how many
- * @num_explicit: how many of them were given by user space
- * @next_dep: the first not yet seen signalled; &importer_dev.run
- * @dep_armed: @dep_cb is on that one; &importer_dev.run
- * @dep_cb: on the fence that is waited for
- * @events: see &enum importer_job_event; atomic
- * @ready: it could start: the timers are armed; &importer_dev.run
- * @started: handed to the engine; &importer_dev.run
- * @finished: the fence has signalled; protected by &importer_dev.lock
- * @delay: ends @delay_us
- * @timeout: ends @timeout_ms
- * @irq: the software engine's interrupt
- * @error: what it is going to deliver
- * @engine_node: in the queue of an engine that several devices share
+ * @fail: the errno to fail with instead of running, or 0; immutable
+ * @delay_us: how long the ready job waits before it starts; immutable
+ * @timeout_ms: how long the job may take once it is ready; immutable
+ * @deps: fences to wait for, those from user space first; immutable once queued
+ * @num_deps: number of @deps; immutable once queued
+ * @num_explicit: number of @deps from user space; immutable once queued
+ * @next_dep: index of the first of @deps not yet seen signalled; only for
+ *	&importer_dev.run
+ * @dep_armed: @dep_cb has been added to that fence; only for &importer_dev.run
+ * @dep_cb: callback on the fence that the job waits for
+ * @events: bits of &enum importer_job_event; atomic
+ * @ready: all @deps have signalled and the timers run; only for
+ *	&importer_dev.run
+ * @started: the engine has the job; only for &importer_dev.run
+ * @finished: @fence has signalled; protected by &importer_dev.lock
+ * @delay: expires after @delay_us
+ * @timeout: expires after @timeout_ms
+ * @irq: finishes the job with @error from an interrupt
+ * @error: 0 or the errno for @irq; written by the engine
+ * @engine_node: in the queue of an engine that several devices share; protected
+ *	by the engine
  */
 struct importer_job {
 	struct importer_dev *dev;
@@ -216,11 +225,11 @@ struct importer_job {
 };
 
 /**
- * struct importer_engine - what executes jobs
+ * struct importer_engine - operations of what executes jobs
  */
 struct importer_engine {
 	/**
-	 * @get: A device with these constraints; ERR_PTR() if there is none.
+	 * @get: Return a device with these constraints, or ERR_PTR().
 	 *
 	 * Context: Process, may sleep.
 	 */
@@ -228,11 +237,11 @@ struct importer_engine {
 	/** @put: Undo @get. */
 	void (*put)(struct device *dev);
 	/**
-	 * @start: Execute a job, and call importer_job_finish() once for it,
-	 * from an interrupt.
+	 * @start: Begin to execute a job. The engine calls
+	 * importer_job_finish() exactly once for it, from an interrupt.
 	 *
-	 * Context: Process, in a fence signalling section: may not wait for
-	 * memory, locks that are held around such waits, or fences.
+	 * Context: Process, within a fence signalling section: must not wait
+	 * for memory or fences, nor take a lock under which others do.
 	 */
 	void (*start)(struct importer_job *job);
 };
@@ -241,9 +250,9 @@ extern const struct importer_engine importer_engine_sw;
 extern const struct importer_engine importer_engine_edu;
 
 /**
- * struct importer_cursor - a position in memory that a device sees
- * @sg: the segment
- * @offset: in it
+ * struct importer_cursor - a position in a table of DMA addresses
+ * @sg: the current segment, or NULL at the end
+ * @offset: in bytes from the start of @sg
  */
 struct importer_cursor {
 	struct scatterlist *sg;
@@ -251,11 +260,11 @@ struct importer_cursor {
 };
 
 /**
- * struct importer_cmd - an ioctl
- * @importer: the file
- * @user: the argument's place
- * @arg: a copy of it
- * @size: of it
+ * struct importer_cmd - an ioctl that is being executed
+ * @importer: the open file
+ * @user: the argument in user space
+ * @arg: the kernel's copy of the argument
+ * @size: size of the argument in bytes
  */
 struct importer_cmd {
 	struct importer *importer;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pinning and mapping of the importer test driver: the mapping that jobs share,
- * which follows the memory as it moves, and one that user space asks for and
- * looks at.
+ * Pins and mappings of the importer test driver. An attachment has up to two
+ * mappings: one that its jobs share and that follows moves, and one that user
+ * space requests in order to look at the addresses.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -21,8 +21,8 @@ static struct dma_resv *resv_of(struct importer_att *att)
 }
 
 /*
- * The exporter is about to move the memory. Nothing is unmapped here: jobs that
- * run have the old place, and the mapping goes with the last of them.
+ * The exporter is about to move the memory. Do not unmap here: submitted jobs
+ * use the old place, and the last of them drops the mapping.
  */
 static void importer_move_notify(struct dma_buf_attachment *attach)
 {
@@ -42,7 +42,7 @@ const struct dma_buf_attach_ops importer_attach_ops_p2p = {
 	.move_notify		= importer_move_notify,
 };
 
-/* Does a segment lie within one window of the device's boundary? */
+/* Does the segment cross no multiple of the device's segment boundary? */
 static bool is_within_boundary(struct device *dev, dma_addr_t addr, u64 length)
 {
 	u64 mask = dma_get_seg_boundary(dev);
@@ -51,17 +51,17 @@ static bool is_within_boundary(struct device *dev, dma_addr_t addr, u64 length)
 }
 
 /**
- * importer_meets_constraints - can the device work with a mapping?
+ * importer_meets_constraints - check a mapping against a device's limits
  * @dev: the device
- * @sgt: from the exporter
+ * @sgt: the exporter's table
  *
- * Exporters should have seen to it, but not all of them look at all limits.
- * A device that is given more than it can do must not be started. The walk is
- * the one that is right for importers: by DMA segments, whose number differs
- * from that of the pages' segments, which are none of our business.
+ * Exporters should respect the limits, but not every exporter looks at all of
+ * them, and a device must not be started on addresses that it cannot handle.
+ * Importers walk a table like this: by its DMA segments. The segments of pages
+ * differ from them in number and length and concern the exporter alone.
  *
  * Context: Any.
- * Return: true if so.
+ * Return: true if the device can work with the mapping.
  */
 bool importer_meets_constraints(struct importer_dev *dev, struct sg_table *sgt)
 {
@@ -82,7 +82,7 @@ bool importer_meets_constraints(struct importer_dev *dev, struct sg_table *sgt)
 	return true;
 }
 
-/* Maps, and takes only what the device can work with. */
+/* Map the buffer, but refuse what the device cannot work with. */
 static struct sg_table *map_checked(struct importer_att *att,
 				    enum dma_data_direction dir)
 {
@@ -97,9 +97,9 @@ static struct sg_table *map_checked(struct importer_att *att,
 }
 
 /**
- * importer_mapping_put - a job, or the attachment, is done with a mapping
+ * importer_mapping_put - drop the use of a mapping by a job or the attachment
  * @att: the attachment
- * @map: the mapping
+ * @map: the mapping; unmapped and freed with its last user
  *
  * Context: Process, may sleep, reservation lock held.
  */
@@ -114,15 +114,17 @@ void importer_mapping_put(struct importer_att *att,
 }
 
 /**
- * importer_att_refresh - have a mapping of where the memory is now
+ * importer_att_refresh - make &importer_att.map show where the memory is now
  * @att: the attachment
  *
- * For any direction: the next job may use the buffer in another way, and
- * exporters that keep one mapping for each device would refuse another.
+ * Maps for both directions: the next job may need the other one, and an
+ * exporter that keeps one mapping per device would refuse to change it.
  *
- * Context: Process, may sleep, reservation lock held; good until that is
- * dropped, or for as long as a fence of ours keeps the place.
- * Return: 0, -ENOMEM, -EOPNOTSUPP or what the exporter says.
+ * The memory stays where the mapping shows it until the caller drops the
+ * reservation lock, or until a fence that it has added by then signals.
+ *
+ * Context: Process, may sleep, reservation lock held.
+ * Return: 0, -ENOMEM, -EOPNOTSUPP or the exporter's errno.
  */
 int importer_att_refresh(struct importer_att *att)
 {
@@ -136,8 +138,8 @@ int importer_att_refresh(struct importer_att *att)
 	if (!map)
 		return -ENOMEM;
 	/*
-	 * The old one first: what a mapping takes up, addresses or bounce
-	 * buffers, may not be there twice.
+	 * Drop the old mapping first: there may not be enough addresses or
+	 * bounce buffers for two.
 	 */
 	if (att->map)
 		importer_mapping_put(att, att->map);
@@ -158,8 +160,8 @@ int importer_att_refresh(struct importer_att *att)
 }
 
 /**
- * importer_att_fini - give back mappings and pins, before detaching
- * @att: the attachment; no job uses it
+ * importer_att_fini - drop the mappings and pins of an attachment
+ * @att: the attachment, about to be detached; no job uses it
  *
  * Context: Process, may sleep. Takes the reservation lock.
  */
@@ -189,7 +191,7 @@ static struct importer_att *find_att(struct importer_cmd *cmd)
 }
 
 /**
- * importer_pin - DMABUF_IMPORTER_PIN
+ * importer_pin - execute DMABUF_IMPORTER_PIN
  * @cmd: the ioctl
  *
  * Context: Process, &importer.lock held.
@@ -202,7 +204,7 @@ int importer_pin(struct importer_cmd *cmd)
 
 	if (IS_ERR(att))
 		return PTR_ERR(att);
-	/* For others the core has pinned: to ask for it is a driver's mistake. */
+	/* The core pins for static importers and warns if they call it. */
 	if (!dma_buf_attachment_is_dynamic(att->attach))
 		return -EINVAL;
 	ret = dma_resv_lock_interruptible(resv_of(att), NULL);
@@ -216,7 +218,7 @@ int importer_pin(struct importer_cmd *cmd)
 }
 
 /**
- * importer_unpin - DMABUF_IMPORTER_UNPIN
+ * importer_unpin - execute DMABUF_IMPORTER_UNPIN
  * @cmd: the ioctl
  *
  * Context: Process, &importer.lock held.
@@ -277,7 +279,7 @@ static enum dma_data_direction direction_of(u32 flags)
 }
 
 /**
- * importer_map - DMABUF_IMPORTER_MAP
+ * importer_map - execute DMABUF_IMPORTER_MAP
  * @cmd: the ioctl
  *
  * Context: Process, &importer.lock held.
@@ -308,7 +310,7 @@ int importer_map(struct importer_cmd *cmd)
 	if (IS_ERR(sgt))
 		return PTR_ERR(sgt);
 
-	/* Faults, so without the reservation lock; the table is ours. */
+	/* Without the reservation lock, as this may fault; the table is ours. */
 	ret = copy_segments(arg, sgt) ?: importer_respond(cmd);
 	if (ret) {
 		dma_buf_unmap_attachment_unlocked(att->attach, sgt, dir);
@@ -320,7 +322,7 @@ int importer_map(struct importer_cmd *cmd)
 }
 
 /**
- * importer_unmap - DMABUF_IMPORTER_UNMAP
+ * importer_unmap - execute DMABUF_IMPORTER_UNMAP
  * @cmd: the ioctl
  *
  * Context: Process, &importer.lock held.
@@ -341,7 +343,7 @@ int importer_unmap(struct importer_cmd *cmd)
 }
 
 /**
- * importer_info - DMABUF_IMPORTER_INFO
+ * importer_info - execute DMABUF_IMPORTER_INFO
  * @cmd: the ioctl
  *
  * Context: Process, &importer.lock held.

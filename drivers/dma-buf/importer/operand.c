@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the jobs of the importer test driver read and write: ranges of buffers
- * and memory of the caller, both as tables of DMA addresses, and how engines
- * walk over these.
+ * The operands of the importer test driver's jobs: ranges of buffers or of the
+ * caller's memory, both as tables of DMA addresses, and cursors by which the
+ * engines walk them.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -19,7 +19,7 @@
 static int pin_pages(struct importer_operand *op, unsigned long start,
 		     size_t length)
 {
-	/* Jobs may wait for long: not in memory that has to stay movable. */
+	/* Jobs may wait for long: take the pages out of movable memory. */
 	unsigned int gup = FOLL_LONGTERM |
 			   (op->dir == DMA_FROM_DEVICE ? FOLL_WRITE : 0);
 	unsigned int n = DIV_ROUND_UP(offset_in_page(start) + length, PAGE_SIZE);
@@ -49,14 +49,14 @@ static void unpin_pages(struct importer_operand *op)
 	op->pages = NULL;
 }
 
-/* Map the pages for the device, in segments that it can do. */
+/* Map the pages for the device, in segments within its limits. */
 static int map_pages(struct importer_dev *dev, struct importer_operand *op,
 		     unsigned int offset, size_t length)
 {
 	unsigned int max = dma_get_max_seg_size(dev->dev) & PAGE_MASK;
 	int ret;
 
-	/* A single page crosses no boundary; not every mapping splits there. */
+	/* Not every DMA mapping splits at the boundary; no page crosses it. */
 	if (dma_get_seg_boundary(dev->dev) < UINT_MAX)
 		max = PAGE_SIZE;
 	ret = sg_alloc_table_from_pages_segment(&op->table, op->pages,
@@ -64,7 +64,7 @@ static int map_pages(struct importer_dev *dev, struct importer_operand *op,
 						max, GFP_KERNEL_ACCOUNT);
 	if (ret)
 		return ret;
-	/* Two jobs may use one page, so caches are looked after apart. */
+	/* Two jobs may map the same page, so sync caches separately. */
 	ret = dma_map_sgtable(dev->dev, &op->table, op->dir,
 			      DMA_ATTR_SKIP_CPU_SYNC);
 	if (ret)
@@ -101,14 +101,15 @@ static int init_user(struct importer_dev *dev, struct importer_operand *op,
 }
 
 /**
- * importer_operand_init - find or map the memory that a job uses
+ * importer_operand_init - initialise an operand of a job
  * @dev: the device of the job
- * @op: zeroed
- * @arg: from user space
+ * @op: the operand, zeroed
+ * @arg: its description from user space
  * @length: in bytes, 0 if the job does not use the operand
- * @dir: what the device does with it
+ * @dir: what the device does with the memory
  *
- * Buffers are looked up here and mapped when the job is published.
+ * Pins and maps memory of the caller. Only looks up a buffer: submission maps
+ * it when it publishes the job.
  *
  * Context: Process, may sleep, &importer.lock held.
  * Return: 0; -EINVAL, -ENOENT, -EFAULT, -ENOMEM, -EOPNOTSUPP.
@@ -143,9 +144,9 @@ int importer_operand_init(struct importer_dev *dev,
 }
 
 /**
- * importer_operand_fini - give back what a job used
+ * importer_operand_fini - unmap and unpin the memory of an operand
  * @dev: the device
- * @op: the operand; not used by the device any more
+ * @op: the operand; the device does not use it any more
  *
  * Context: Process, may sleep. Takes the reservation lock.
  */
@@ -158,14 +159,14 @@ void importer_operand_fini(struct importer_dev *dev,
 		dma_resv_lock(resv, NULL);
 		importer_mapping_put(op->att, op->map);
 		dma_resv_unlock(resv);
-		/* From here on it can be detached. */
+		/* From here on, the buffer can be detached. */
 		atomic_dec(&op->att->num_jobs);
 	}
 	if (op->pages) {
 		/*
-		 * importer_operand_finish() has handed it to the CPU. To do it
-		 * again would undo what the process has written since then,
-		 * where the data went through a bounce buffer.
+		 * importer_operand_finish() has already synced for the CPU. A
+		 * second sync would overwrite what the process has written
+		 * since then, if the data went through a bounce buffer.
 		 */
 		dma_unmap_sgtable(dev->dev, &op->table, op->dir,
 				  DMA_ATTR_SKIP_CPU_SYNC);
@@ -175,12 +176,12 @@ void importer_operand_fini(struct importer_dev *dev,
 }
 
 /**
- * importer_operand_finish - hand what was written to the CPU
+ * importer_operand_finish - hand what the device has written to the CPU
  * @dev: the device
- * @op: what it has written
+ * @op: the operand that it has written
  *
- * Before the fence signals: then the process looks. For a buffer that is up to
- * the exporter, in the brackets around CPU access.
+ * Called before the fence signals, as the process reads its memory then. For a
+ * buffer, the exporter does this when the CPU accesses it.
  *
  * Context: Any.
  */
@@ -192,8 +193,8 @@ void importer_operand_finish(struct importer_dev *dev,
 }
 
 /**
- * importer_cursor_init - begin a walk over an operand
- * @cursor: the position
+ * importer_cursor_init - place a cursor at the start of an operand
+ * @cursor: the cursor
  * @op: the operand of a job that has been published
  *
  * Context: Any.
@@ -211,13 +212,14 @@ void importer_cursor_init(struct importer_cursor *cursor,
 }
 
 /**
- * importer_cursor_peek - what can be reached in one go
- * @cursor: the position
+ * importer_cursor_peek - return the contiguous range at a cursor
+ * @cursor: the cursor
  * @addr: returns the DMA address
- * @max: bytes that are wanted
+ * @max: the most bytes that the caller wants
  *
  * Context: Any.
- * Return: Bytes; 0 if the table ends here, shorter than the buffer.
+ * Return: Number of bytes, at most @max; 0 at the end of the table, which may
+ * be shorter than the operand.
  */
 u32 importer_cursor_peek(struct importer_cursor *cursor, dma_addr_t *addr,
 			 u64 max)
@@ -229,8 +231,8 @@ u32 importer_cursor_peek(struct importer_cursor *cursor, dma_addr_t *addr,
 }
 
 /**
- * importer_cursor_advance - go on
- * @cursor: the position
+ * importer_cursor_advance - move a cursor forward
+ * @cursor: the cursor
  * @bytes: at most what importer_cursor_peek() returned
  *
  * Context: Any.
