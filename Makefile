@@ -24,7 +24,7 @@ help:
 	@echo 'make selftests    our kselftests          [T="name ..."]'
 	@echo 'make suites       the KUnit suites of DRM and TTM'
 	@echo 'make bench        cost beside mainline'"'"'s, counted in QEMU [B=glob, such as chain_*]'
-	@echo 'make check        checkpatch, kernel-doc, sparse, layout of the user-space interface; then clang and'
+	@echo 'make check        checkpatch, kernel-doc, sparse, the ABI, the scripts (shellcheck); then clang and'
 	@echo '                  eight architectures, whose compilers it installs [CROSS=0: without these]'
 	@echo 'make consumers    compile in-tree users of the API [FULL=1: all of them]'
 	@echo 'make prepare      unpack the sources and lay ours in: $(O)/linux'

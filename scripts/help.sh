@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
 # Copyright the dma-buf project authors
 #
 # help.sh - --help for every script: prints the comment at the script's head, from `usage:` on, and starts

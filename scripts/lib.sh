@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
 # Copyright the dma-buf project authors
 #
 # lib.sh - what the scripts share: the directories, the list of mainline files that ours take the
@@ -8,11 +9,14 @@
 . "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# The scripts that source this file use it.
+# shellcheck disable=SC2034
 OUT=$(realpath -m "${O:-$TOP/build}")
 JOBS=${J:-$(nproc)}
 
 # Everything of mainline's subsystem, relative to the tree's root. A tree is prepared (and a
 # user's tree is installed into) by removing these paths and laying ours in.
+# shellcheck disable=SC2034
 REPLACED=(
 	drivers/dma-buf
 	include/linux/dma-buf.h
@@ -43,6 +47,9 @@ case ${ACCEL:-tcg} in tcg | kvm) ;; *) die "ACCEL=$ACCEL: there are tcg, which i
 ours_dirs() { local d; for d in drivers/dma-buf samples/dma-buf tools/testing/selftests/dmabuf; do
 	[ -d "$TOP/$d" ] && printf '%s\n' "$d"; done; return 0; }
 ours_files() { (cd "$TOP" && find include Documentation -type f ! -name '.*' ! -name '*~' 2>/dev/null | sort) || true; }
+
+# is_6_12 DIR: tell whether DIR holds the sources of Linux 6.12.
+is_6_12() { grep -qx 'VERSION = 6' "$1/Makefile" 2>/dev/null && grep -qx 'PATCHLEVEL = 12' "$1/Makefile"; }
 
 # need_space DIR MB: refuse to begin what cannot be finished. DIR need not be there yet.
 need_space() {

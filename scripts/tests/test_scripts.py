@@ -138,12 +138,37 @@ class Scripts(unittest.TestCase):
         done = self.function('check', 'headers', 'uapi=(first.h second.h third.h fourth.h); if headers; then echo clean; fi')
         self.assertEqual(done.stdout, '#include <linux/first.h>\n#include <linux/third.h>\n')
 
+    def shell_project(self, **files):
+        """The functions of scripts/check that look at shell scripts, for a project that has FILES alone."""
+        with open(f'{TOP}/scripts/check', encoding='utf-8') as f:
+            text = f.read()
+        functions = [re.search(rf'^{name}\(\) \{{\n.*?^\}}$', text, re.M | re.S)[0] for name in ('shell_scripts', 'scripts_parse', 'lint')]
+        top = f'{self.tmp.name}/top'
+        for directory in ('.ci', 'scripts', 'samples', 'tools/testing'):
+            os.makedirs(f'{top}/{directory}')
+        shutil.copy(f'{TOP}/.shellcheckrc', top)
+        for name, content in files.items():
+            with open(f'{top}/tools/testing/{name}', 'w', encoding='ascii') as f:
+                f.write(content)
+        return '\n'.join((*functions, f'TOP={top}'))
+
+    def test_shell_scripts_are_found(self):
+        project = self.shell_project(a='#!/bin/bash\n', b='#!/bin/sh\n', c='#!/usr/bin/python3\n', d='# a\n# shellcheck shell=bash\n', e='\n' * 9)
+        done = self.library(f'{project}\nshell_scripts bash; shell_scripts sh')
+        self.assertEqual([os.path.basename(path) for path in done.stdout.split()], ['a', 'd', 'b'])
+
     def test_scripts_that_do_not_parse(self):
-        os.makedirs(f'{self.tmp.name}/scripts')
-        for name, text in (('a', '#!/bin/bash\nif\n'), ('b', '#!/bin/bash\ntrue\n')):
-            with open(f'{self.tmp.name}/scripts/{name}', 'w', encoding='ascii') as f:
-                f.write(text)
-        done = self.function('check', 'scripts_parse', f'TOP={self.tmp.name}; if scripts_parse; then echo clean; fi')
+        project = self.shell_project(a='#!/bin/bash\nif\n', b='#!/bin/bash\ntrue\n')
+        done = self.library(f'{project}\nif scripts_parse; then echo clean; fi')
+        self.assertNotIn('clean', done.stdout)
+
+    def test_scripts_that_shellcheck_warns_of(self):
+        project = self.shell_project(a='#!/bin/bash\nrm $1\n', b='#!/bin/bash\nrm "$1"\n')
+        done = self.library(f'{project}\nif lint; then echo clean; fi')
+        self.assertIn('SC2086', done.stdout)
+        self.assertNotIn('clean', done.stdout)
+        self.assertEqual(self.library(f'{project}\nrm $TOP/tools/testing/a; lint; echo clean').stdout, 'clean\n')
+        done = self.library(f'{project}\nrm -r $TOP/tools/testing/*; if lint; then echo clean; fi')
         self.assertNotIn('clean', done.stdout)
 
     def test_options_that_kconfig_dropped(self):
