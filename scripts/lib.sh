@@ -122,6 +122,16 @@ kmake() {
 		CC="$TOP/scripts/cc" HOSTCC="$TOP/scripts/cc" ${V:+V=1} "$@"
 }
 
+# judge STATUS ARGUMENT...: have scripts/report judge what a program left behind that ended with STATUS. Return
+# STATUS, or what report returns if the program succeeded.
+judge() {
+	local status=$1 ret=0
+	shift
+	"$TOP/scripts/report" --status "$status" "$@" || ret=$?
+	[ "$status" -eq 0 ] || ret=$status
+	return "$ret"
+}
+
 # lost_options OUTDIR: the lines of OUTDIR/wanted that OUTDIR/.config does not have, as Kconfig dropped
 # them. An option that is absent counts as "is not set".
 lost_options() {

@@ -253,8 +253,17 @@ class Scripts(unittest.TestCase):
                 f.write(f'#!/bin/sh\nprintf "%s\\n" "KTAP version 1" 1..1 "ok 1 it" "reboot: Restarting system" >{build}/test.log; exit {status}\n')
             os.chmod(kunit, 0o755)
             done = self.run_script(f'{TOP}/scripts/kunit', '--kernel', build, '*')
-            self.assertEqual(done.returncode, int(status != 0), done.stdout)
+            self.assertEqual(done.returncode, status, done.stdout)
             self.assertIn(said, done.stdout)
+        # Neither a report that passes hides the status, nor a status of 0 a report that fails or does not start.
+        scripts = self.project()
+        for status, report in ((0, 0), (0, 1), (0, 127), (3, 0), (3, 1)):
+            with open(kunit, 'w', encoding='ascii') as f:
+                f.write(f'#!/bin/sh\nexit {status}\n')
+            with open(f'{scripts}/report', 'w', encoding='ascii') as f:
+                f.write(f'#!/bin/sh\nexit {report}\n')
+            done = self.run_script(f'{scripts}/kunit', '--kernel', build, '*')
+            self.assertEqual(done.returncode, status or report)
 
     def test_compiler(self):
         for name in ('gcc', 'clang'):
