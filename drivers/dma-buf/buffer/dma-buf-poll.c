@@ -12,7 +12,7 @@
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 
-#include "../resv/dma-resv-list.h"
+#include "../resv/dma-resv-internal.h"
 #include "dma-buf-internal.h"
 
 /**

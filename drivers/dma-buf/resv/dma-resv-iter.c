@@ -5,23 +5,27 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 
+#include <linux/cleanup.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
 #include <linux/export.h>
+#include <linux/minmax.h>
+#include <linux/rcupdate.h>
 
+#include "dma-resv-internal.h"
 #include "dma-resv-list.h"
 
 /**
  * DOC: Walks over fences
  *
- * A *locked* walk sees each fence, those that have signalled too, and holds no
+ * A *locked* walk sees all fences, including the signalled ones, and holds no
  * references: the lock keeps the fences.
  *
- * An *unlocked* walk sees what is pending. It reads the list under RCU and leaves
- * the read section with a reference to one fence, so the body may sleep. If the
- * list was replaced meanwhile, positions mean nothing any more: the walk begins
- * anew and says so by dma_resv_iter_is_restarted(). Lists are told apart by number:
- * a new one may have the address of the old one.
+ * An *unlocked* walk sees the pending fences. It reads the list under RCU and
+ * leaves the read-side critical section with a reference to one fence, so the body
+ * may sleep. If the list has been replaced meanwhile, slot numbers mean nothing
+ * any more: the walk starts again, which dma_resv_iter_is_restarted() reports. A
+ * new list may have the address of the old one, so the walk compares their ids.
  */
 
 /* Point the walk at the first slot of @list, which may be NULL. */
@@ -30,13 +34,32 @@ static void restart(struct dma_resv_iter *cursor, struct dma_resv_list *list)
 	cursor->index = 0;
 	cursor->is_restarted = true;
 	cursor->list_id = list ? list->id : 0;
-	/* Pairs with the release in dma_resv_list_append(). */
-	cursor->num_fences = list ? smp_load_acquire(&list->num_fences) : 0;
+	cursor->num_fences = dma_resv_list_length(list);
+}
+
+/*
+ * Return the next pending fence with a reference, or NULL; ERR_PTR(-EAGAIN) if its
+ * slot, which the walk stays at, has changed meanwhile.
+ */
+static struct dma_fence *next_rcu(struct dma_resv_iter *cursor,
+				  struct dma_resv_list *list)
+{
+	struct dma_fence *fence = NULL;
+	unsigned int i = cursor->index;
+
+	while (!fence && i < cursor->num_fences) {
+		fence = dma_resv_list_look_rcu(list, i, cursor->usage,
+					       &cursor->fence_usage);
+		if (IS_ERR(fence))
+			break;
+		i++;
+	}
+	cursor->index = i;
+	return fence;
 }
 
 /* Go on to the next pending fence, or to the first one. */
-static __always_inline struct dma_fence *
-step_unlocked(struct dma_resv_iter *cursor, bool first)
+static struct dma_fence *step_unlocked(struct dma_resv_iter *cursor, bool first)
 {
 	struct dma_resv *obj = cursor->obj;
 	struct dma_resv_list *list;
@@ -52,13 +75,10 @@ step_unlocked(struct dma_resv_iter *cursor, bool first)
 			restart(cursor, list);
 		first = false;
 
-		fence = dma_resv_list_next_rcu(list, &cursor->index,
-					       cursor->num_fences,
-					       cursor->usage,
-					       &cursor->fence_usage);
+		fence = next_rcu(cursor, list);
 		if (IS_ERR(fence))
 			continue;
-		/* Same section, same address: the same list. */
+		/* In one read-side critical section an address is one list. */
 		if (rcu_access_pointer(obj->fences) == list) {
 			cursor->fence = fence;
 			return fence;
@@ -68,15 +88,116 @@ step_unlocked(struct dma_resv_iter *cursor, bool first)
 }
 
 /**
- * dma_resv_get_pending - find a pending fence, the newest first
- * @obj: the object; need not be locked
- * @usage: of it and of stronger usages
- * @index: look at the slots below; returned: the one to go on with. UINT_MAX to
- *	begin with the last one
+ * dma_resv_iter_first_unlocked - start a walk without the lock
+ * @cursor: the walk, after dma_resv_iter_begin()
  *
- * A number of a slot is a hint: it may mean another fence the next time. Who
- * has begun with UINT_MAX and gone on to NULL, without a pause, has seen all
- * that was there at the beginning.
+ * Context: Any.
+ * Return: The first pending fence, valid until the next step; NULL if there is
+ * none.
+ */
+struct dma_fence *dma_resv_iter_first_unlocked(struct dma_resv_iter *cursor)
+{
+	/* Most objects that are asked were never used. */
+	if (!rcu_access_pointer(cursor->obj->fences)) {
+		dma_fence_put(cursor->fence);
+		cursor->fence = NULL;
+		restart(cursor, NULL);
+		return NULL;
+	}
+	return step_unlocked(cursor, true);
+}
+EXPORT_SYMBOL(dma_resv_iter_first_unlocked);
+
+/**
+ * dma_resv_iter_next_unlocked - continue a walk without the lock
+ * @cursor: the walk
+ *
+ * Context: Any.
+ * Return: The next pending fence, valid until the next step; after a restart this
+ * may be the first one again. NULL at the end.
+ */
+struct dma_fence *dma_resv_iter_next_unlocked(struct dma_resv_iter *cursor)
+{
+	return step_unlocked(cursor, false);
+}
+EXPORT_SYMBOL(dma_resv_iter_next_unlocked);
+
+/**
+ * dma_resv_iter_first - start a walk under the lock
+ * @cursor: the walk, after dma_resv_iter_begin()
+ *
+ * Context: Any, reservation lock held.
+ * Return: The first fence, valid while the lock is held; NULL if there is none.
+ */
+struct dma_fence *dma_resv_iter_first(struct dma_resv_iter *cursor)
+{
+	struct dma_fence *fence;
+
+	dma_resv_assert_held(cursor->obj);
+
+	cursor->index = 0;
+	fence = dma_resv_iter_next(cursor);
+	cursor->is_restarted = true;
+	return fence;
+}
+EXPORT_SYMBOL_GPL(dma_resv_iter_first);
+
+/**
+ * dma_resv_iter_next - continue a walk under the lock
+ * @cursor: the walk
+ *
+ * Context: Any, reservation lock held.
+ * Return: The next fence, valid while the lock is held; NULL at the end.
+ */
+struct dma_fence *dma_resv_iter_next(struct dma_resv_iter *cursor)
+{
+	struct dma_resv_list *list;
+	unsigned int i;
+
+	dma_resv_assert_held(cursor->obj);
+
+	cursor->is_restarted = false;
+	list = rcu_dereference_protected(cursor->obj->fences,
+					 dma_resv_held(cursor->obj));
+	while (list && cursor->index < list->num_fences) {
+		i = cursor->index++;
+		cursor->fence_usage = dma_resv_list_usage(list, i);
+		if (cursor->fence_usage <= cursor->usage)
+			return dma_resv_list_fence(list, i);
+	}
+	return NULL;
+}
+EXPORT_SYMBOL_GPL(dma_resv_iter_next);
+
+/* As next_rcu(), but from slot *@index - 1 downwards. */
+static struct dma_fence *prev_rcu(struct dma_resv_list *list,
+				  unsigned int *index,
+				  enum dma_resv_usage wanted)
+{
+	enum dma_resv_usage usage;
+	struct dma_fence *fence;
+
+	while (*index) {
+		fence = dma_resv_list_look_rcu(list, *index - 1, wanted, &usage);
+		if (IS_ERR(fence))
+			return fence;
+		--*index;
+		if (fence)
+			return fence;
+	}
+	return NULL;
+}
+
+/**
+ * dma_resv_get_pending - get a pending fence, the newest first
+ * @obj: the object; need not be locked
+ * @usage: get fences of this and of stronger usages
+ * @index: look at the slots below this one, or at all for UINT_MAX; returned: the
+ *	value to continue with
+ *
+ * A slot number is a hint: next time it may mean another fence. A caller that
+ * starts with UINT_MAX and continues without a pause until NULL has seen all that
+ * was pending at the start.
  *
  * Context: Any.
  * Return: The fence, with a reference for the caller; NULL if there is none.
@@ -93,9 +214,8 @@ struct dma_fence *dma_resv_get_pending(struct dma_resv *obj,
 		list = rcu_dereference(obj->fences);
 		if (!list)
 			return NULL;
-		/* Pairs with the release in dma_resv_list_append(). */
-		*index = min(*index, smp_load_acquire(&list->num_fences));
-		fence = dma_resv_list_prev_rcu(list, index, usage);
+		*index = min(*index, dma_resv_list_length(list));
+		fence = prev_rcu(list, index, usage);
 		if (rcu_access_pointer(obj->fences) != list)
 			*index = UINT_MAX;
 		else if (!IS_ERR(fence))
@@ -106,12 +226,12 @@ struct dma_fence *dma_resv_get_pending(struct dma_resv *obj,
 }
 
 /**
- * dma_resv_is_only_fence - is there no fence but this one?
+ * dma_resv_is_only_fence - return whether an object holds a single given fence
  * @obj: the object; need not be locked
- * @fence: is only compared
+ * @fence: the fence; only compared
  *
  * Context: Any.
- * Return: true if @fence was all that there was, at this moment.
+ * Return: true if @fence was the only fence, at this moment.
  */
 bool dma_resv_is_only_fence(struct dma_resv *obj, struct dma_fence *fence)
 {
@@ -119,188 +239,6 @@ bool dma_resv_is_only_fence(struct dma_resv *obj, struct dma_fence *fence)
 
 	guard(rcu)();
 	list = rcu_dereference(obj->fences);
-	/* Pairs with the release in dma_resv_list_append(). */
-	return list && smp_load_acquire(&list->num_fences) == 1 &&
-	       (READ_ONCE(list->slots[0]) & ~DMA_RESV_USAGE_BITS) ==
-	       (unsigned long)fence;
+	return dma_resv_list_length(list) == 1 &&
+	       dma_resv_slot_fence(dma_resv_list_load(list, 0)) == fence;
 }
-
-static void put_collected(unsigned long *slots, unsigned int num)
-{
-	while (num--)
-		dma_fence_put((struct dma_fence *)(slots[num] &
-						   ~DMA_RESV_USAGE_BITS));
-}
-
-/* How many look pending. That is no answer, as they may change: a size. */
-static unsigned int guess_pending(struct dma_resv_list *list, unsigned int end,
-				  enum dma_resv_usage wanted)
-{
-	unsigned int pending = 0;
-
-	for (unsigned int i = 0; i < end; i++) {
-		/* Pairs with the release in dma_resv_list_store(). */
-		unsigned long slot = smp_load_acquire(&list->slots[i]);
-		struct dma_fence *fence = (struct dma_fence *)
-					  (slot & ~DMA_RESV_USAGE_BITS);
-
-		if ((slot & DMA_RESV_USAGE_BITS) <= wanted)
-			pending += !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT,
-					     &fence->flags);
-	}
-	return pending;
-}
-
-/*
- * As dma_resv_collect(), of one list. Returns 0; -ENOSPC if there is more than
- * @room; -EAGAIN if it is not the object's list any more.
- */
-static int collect_from(struct dma_resv *obj, struct dma_resv_list *list,
-			unsigned int end, enum dma_resv_usage wanted,
-			unsigned long *slots, unsigned int room,
-			unsigned int *num)
-{
-	enum dma_resv_usage usage;
-	struct dma_fence *fence;
-
-	for (unsigned int i = 0; i < end;) {
-		fence = dma_resv_list_look_rcu(list, i, wanted, &usage);
-		if (!IS_ERR(fence))
-			i++;
-		else if (rcu_access_pointer(obj->fences) != list)
-			return -EAGAIN;
-		if (IS_ERR_OR_NULL(fence))
-			continue;
-		if (*num == room) {
-			dma_fence_put(fence);
-			return -ENOSPC;
-		}
-		slots[(*num)++] = (unsigned long)fence | usage;
-	}
-	return rcu_access_pointer(obj->fences) == list ? 0 : -EAGAIN;
-}
-
-/**
- * dma_resv_collect - take down all that is pending
- * @obj: the object; need not be locked
- * @usage: of it and of stronger usages
- * @slots: returned: fences, with a reference to each, and usages, in the form of
- *	&dma_resv_list.slots
- * @room: so many of them at most; 0 to ask for the room alone
- * @num: returned: how many
- *
- * One read section for all of them: half of what a walk takes.
- *
- * Context: Any.
- * Return: The room that it takes, which is for what is pending and does not count
- * what has signalled; if that is more than @room, nothing is returned but this.
- */
-unsigned int dma_resv_collect(struct dma_resv *obj, enum dma_resv_usage usage,
-			      unsigned long *slots, unsigned int room,
-			      unsigned int *num)
-{
-	struct dma_resv_list *list;
-	unsigned int end, need;
-	int ret;
-
-	*num = 0;
-	guard(rcu)();
-	for (;;) {
-		list = rcu_dereference(obj->fences);
-		/* Pairs with the release in dma_resv_list_append(). */
-		end = list ? smp_load_acquire(&list->num_fences) : 0;
-		need = room ? 0 : guess_pending(list, end, usage);
-		if (need)
-			return need;
-		ret = collect_from(obj, list, end, usage, slots, room, num);
-		if (!ret)
-			return *num;
-		put_collected(slots, *num);
-		*num = 0;
-		/* The guess was too low; all slots in use are enough. */
-		if (ret == -ENOSPC)
-			return end;
-	}
-}
-
-/**
- * dma_resv_iter_first_unlocked - begin a walk without the lock
- * @cursor: after dma_resv_iter_begin()
- *
- * Context: Any.
- * Return: The first pending fence, valid until the next step; NULL if there is
- * none.
- */
-struct dma_fence *dma_resv_iter_first_unlocked(struct dma_resv_iter *cursor)
-{
-	/* Nothing was ever added: nothing to look at. */
-	if (!rcu_access_pointer(cursor->obj->fences)) {
-		dma_fence_put(cursor->fence);
-		cursor->fence = NULL;
-		restart(cursor, NULL);
-		return NULL;
-	}
-	return step_unlocked(cursor, true);
-}
-EXPORT_SYMBOL(dma_resv_iter_first_unlocked);
-
-/**
- * dma_resv_iter_next_unlocked - go on without the lock
- * @cursor: the walk
- *
- * Context: Any.
- * Return: The next pending fence, valid until the next step, which may be the
- * first one again; NULL if there is none.
- */
-struct dma_fence *dma_resv_iter_next_unlocked(struct dma_resv_iter *cursor)
-{
-	return step_unlocked(cursor, false);
-}
-EXPORT_SYMBOL(dma_resv_iter_next_unlocked);
-
-/**
- * dma_resv_iter_first - begin a walk under the lock
- * @cursor: after dma_resv_iter_begin()
- *
- * Context: Any, reservation lock held.
- * Return: The first fence, valid while locked; NULL if there is none.
- */
-struct dma_fence *dma_resv_iter_first(struct dma_resv_iter *cursor)
-{
-	struct dma_fence *fence;
-
-	dma_resv_assert_held(cursor->obj);
-
-	cursor->index = 0;
-	fence = dma_resv_iter_next(cursor);
-	cursor->is_restarted = true;
-	return fence;
-}
-EXPORT_SYMBOL_GPL(dma_resv_iter_first);
-
-/**
- * dma_resv_iter_next - go on under the lock
- * @cursor: the walk
- *
- * Context: Any, reservation lock held.
- * Return: The next fence, valid while locked; NULL if there is none.
- */
-struct dma_fence *dma_resv_iter_next(struct dma_resv_iter *cursor)
-{
-	struct dma_resv_list *list;
-	struct dma_fence *fence;
-
-	dma_resv_assert_held(cursor->obj);
-
-	cursor->is_restarted = false;
-	list = rcu_dereference_protected(cursor->obj->fences,
-					 dma_resv_held(cursor->obj));
-	while (list && cursor->index < list->num_fences) {
-		fence = dma_resv_list_entry(list, cursor->index++,
-					    &cursor->fence_usage);
-		if (cursor->fence_usage <= cursor->usage)
-			return fence;
-	}
-	return NULL;
-}
-EXPORT_SYMBOL_GPL(dma_resv_iter_next);

@@ -1,183 +1,108 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The list of fences inside a reservation object: its memory, its slots and the
- * index that finds a timeline's slot in constant time. What the fences mean, and
- * when a list is replaced, is in dma-resv.c.
+ * The list of fences inside a reservation object: its memory and its slots.
+ * dma-resv-index.c finds the slot of a timeline in constant time, dma-resv-bound.c
+ * says when a list has grown too long, dma-resv.c gives the fences their meaning
+ * and replaces the list.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
 
 #include <linux/atomic.h>
-#include <linux/compiler.h>
+#include <linux/build_bug.h>
 #include <linux/err.h>
-#include <linux/hash.h>
 #include <linux/log2.h>
-#include <linux/math.h>
 #include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
+#include "../fence/dma-fence-internal.h"
 #include "dma-resv-list.h"
 
 /**
  * DOC: Lists of fences
  *
- * A slot, once in use, always holds a fence, with a reference. The writer
- * replaces fences in place and appends; it never moves or removes one, so a
- * reader that goes from the first slot to the last misses nothing that was there
- * when it began. To get rid of fences takes a new list.
+ * A slot in use always holds a fence, with a reference. The writer replaces
+ * fences in place and appends; it never moves or removes one, so a reader that
+ * goes from the first slot to the last misses no fence that was there when it
+ * began. Only a new list gets rid of fences.
  *
- * *Length.* A slot whose fence has signalled is reused when the writer comes upon
- * it. What is not reused must not add up, as each walk under the lock visits it:
- * a list has at most
+ * *Length.* The writer reuses the slot of a signalled fence when it comes upon
+ * one. The other signalled fences must not pile up, since each walk under the lock
+ * visits them: a list has at most
  *
  *	2 * pending + DMA_RESV_LIST_MIN + reserved
  *
- * slots in use, where *pending* is counted at the last reservation and *reserved*
- * is what that one was for. If there are more, the reservation makes a new list
- * of what is pending. So a list shrinks after a burst.
+ * slots in use, where *pending* is counted at the last reservation, which was for
+ * *reserved* fences. A reservation that finds more slots in use makes a new list of
+ * the pending fences. So a list shrinks after a burst.
  *
- * Up to DMA_RESV_LIST_EXACT slots each reservation looks, and the bound is
- * strict. Looking through a longer list each time would make adding quadratic.
- * There the bound is strict for as long as *pending* does not fall. After it has
- * fallen, the list is within the bound again after as many reservations as it has
- * slots, at the latest; mostly with the next one, as each probes a slot. All this
- * costs DMA_RESV_LIST_LOOKS looks for each reservation and a few for each slot
- * that comes into use, see &struct census.
+ * Up to DMA_RESV_LIST_EXACT slots, each reservation counts and the bound is
+ * strict. Counting in a longer list each time would make adding quadratic. There
+ * the bound is strict as long as *pending* does not fall. After it has fallen, the
+ * list is within the bound again after at most as many reservations as it has
+ * slots, and mostly after the next one, because each reservation probes a slot.
+ * This costs DMA_RESV_LIST_LOOKS looks for each reservation, and a few for each
+ * slot that comes into use.
  *
  * *Index.* Adding a fence has to find the slot of its timeline. A list of more
- * than DMA_RESV_LIST_SHORT slots therefore has a hash table of its contexts, chained by
- * slot number: one array for the first slot of each bucket and one for the next
- * slot of each slot, both behind the slots. Readers do not use it. A fence of
- * context 0, which is no timeline, is entered by its address: what has no order
- * shares no bucket either.
+ * than DMA_RESV_LIST_SHORT slots therefore has a hash table of its contexts behind
+ * the slots. Readers do not use it.
  *
  * *Locking.* The writer holds the lock of the reservation object. Readers are in
- * an RCU read section.
+ * an RCU read-side critical section.
  */
 
-static u32 *index_buckets(struct dma_resv_list *list)
+/* Is @size the size of a kmalloc() cache? Large DMA alignment leaves some out. */
+#define IS_KMALLOC_SIZE(size) \
+	(KMALLOC_MIN_SIZE > 32 || \
+	 kmalloc_index(size) != kmalloc_index((size) + 1))
+
+static size_t size_of(unsigned int capacity)
 {
-	return (u32 *)&list->slots[list->capacity];
-}
+	size_t size = struct_size_t(struct dma_resv_list, slots, capacity);
 
-static u32 *index_next(struct dma_resv_list *list)
-{
-	return index_buckets(list) + list->capacity;
-}
+	static_assert(struct_size_t(struct dma_resv_list, slots,
+				    DMA_RESV_LIST_MIN) == DMA_RESV_LIST_MIN_SIZE);
+	static_assert(struct_size_t(struct dma_resv_list, slots,
+				    DMA_RESV_LIST_SHORT) == DMA_RESV_LIST_SHORT_SIZE);
+	BUILD_BUG_ON(!IS_KMALLOC_SIZE(DMA_RESV_LIST_MIN_SIZE));
+	BUILD_BUG_ON(!IS_KMALLOC_SIZE(DMA_RESV_LIST_SHORT_SIZE));
 
-/**
- * struct census - when to count what is pending in a long list
- * @looks: at so many slots the writer may look; earned by reservations, spent by
- *	counting
- * @limit: the bound, by what was pending at the last count; 0 before the first
- *
- * Behind the index.
- */
-struct census {
-	u32 looks;
-	u32 limit;
-};
-
-static struct census *census_of(struct dma_resv_list *list)
-{
-	return (struct census *)(index_next(list) + list->capacity);
-}
-
-#if IS_ENABLED(CONFIG_DMABUF_KUNIT_TEST)
-/* Steps along a bucket, of all lists; for tests, which have no other. */
-u64 dma_resv_list_steps;
-
-static void count_step(void)
-{
-	/* A test that counts is alone; no other one minds. */
-	data_race(dma_resv_list_steps++);
-}
-#else
-static void count_step(void) { }
-#endif
-
-/* One step along a bucket. */
-static u32 *next_of(struct dma_resv_list *list, unsigned int i)
-{
-	count_step();
-	return &index_next(list)[i];
-}
-
-/* The key of a fence in the index. */
-static u64 key_of(const struct dma_fence *fence)
-{
-	return fence->context ?: (unsigned long)fence;
-}
-
-static u32 *bucket_of(struct dma_resv_list *list, u64 key)
-{
-	return &index_buckets(list)[hash_64(key, ilog2(list->capacity))];
-}
-
-/**
- * dma_resv_list_index_add - have a slot found by its fence's timeline
- * @list: a list with an index
- * @i: the slot
- * @fence: what it holds
- *
- * Context: Any, lock held.
- */
-void dma_resv_list_index_add(struct dma_resv_list *list, unsigned int i,
-			     const struct dma_fence *fence)
-{
-	u32 *bucket = bucket_of(list, key_of(fence));
-
-	index_next(list)[i] = *bucket;
-	*bucket = i;
-}
-
-static void index_del(struct dma_resv_list *list, unsigned int i,
-		      const struct dma_fence *fence)
-{
-	u32 *at = bucket_of(list, key_of(fence));
-
-	while (*at != i)
-		at = next_of(list, *at);
-	*at = index_next(list)[i];
+	if (capacity > DMA_RESV_LIST_SHORT)
+		size = size_add(size, dma_resv_index_size(capacity));
+	return size;
 }
 
 static struct dma_resv_list *alloc_long(unsigned int *capacity, gfp_t gfp)
 {
-	struct dma_resv_list *list;
-	size_t size;
-
+	/* roundup_pow_of_two() must not overflow. */
 	if (*capacity > INT_MAX / 2)
 		return NULL;
 	if (*capacity <= DMA_RESV_LIST_SHORT)
 		*capacity = DMA_RESV_LIST_SHORT;
 	else
 		*capacity = roundup_pow_of_two(*capacity);
-
-	size = struct_size(list, slots, *capacity);
-	if (*capacity > DMA_RESV_LIST_SHORT)
-		size = size_add(size_add(size, sizeof(struct census)),
-				array_size(*capacity, 2 * sizeof(u32)));
-	return kvmalloc(size, gfp | __GFP_NOWARN);
+	return kvmalloc(size_of(*capacity), gfp | __GFP_NOWARN);
 }
 
 /**
- * dma_resv_list_alloc - memory for a list
- * @capacity: at least so many slots
+ * dma_resv_list_alloc - allocate a list
+ * @capacity: minimum number of slots
  * @gfp: how to allocate
  *
  * Context: As @gfp says.
- * Return: An empty list, or NULL for no memory.
+ * Return: An empty list, or NULL if there is no memory.
  */
 struct dma_resv_list *dma_resv_list_alloc(unsigned int capacity, gfp_t gfp)
 {
 	static atomic64_t ids = ATOMIC64_INIT(0);
 	struct dma_resv_list *list;
 
-	/* Most are of this size, which the allocator likes to know beforehand. */
+	/* Most lists have this constant size: kmalloc() picks the cache early. */
 	if (capacity <= DMA_RESV_LIST_MIN) {
 		capacity = DMA_RESV_LIST_MIN;
-		list = kmalloc(struct_size(list, slots, DMA_RESV_LIST_MIN), gfp);
+		list = kmalloc(DMA_RESV_LIST_MIN_SIZE, gfp);
 	} else {
 		list = alloc_long(&capacity, gfp);
 	}
@@ -188,16 +113,16 @@ struct dma_resv_list *dma_resv_list_alloc(unsigned int capacity, gfp_t gfp)
 	list->reserved = 0;
 	list->capacity = capacity;
 	list->hand = 0;
-	if (dma_resv_list_has_index(list)) {
-		memset32(index_buckets(list), DMA_RESV_NO_SLOT, capacity);
-		*census_of(list) = (struct census){ .looks = capacity };
+	if (dma_resv_list_has_tail(list)) {
+		dma_resv_index_init(list);
+		dma_resv_bound_init(list);
 	}
 	return list;
 }
 
 /**
- * dma_resv_list_free - give the memory back, after the readers
- * @list: the list, or NULL; its fences stay as they are
+ * dma_resv_list_free - free the memory of a list after a grace period
+ * @list: the list, or NULL; keeps the references to its fences
  *
  * Context: Any.
  */
@@ -208,273 +133,23 @@ void dma_resv_list_free(struct dma_resv_list *list)
 }
 
 /**
- * dma_resv_list_put_fences - drop the references of a list
+ * dma_resv_list_put_fences - drop the references of a list to its fences
  * @list: a list that is no longer published, or NULL
  *
  * Context: Any.
  */
 void dma_resv_list_put_fences(struct dma_resv_list *list)
 {
-	enum dma_resv_usage usage;
-
 	for (unsigned int i = 0; list && i < list->num_fences; i++)
-		dma_fence_put(dma_resv_list_entry(list, i, &usage));
+		dma_fence_put(dma_resv_list_fence(list, i));
 }
 
 /**
- * dma_resv_list_index_move - the slot gets another fence
- * @list: a list with an index
- * @i: the slot
- * @from: the fence so far
- * @to: that from now on
+ * dma_resv_list_adopt - take over slots that the caller has filled
+ * @list: a list that is not published and has no slot in use
+ * @num_fences: number of slots filled, each with a reference to its fence
  *
- * Context: Any, lock held.
- */
-void dma_resv_list_index_move(struct dma_resv_list *list, unsigned int i,
-			      const struct dma_fence *from,
-			      const struct dma_fence *to)
-{
-	if (key_of(from) == key_of(to))
-		return;
-	index_del(list, i, from);
-	dma_resv_list_index_add(list, i, to);
-}
-
-/* Enter all slots in use. */
-static void index_fill(struct dma_resv_list *list)
-{
-	enum dma_resv_usage usage;
-
-	memset32(index_buckets(list), DMA_RESV_NO_SLOT, list->capacity);
-	for (unsigned int i = 0; i < list->num_fences; i++)
-		dma_resv_list_index_add(list, i,
-					dma_resv_list_entry(list, i, &usage));
-}
-
-/* As dma_resv_list_replace(), but the index is the caller's business. */
-static void replace_unindexed(struct dma_resv_list *list, unsigned int i,
-			      struct dma_fence *fence,
-			      enum dma_resv_usage usage)
-{
-	enum dma_resv_usage old_usage;
-	struct dma_fence *old = dma_resv_list_entry(list, i, &old_usage);
-
-	dma_resv_list_store(list, i, dma_fence_get(fence), usage);
-	dma_fence_put(old);
-}
-
-/*
- * All slots of one timeline are in one bucket. Those that are replaced are taken
- * out first, lest they are met again, and entered again in the end.
- */
-static void replace_indexed(struct dma_resv_list *list, u64 context,
-			    struct dma_fence *fence, enum dma_resv_usage usage)
-{
-	u32 taken_out = DMA_RESV_NO_SLOT, *at = bucket_of(list, context), i;
-	enum dma_resv_usage old_usage;
-
-	while ((i = *at) != DMA_RESV_NO_SLOT) {
-		u32 *next = next_of(list, i);
-
-		if (dma_resv_list_entry(list, i, &old_usage)->context !=
-		    context) {
-			at = next;
-			continue;
-		}
-		*at = *next;
-		*next = taken_out;
-		taken_out = i;
-		replace_unindexed(list, i, fence, usage);
-	}
-	while ((i = taken_out) != DMA_RESV_NO_SLOT) {
-		taken_out = *next_of(list, i);
-		dma_resv_list_index_add(list, i, fence);
-	}
-}
-
-/**
- * dma_resv_list_replace_context - put one fence into all slots of a context
- * @list: the list
- * @context: the timeline; or 0, whose fences are spread over the index
- * @fence: what goes there; gets a reference for each slot
- * @usage: and its usage
- *
- * Takes time for each slot once, and none for the slots of other timelines if
- * there is an index.
- *
- * Context: Any, lock held.
- */
-void dma_resv_list_replace_context(struct dma_resv_list *list, u64 context,
-				   struct dma_fence *fence,
-				   enum dma_resv_usage usage)
-{
-	bool has_index = dma_resv_list_has_index(list), changed = false;
-	enum dma_resv_usage old_usage;
-
-	if (has_index && context) {
-		replace_indexed(list, context, fence, usage);
-		return;
-	}
-	for (unsigned int i = 0; i < list->num_fences; i++) {
-		if (dma_resv_list_entry(list, i, &old_usage)->context !=
-		    context)
-			continue;
-		replace_unindexed(list, i, fence, usage);
-		changed = true;
-	}
-	if (has_index && changed)
-		index_fill(list);
-}
-
-/**
- * dma_resv_list_find_in_index - the slot of a timeline in a long list
- * @list: a list with an index
- * @fence: a fence that is to be added
- * @usage: and its usage
- *
- * Context: Any, lock held.
- * Return: Number of a slot whose fence @fence stands for, or DMA_RESV_NO_SLOT.
- */
-unsigned int dma_resv_list_find_in_index(struct dma_resv_list *list,
-					 struct dma_fence *fence,
-					 enum dma_resv_usage usage)
-{
-	unsigned int i = *bucket_of(list, key_of(fence));
-
-	while (i != DMA_RESV_NO_SLOT &&
-	       !dma_resv_list_stands_for(list, i, fence, usage))
-		i = *next_of(list, i);
-	return i;
-}
-
-/**
- * dma_resv_list_find_done - a slot whose fence has signalled
- * @list: a list with a slot in use
- *
- * Looks at the next two slots only, which is enough to reuse them as fast as
- * fences are added, if these signal in about the order in which they came.
- *
- * Context: Any, lock held.
- * Return: Number of the slot, or DMA_RESV_NO_SLOT.
- */
-unsigned int dma_resv_list_find_done(struct dma_resv_list *list)
-{
-	enum dma_resv_usage usage;
-
-	for (int tries = 0; tries < 2; tries++) {
-		unsigned int i = list->hand < list->num_fences ? list->hand : 0;
-
-		list->hand = i + 1;
-		if (dma_fence_is_signaled(dma_resv_list_entry(list, i, &usage)))
-			return i;
-	}
-	return DMA_RESV_NO_SLOT;
-}
-
-/**
- * dma_resv_list_find_any_done - look everywhere for a fence that has signalled
- * @list: the list, or NULL
- *
- * Context: Any, lock held.
- * Return: Number of the slot, or DMA_RESV_NO_SLOT.
- */
-unsigned int dma_resv_list_find_any_done(struct dma_resv_list *list)
-{
-	enum dma_resv_usage usage;
-
-	for (unsigned int i = 0; list && i < list->num_fences; i++) {
-		if (dma_fence_is_signaled(dma_resv_list_entry(list, i, &usage)))
-			return i;
-	}
-	return DMA_RESV_NO_SLOT;
-}
-
-/* Are so many pending? The slots filled last are looked at first. */
-static bool has_pending(struct dma_resv_list *list, unsigned int wanted)
-{
-	unsigned int num = list->num_fences, i = list->hand;
-	enum dma_resv_usage usage;
-
-	for (unsigned int left = num; left; left--) {
-		i = i ? i - 1 : num - 1;
-		if (!dma_fence_is_signaled(dma_resv_list_entry(list, i, &usage)) &&
-		    !--wanted)
-			return true;
-	}
-	return false;
-}
-
-/**
- * dma_resv_list_count_pending - count the fences that have not signalled
- * @list: the list
- *
- * Context: Any, lock held.
- * Return: How many; they may be fewer by now.
- */
-unsigned int dma_resv_list_count_pending(struct dma_resv_list *list)
-{
-	unsigned int pending = 0;
-	enum dma_resv_usage usage;
-
-	for (unsigned int i = 0; i < list->num_fences; i++)
-		pending += !dma_fence_is_signaled(dma_resv_list_entry(list, i,
-								      &usage));
-	return pending;
-}
-
-/*
- * Is it time to look through a long list? Beyond the limit; when the looks that
- * were earned suffice twice; or when they suffice once and a probe has signalled.
- * The probe goes round with the hand, half a list away: if fences signal in the
- * order in which they came, it has signalled as soon as half of them have.
- */
-static bool count_is_due(struct dma_resv_list *list)
-{
-	unsigned int num = list->num_fences, i = list->hand + num / 2;
-	struct census *census = census_of(list);
-	enum dma_resv_usage usage;
-
-	census->looks = min(census->looks + DMA_RESV_LIST_LOOKS, 2 * num);
-	if (num > census->limit || census->looks == 2 * num)
-		return true;
-	return census->looks >= num &&
-	       dma_fence_is_signaled(dma_resv_list_entry(list, i < num ? i : i - num,
-							 &usage));
-}
-
-/**
- * dma_resv_list_look_for_sparse - look whether too much of a list has signalled
- * @list: a list of more than the minimum
- *
- * Looks at as few slots as the bound on the length of a list allows.
- *
- * Context: Any, lock held.
- * Return: true if a new list has to be made; false also if it is not known.
- */
-bool dma_resv_list_look_for_sparse(struct dma_resv_list *list)
-{
-	unsigned int num = list->num_fences, pending;
-	struct census *census;
-
-	if (num <= DMA_RESV_LIST_EXACT)
-		return !has_pending(list, DIV_ROUND_UP(num - DMA_RESV_LIST_MIN, 2));
-	if (!count_is_due(list))
-		return false;
-
-	pending = dma_resv_list_count_pending(list);
-	census = census_of(list);
-	census->looks -= min(census->looks, num);
-	census->limit = 2 * pending + DMA_RESV_LIST_MIN;
-	/* Well before the limit: the next count shall be worth its while. */
-	return num > pending + pending / 2 + DMA_RESV_LIST_MIN;
-}
-
-/**
- * dma_resv_list_adopt - use slots that have been filled already
- * @list: an empty list that nobody else knows
- * @num_fences: so many of its slots hold a fence, with a reference, and a usage
- *
- * They count as reserved, so that room is enough until the object is unlocked.
+ * The filled slots count as reserved.
  *
  * Context: Any.
  */
@@ -482,6 +157,225 @@ void dma_resv_list_adopt(struct dma_resv_list *list, unsigned int num_fences)
 {
 	list->num_fences = num_fences;
 	list->reserved = num_fences;
-	if (dma_resv_list_has_index(list))
-		index_fill(list);
+	if (dma_resv_list_has_tail(list))
+		dma_resv_index_fill(list);
+}
+
+static void store(struct dma_resv_list *list, unsigned int i,
+		  struct dma_fence *fence, enum dma_resv_usage usage)
+{
+	/*
+	 * Publishes the initialised fence. Pairs with the acquire in
+	 * dma_resv_list_load().
+	 */
+	smp_store_release(&list->slots[i].word,
+			  dma_resv_slot_make(fence, usage).word);
+}
+
+/**
+ * dma_resv_list_append - use one more slot
+ * @list: a list with an unused slot
+ * @fence: the fence for it; consumes a reference
+ * @usage: its usage
+ *
+ * Context: Any; the writer.
+ */
+void dma_resv_list_append(struct dma_resv_list *list, struct dma_fence *fence,
+			  enum dma_resv_usage usage)
+{
+	unsigned int i = list->num_fences;
+
+	if (dma_resv_list_has_tail(list))
+		dma_resv_index_add(list, i, fence);
+	store(list, i, fence, usage);
+	/* Publishes the slot. Pairs with the acquire in dma_resv_list_length(). */
+	smp_store_release(&list->num_fences, i + 1);
+}
+
+/**
+ * dma_resv_list_set - replace the fence in a slot, but not in the index
+ * @list: the list
+ * @i: a slot in use
+ * @fence: the new fence; consumes a reference
+ * @usage: its usage
+ *
+ * Context: Any; the writer.
+ */
+void dma_resv_list_set(struct dma_resv_list *list, unsigned int i,
+		       struct dma_fence *fence, enum dma_resv_usage usage)
+{
+	struct dma_fence *old = dma_resv_list_fence(list, i);
+
+	store(list, i, fence, usage);
+	dma_fence_put(old);
+}
+
+/**
+ * dma_resv_list_replace - replace the fence in a slot
+ * @list: the list
+ * @i: a slot in use
+ * @fence: the new fence; consumes a reference
+ * @usage: its usage
+ *
+ * Context: Any; the writer.
+ */
+void dma_resv_list_replace(struct dma_resv_list *list, unsigned int i,
+			   struct dma_fence *fence, enum dma_resv_usage usage)
+{
+	if (dma_resv_list_has_tail(list))
+		dma_resv_index_move(list, i, dma_resv_list_fence(list, i),
+				    fence);
+	dma_resv_list_set(list, i, fence, usage);
+}
+
+/**
+ * dma_resv_list_replace_context - replace all fences of a context by one
+ * @list: the list
+ * @context: the timeline; or 0, whose fences are spread over the index
+ * @fence: the new fence; gets a reference for each slot
+ * @usage: its usage
+ *
+ * Looks at each slot once at most, and with an index only at those that may hold
+ * fences of @context.
+ *
+ * Context: Any; the writer.
+ */
+void dma_resv_list_replace_context(struct dma_resv_list *list, u64 context,
+				   struct dma_fence *fence,
+				   enum dma_resv_usage usage)
+{
+	bool has_index = dma_resv_list_has_tail(list), changed = false;
+
+	if (has_index && context) {
+		dma_resv_index_replace(list, context, fence, usage);
+		return;
+	}
+	for (unsigned int i = 0; i < list->num_fences; i++) {
+		if (dma_resv_list_fence(list, i)->context != context)
+			continue;
+		dma_resv_list_set(list, i, dma_fence_get(fence), usage);
+		changed = true;
+	}
+	if (has_index && changed)
+		dma_resv_index_fill(list);
+}
+
+/**
+ * dma_resv_list_get_rcu - get the fence that a reader has found pending
+ * @list: the list
+ * @i: the slot
+ * @slot: what the reader has found in it
+ *
+ * Context: Any, RCU read-side critical section.
+ * Return: The fence, with a reference for the caller; NULL if it has signalled;
+ * ERR_PTR(-EAGAIN) if the slot has changed.
+ */
+struct dma_fence *dma_resv_list_get_rcu(struct dma_resv_list *list,
+					unsigned int i,
+					struct dma_resv_slot slot)
+{
+	struct dma_fence *fence = dma_resv_slot_fence(slot);
+	bool changed;
+
+	if (!dma_fence_get_rcu(fence))
+		return ERR_PTR(-EAGAIN);
+	/*
+	 * The memory may have become another fence before this took the
+	 * reference. It has not if the slot still refers to it, since a slot
+	 * holds a reference.
+	 */
+	changed = dma_resv_list_has_changed(list, i, slot);
+	if (!changed && !dma_fence_is_signaled_rcu(fence))
+		return fence;
+	/*
+	 * A later fence may have taken the slot before this one signalled. The
+	 * reference keeps that fence from having the same address.
+	 */
+	changed = changed || dma_resv_list_has_changed(list, i, slot);
+	dma_fence_put(fence);
+	return changed ? ERR_PTR(-EAGAIN) : NULL;
+}
+
+/*
+ * Find a slot whose fence has signalled, or DMA_RESV_NO_SLOT. Two probes for each
+ * fence added suffice to reuse slots as fast as they come into use, if fences
+ * signal in about the order in which they came.
+ */
+static unsigned int find_done(struct dma_resv_list *list)
+{
+	const int probes = 2;
+
+	for (int i = 0; i < probes; i++) {
+		unsigned int at = list->hand < list->num_fences ? list->hand : 0;
+
+		list->hand = at + 1;
+		if (dma_fence_is_signaled(dma_resv_list_fence(list, at)))
+			return at;
+	}
+	return DMA_RESV_NO_SLOT;
+}
+
+/* Find a slot whose fence @fence stands for, or DMA_RESV_NO_SLOT. */
+static unsigned int find_timeline(struct dma_resv_list *list,
+				  struct dma_fence *fence,
+				  enum dma_resv_usage usage)
+{
+	if (dma_resv_list_has_tail(list))
+		return dma_resv_index_find(list, fence, usage);
+	for (unsigned int i = 0; i < list->num_fences; i++) {
+		if (dma_resv_slot_stands_for(list->slots[i], fence, usage))
+			return i;
+	}
+	return DMA_RESV_NO_SLOT;
+}
+
+/**
+ * dma_resv_list_find_slot - find a slot in use that a new fence can take
+ * @list: the list
+ * @fence: the new fence
+ * @usage: its usage
+ *
+ * Prefers the slot of an earlier fence of the same timeline. Once more than
+ * DMA_RESV_LIST_FEW slots are in use, also finds slots of signalled fences. In the
+ * other order a reader could see an idle timeline that never was idle::
+ *
+ *	CPU 0 (reader)				CPU 1 (writer, signaller)
+ *	passes slot 0, whose fence
+ *	has signalled
+ *						puts the later fence into slot 0
+ *						signals the earlier one in slot 1
+ *	finds the fence in slot 1
+ *	signalled
+ *
+ * Context: Any; the writer.
+ * Return: The number of the slot, or DMA_RESV_NO_SLOT.
+ */
+unsigned int dma_resv_list_find_slot(struct dma_resv_list *list,
+				     struct dma_fence *fence,
+				     enum dma_resv_usage usage)
+{
+	unsigned int i = find_timeline(list, fence, usage);
+
+	if (i != DMA_RESV_NO_SLOT)
+		return i;
+	/* The last unused slot of a short list is worth a search, too. */
+	if (list->num_fences < min(list->capacity - 1, DMA_RESV_LIST_FEW))
+		return DMA_RESV_NO_SLOT;
+	return find_done(list);
+}
+
+/**
+ * dma_resv_list_find_any_done - search all slots for a signalled fence
+ * @list: the list, or NULL
+ *
+ * Context: Any; the writer.
+ * Return: The number of the slot, or DMA_RESV_NO_SLOT.
+ */
+unsigned int dma_resv_list_find_any_done(struct dma_resv_list *list)
+{
+	for (unsigned int i = 0; list && i < list->num_fences; i++) {
+		if (dma_fence_is_signaled(dma_resv_list_fence(list, i)))
+			return i;
+	}
+	return DMA_RESV_NO_SLOT;
 }

@@ -38,31 +38,13 @@ static void drop_fences(struct dma_fence **fences, unsigned int num)
 int dma_resv_get_fences(struct dma_resv *obj, enum dma_resv_usage usage,
 			unsigned int *num_fences, struct dma_fence ***fences)
 {
-	unsigned int room = 0, need, num;
-	unsigned long *slots = NULL;
+	struct dma_resv_collection all = {};
+	int ret;
 
-	*num_fences = 0;
-	*fences = NULL;
-
-	while ((need = dma_resv_collect(obj, usage, slots, room, &num)) > room) {
-		kfree(slots);
-		slots = kmalloc_array(need, sizeof(*slots),
-				      GFP_KERNEL | __GFP_NOWARN);
-		if (!slots)
-			return -ENOMEM;
-		room = need;
-	}
-	if (!num) {
-		kfree(slots);
-		return 0;
-	}
-	for (unsigned int i = 0; i < num; i++)
-		slots[i] &= ~DMA_RESV_USAGE_BITS;
-	*num_fences = num;
-	/* What is left of a slot is the fence. */
-	static_assert(sizeof(*slots) == sizeof(**fences));
-	*fences = (struct dma_fence **)slots;
-	return 0;
+	ret = dma_resv_collect(obj, usage, &all);
+	*num_fences = all.num;
+	*fences = all.fences;
+	return ret;
 }
 EXPORT_SYMBOL_GPL(dma_resv_get_fences);
 

@@ -86,13 +86,11 @@ static void put_left_behind(struct dma_resv_list *old,
 	unsigned int taken = 0;
 
 	for (unsigned int i = 0; i < old->num_fences; i++) {
-		enum dma_resv_usage usage;
-		struct dma_fence *fence = dma_resv_list_entry(old, i, &usage);
-
-		if (taken < list->num_fences && list->slots[taken] == old->slots[i])
+		if (taken < list->num_fences &&
+		    list->slots[taken].word == old->slots[i].word)
 			taken++;
 		else
-			dma_fence_put(fence);
+			dma_fence_put(dma_resv_list_fence(old, i));
 	}
 }
 
@@ -106,7 +104,6 @@ static struct dma_resv_list *renew(struct dma_resv *obj, unsigned int num,
 {
 	struct dma_resv_list *old = held_list(obj), *list;
 	unsigned int pending = old ? old->num_fences : 0;
-	enum dma_resv_usage usage;
 	struct dma_fence *fence;
 
 	/* What the shortest one holds is not worth counting. */
@@ -117,9 +114,10 @@ static struct dma_resv_list *renew(struct dma_resv *obj, unsigned int num,
 		return NULL;
 
 	for (unsigned int i = 0; old && i < old->num_fences; i++) {
-		fence = dma_resv_list_entry(old, i, &usage);
+		fence = dma_resv_list_fence(old, i);
 		if (!dma_fence_is_signaled(fence))
-			dma_resv_list_append(list, fence, usage);
+			dma_resv_list_append(list, fence,
+					     dma_resv_list_usage(old, i));
 	}
 	list->reserved = list->num_fences + num;
 	rcu_assign_pointer(obj->fences, list);
@@ -310,30 +308,18 @@ EXPORT_SYMBOL(dma_resv_replace_fences);
  */
 int dma_resv_copy_fences(struct dma_resv *dst, struct dma_resv *src)
 {
-	unsigned int room = 0, need, num;
-	struct dma_resv_list *list = NULL;
+	struct dma_resv_collection all = { .with_usages = true };
+	struct dma_resv_list *old;
+	int ret;
 
 	dma_resv_assert_held(dst);
 
-	while ((need = dma_resv_collect(src, DMA_RESV_USAGE_BOOKKEEP,
-					list ? list->slots : NULL, room,
-					&num)) > room) {
-		dma_resv_list_free(list);
-		list = dma_resv_list_alloc(need, GFP_KERNEL);
-		if (!list)
-			return -ENOMEM;
-		room = list->capacity;
-	}
-	if (num) {
-		dma_resv_list_adopt(list, num);
-	} else {
-		dma_resv_list_free(list);
-		list = NULL;
-	}
-
-	list = rcu_replace_pointer(dst->fences, list, dma_resv_held(dst));
-	dma_resv_list_put_fences(list);
-	dma_resv_list_free(list);
+	ret = dma_resv_collect(src, DMA_RESV_USAGE_BOOKKEEP, &all);
+	if (ret)
+		return ret;
+	old = rcu_replace_pointer(dst->fences, all.list, dma_resv_held(dst));
+	dma_resv_list_put_fences(old);
+	dma_resv_list_free(old);
 	return 0;
 }
 EXPORT_SYMBOL(dma_resv_copy_fences);

@@ -233,7 +233,8 @@ static void list_shrinks_after_burst(struct kunit *test)
 	KUNIT_EXPECT_LE(test, burst(test, num, 0), 1);
 	KUNIT_EXPECT_LE(test,
 			rcu_dereference_protected(ctx->resv.fences,
-						  true)->capacity, 19);
+						  true)->capacity,
+			DMA_RESV_LIST_SHORT);
 }
 
 /* A reservation holds for all that it was made for, whatever a later one does. */

@@ -168,11 +168,11 @@ static void add_backwards(struct kunit *test, u64 context, int num)
 static void add_of_context_0_is_not_quadratic(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
-	u64 before = dma_resv_list_steps;
+	u64 before = dma_resv_index_steps;
 
 	add_context_0(test, MANY);
 	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->num_fences, MANY);
-	KUNIT_EXPECT_LE(test, dma_resv_list_steps - before, 8 * MANY);
+	KUNIT_EXPECT_LE(test, dma_resv_index_steps - before, 8 * MANY);
 }
 
 static void expect_all(struct kunit *test, struct dma_fence *fence,
@@ -180,14 +180,13 @@ static void expect_all(struct kunit *test, struct dma_fence *fence,
 {
 	struct ctx *ctx = test->priv;
 	struct dma_resv_list *list = list_of(&ctx->resv);
-	enum dma_resv_usage usage;
 	int others = 0;
 
 	KUNIT_EXPECT_EQ(test, list->num_fences, MANY);
 	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), MANY + 1);
 	for (unsigned int i = 0; i < list->num_fences; i++) {
-		others += dma_resv_list_entry(list, i, &usage) != fence;
-		others += usage != expected;
+		others += dma_resv_list_fence(list, i) != fence;
+		others += dma_resv_list_usage(list, i) != expected;
 	}
 	KUNIT_EXPECT_EQ(test, others, 0);
 }
@@ -205,12 +204,12 @@ static void replace_of_many_is_not_quadratic(struct kunit *test)
 	add_context_0(test, MANY);
 	for (int i = 1; i < ARRAY_SIZE(contexts); i++) {
 		fence = make(test, contexts[i], 1);
-		before = dma_resv_list_steps;
+		before = dma_resv_index_steps;
 		dma_resv_lock(&ctx->resv, NULL);
 		dma_resv_replace_fences(&ctx->resv, contexts[i - 1], fence,
 					DMA_RESV_USAGE_READ);
 		dma_resv_unlock(&ctx->resv);
-		KUNIT_EXPECT_LE(test, dma_resv_list_steps - before, 4 * MANY);
+		KUNIT_EXPECT_LE(test, dma_resv_index_steps - before, 4 * MANY);
 		expect_all(test, fence, DMA_RESV_USAGE_READ);
 		dma_fence_put(fence);
 	}
@@ -228,12 +227,12 @@ static void replace_of_long_timeline_is_not_quadratic(struct kunit *test)
 
 	add_backwards(test, context, MANY);
 	fence = make(test, context + 1, 1);
-	before = dma_resv_list_steps;
+	before = dma_resv_index_steps;
 	dma_resv_lock(&ctx->resv, NULL);
 	dma_resv_replace_fences(&ctx->resv, context, fence,
 				DMA_RESV_USAGE_KERNEL);
 	dma_resv_unlock(&ctx->resv);
-	KUNIT_EXPECT_LE(test, dma_resv_list_steps - before, 4 * MANY);
+	KUNIT_EXPECT_LE(test, dma_resv_index_steps - before, 4 * MANY);
 	expect_all(test, fence, DMA_RESV_USAGE_KERNEL);
 	dma_fence_put(fence);
 }
@@ -244,7 +243,7 @@ static void replace_fences_of_timeline(struct kunit *test)
 	u64 context = dma_fence_context_alloc(1000);
 	struct ctx *ctx = test->priv;
 	struct dma_fence *one, *two, *by;
-	enum dma_resv_usage usage;
+	struct dma_resv_list *list;
 
 	for (int i = 0; i < size; i++)
 		add_new(test, context + 1 + i, 1, DMA_RESV_USAGE_WRITE);
@@ -264,11 +263,12 @@ static void replace_fences_of_timeline(struct kunit *test)
 				DMA_RESV_USAGE_KERNEL);
 	dma_resv_unlock(&ctx->resv);
 
-	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->num_fences, size + 2);
+	list = list_of(&ctx->resv);
+	KUNIT_EXPECT_EQ(test, list->num_fences, size + 2);
 	for (int i = size; i < size + 2; i++) {
-		KUNIT_EXPECT_PTR_EQ(test, dma_resv_list_entry(list_of(&ctx->resv),
-							      i, &usage), by);
-		KUNIT_EXPECT_EQ(test, usage, DMA_RESV_USAGE_READ);
+		KUNIT_EXPECT_PTR_EQ(test, dma_resv_list_fence(list, i), by);
+		KUNIT_EXPECT_EQ(test, dma_resv_list_usage(list, i),
+				DMA_RESV_USAGE_READ);
 	}
 	KUNIT_EXPECT_EQ(test, kref_read(&one->refcount), 1);
 	KUNIT_EXPECT_EQ(test, kref_read(&two->refcount), 1);
@@ -329,7 +329,6 @@ static void copy_takes_pending_of_all_usages(struct kunit *test)
 	int size = *(const int *)test->param_value;
 	u64 context = dma_fence_context_alloc(1000);
 	struct ctx *ctx = test->priv;
-	enum dma_resv_usage usage;
 	struct dma_fence *fence;
 	struct dma_resv dst;
 
@@ -348,9 +347,10 @@ static void copy_takes_pending_of_all_usages(struct kunit *test)
 	dma_fence_put(fence);
 	KUNIT_ASSERT_EQ(test, list_of(&dst)->num_fences, size);
 	for (int i = 0; i < size; i++) {
-		fence = dma_resv_list_entry(list_of(&dst), i, &usage);
+		fence = dma_resv_list_fence(list_of(&dst), i);
 		KUNIT_EXPECT_EQ(test, fence->seqno, i + 1);
-		KUNIT_EXPECT_EQ(test, usage, i % 4);
+		KUNIT_EXPECT_EQ(test, dma_resv_list_usage(list_of(&dst), i),
+				i % 4);
 		KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
 	}
 	/* Nothing is reserved, but it can be, and timelines are found. */

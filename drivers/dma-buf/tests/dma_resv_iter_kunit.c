@@ -12,6 +12,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
+#include "../resv/dma-resv-internal.h"
 #include "../resv/dma-resv-list.h"
 #include "mock.h"
 
@@ -345,87 +346,28 @@ static void unlocked_while_atomic(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, idle);
 }
 
-static struct dma_fence *slot_fence(unsigned long slot)
+/* Skips signalled fences and those of a weaker usage than asked for. */
+static void get_pending_goes_backwards(struct kunit *test)
 {
-	return (struct dma_fence *)(slot & ~DMA_RESV_USAGE_BITS);
-}
-
-static void collect_of_usage(struct kunit *test)
-{
-	struct dma_fence *kernel = add(test, DMA_RESV_USAGE_KERNEL);
-	struct dma_fence *read = add(test, DMA_RESV_USAGE_READ);
-	struct dma_fence *other = add(test, BOOKKEEP);
+	struct dma_fence *oldest = add(test, DMA_RESV_USAGE_WRITE), *newest, *got;
 	struct ctx *ctx = test->priv;
-	unsigned long slots[3];
-	unsigned int num = 7;
+	unsigned int index = UINT_MAX;
 
-	/* Too little room: only how much it takes. */
-	KUNIT_EXPECT_EQ(test, 3, dma_resv_collect(&ctx->resv, BOOKKEEP, slots,
-						  2, &num));
-	KUNIT_EXPECT_EQ(test, 0, num);
+	add(test, BOOKKEEP);
+	dma_fence_signal(add(test, DMA_RESV_USAGE_KERNEL));
+	newest = add(test, DMA_RESV_USAGE_READ);
 
-	KUNIT_EXPECT_EQ(test, 2, dma_resv_collect(&ctx->resv,
-						  DMA_RESV_USAGE_READ, slots, 3,
-						  &num));
-	KUNIT_ASSERT_EQ(test, 2, num);
-	KUNIT_EXPECT_EQ(test, slots[0],
-			(unsigned long)kernel | DMA_RESV_USAGE_KERNEL);
-	KUNIT_EXPECT_EQ(test, slots[1],
-			(unsigned long)read | DMA_RESV_USAGE_READ);
-	while (num--) {
-		KUNIT_EXPECT_EQ(test, 3,
-				kref_read(&slot_fence(slots[num])->refcount));
-		dma_fence_put(slot_fence(slots[num]));
-	}
-
-	dma_fence_signal(kernel);
-	dma_fence_signal(read);
-	KUNIT_EXPECT_EQ(test, 1, dma_resv_collect(&ctx->resv, BOOKKEEP, slots,
-						  3, &num));
-	KUNIT_ASSERT_EQ(test, 1, num);
-	KUNIT_EXPECT_PTR_EQ(test, other, slot_fence(slots[0]));
-	dma_fence_put(other);
-}
-
-static void collect_of_unused_object(struct kunit *test)
-{
-	struct ctx *ctx = test->priv;
-	unsigned int num = 7;
-
-	KUNIT_EXPECT_EQ(test, 0, dma_resv_collect(&ctx->resv, BOOKKEEP, NULL, 0,
-						  &num));
-	KUNIT_EXPECT_EQ(test, 0, num);
-}
-
-/* The room is for what is pending, whatever else there has been. */
-static void collect_of_mostly_signaled(struct kunit *test)
-{
-	struct ctx *ctx = test->priv;
-	unsigned int num, room;
-	unsigned long slots[2];
-
-	for (int i = 0; i < MAX_FENCES; i++)
-		add(test, i % 4);
-	for (int i = 2; i < MAX_FENCES; i++)
-		dma_fence_signal(ctx->fences[i]);
-	KUNIT_EXPECT_EQ(test, 2, dma_resv_collect(&ctx->resv, BOOKKEEP, NULL, 0,
-						  &num));
-	KUNIT_EXPECT_EQ(test, num, 0);
-	KUNIT_EXPECT_EQ(test, 1, dma_resv_collect(&ctx->resv,
-						  DMA_RESV_USAGE_KERNEL, NULL,
-						  0, &num));
-	/* If it does not suffice: as much as there can be, and nothing held. */
-	room = dma_resv_collect(&ctx->resv, BOOKKEEP, slots, 1, &num);
-	KUNIT_EXPECT_GE(test, room, 2);
-	KUNIT_EXPECT_EQ(test, num, 0);
-	room = dma_resv_collect(&ctx->resv, BOOKKEEP, slots, 2, &num);
-	KUNIT_EXPECT_LE(test, room, 2);
-	KUNIT_ASSERT_EQ(test, num, 2);
-	for (int i = 0; i < 2; i++) {
-		KUNIT_EXPECT_EQ(test, slots[i],
-				(unsigned long)ctx->fences[i] | i);
-		dma_fence_put(ctx->fences[i]);
-	}
+	got = dma_resv_get_pending(&ctx->resv, DMA_RESV_USAGE_READ, &index);
+	KUNIT_EXPECT_PTR_EQ(test, got, newest);
+	KUNIT_EXPECT_EQ(test, index, 3);
+	dma_fence_put(got);
+	got = dma_resv_get_pending(&ctx->resv, DMA_RESV_USAGE_READ, &index);
+	KUNIT_EXPECT_PTR_EQ(test, got, oldest);
+	KUNIT_EXPECT_EQ(test, index, 0);
+	dma_fence_put(got);
+	KUNIT_EXPECT_NULL(test, dma_resv_get_pending(&ctx->resv,
+						     DMA_RESV_USAGE_READ,
+						     &index));
 }
 
 static struct kunit_case dma_resv_iter_cases[] = {
@@ -439,9 +381,7 @@ static struct kunit_case dma_resv_iter_cases[] = {
 	KUNIT_CASE(unlocked_meets_no_list),
 	KUNIT_CASE(unlocked_goes_on_over_replaced_fences),
 	KUNIT_CASE(unlocked_while_atomic),
-	KUNIT_CASE(collect_of_usage),
-	KUNIT_CASE(collect_of_unused_object),
-	KUNIT_CASE(collect_of_mostly_signaled),
+	KUNIT_CASE(get_pending_goes_backwards),
 	{}
 };
 

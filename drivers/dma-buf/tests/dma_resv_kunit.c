@@ -98,12 +98,9 @@ static unsigned int num_fences(struct kunit *test)
 static enum dma_resv_usage usage_at(struct kunit *test, unsigned int i,
 				    struct dma_fence *fence)
 {
-	enum dma_resv_usage usage;
-
 	KUNIT_ASSERT_LT(test, i, num_fences(test));
-	KUNIT_EXPECT_PTR_EQ(test, dma_resv_list_entry(list_of(test), i, &usage),
-			    fence);
-	return usage;
+	KUNIT_EXPECT_PTR_EQ(test, dma_resv_list_fence(list_of(test), i), fence);
+	return dma_resv_list_usage(list_of(test), i);
 }
 
 struct size {

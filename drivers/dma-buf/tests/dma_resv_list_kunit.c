@@ -59,7 +59,10 @@ static struct dma_fence *make(struct kunit *test, u64 context, u64 seqno)
 
 static void alloc_makes_an_empty_list(struct kunit *test)
 {
-	static const unsigned int rooms[] = { 0, 1, 7, 8, 19, 20, 100, 5000 };
+	static const unsigned int rooms[] = {
+		0, 1, DMA_RESV_LIST_MIN, DMA_RESV_LIST_MIN + 1,
+		DMA_RESV_LIST_SHORT, DMA_RESV_LIST_SHORT + 1, 100, 5000,
+	};
 	u64 last = 0;
 
 	for (int i = 0; i < ARRAY_SIZE(rooms); i++) {
@@ -85,16 +88,14 @@ static void append_takes_the_reference(struct kunit *test)
 {
 	struct dma_resv_list *list = make_list(test, 20);
 	struct ctx *ctx = test->priv;
-	enum dma_resv_usage usage;
 
 	for (int i = 0; i < 20; i++) {
 		struct dma_fence *fence = make(test, 7, i);
 
 		dma_resv_list_append(list, fence, i % 4);
 		KUNIT_EXPECT_EQ(test, list->num_fences, i + 1);
-		KUNIT_EXPECT_PTR_EQ(test, dma_resv_list_entry(list, i, &usage),
-				    fence);
-		KUNIT_EXPECT_EQ(test, usage, i % 4);
+		KUNIT_EXPECT_PTR_EQ(test, dma_resv_list_fence(list, i), fence);
+		KUNIT_EXPECT_EQ(test, dma_resv_list_usage(list, i), i % 4);
 		KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
 	}
 	dma_resv_list_put_fences(list);
@@ -106,7 +107,6 @@ static void replace_drops_the_old_one(struct kunit *test)
 {
 	struct dma_resv_list *list = make_list(test, 20);
 	struct ctx *ctx = test->priv;
-	enum dma_resv_usage usage;
 	struct dma_fence *fence;
 
 	for (int i = 0; i < 20; i++)
@@ -115,9 +115,9 @@ static void replace_drops_the_old_one(struct kunit *test)
 	for (int i = 19; i >= 0; i--) {
 		fence = make(test, i & 1 ? 100 + i : i / 2, 1);
 		dma_resv_list_replace(list, i, fence, DMA_RESV_USAGE_WRITE);
-		KUNIT_EXPECT_PTR_EQ(test, dma_resv_list_entry(list, i, &usage),
-				    fence);
-		KUNIT_EXPECT_EQ(test, usage, DMA_RESV_USAGE_WRITE);
+		KUNIT_EXPECT_PTR_EQ(test, dma_resv_list_fence(list, i), fence);
+		KUNIT_EXPECT_EQ(test, dma_resv_list_usage(list, i),
+				DMA_RESV_USAGE_WRITE);
 	}
 	KUNIT_EXPECT_EQ(test, list->num_fences, 20);
 	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->timeline->released), 20);
@@ -132,10 +132,10 @@ static bool context_has_order(struct dma_fence *fence)
 static bool may_take(struct dma_resv_list *list, unsigned int i,
 		     struct dma_fence *fence, enum dma_resv_usage usage)
 {
-	enum dma_resv_usage old_usage;
-	struct dma_fence *old = dma_resv_list_entry(list, i, &old_usage);
+	struct dma_fence *old = dma_resv_list_fence(list, i);
 
-	return old->context == fence->context && old_usage >= usage &&
+	return old->context == fence->context &&
+	       dma_resv_list_usage(list, i) >= usage &&
 	       (old == fence || (context_has_order(fence) &&
 				 dma_fence_is_later(fence, old)));
 }
@@ -149,7 +149,6 @@ static void expect_slot(struct kunit *test, struct dma_resv_list *list,
 {
 	unsigned int found = dma_resv_list_find_slot(list, fence, usage);
 	unsigned int first = DMA_RESV_NO_SLOT;
-	enum dma_resv_usage ignored;
 
 	for (unsigned int i = 0; i < list->num_fences; i++) {
 		if (may_take(list, i, fence, usage)) {
@@ -165,13 +164,15 @@ static void expect_slot(struct kunit *test, struct dma_resv_list *list,
 	if (may_take(list, found, fence, usage))
 		return;
 	/* Else the place of one that has signalled; not if it had its own. */
-	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(dma_resv_list_entry(list,
-									  found,
-									  &ignored)));
+	KUNIT_EXPECT_TRUE(test,
+			  dma_fence_is_signaled(dma_resv_list_fence(list, found)));
 	KUNIT_EXPECT_EQ(test, first, DMA_RESV_NO_SLOT);
 }
 
-static const int rooms[] = { 7, 8, 19, 20, 64, 300 };
+static const int rooms[] = {
+	DMA_RESV_LIST_MIN, DMA_RESV_LIST_MIN + 1,
+	DMA_RESV_LIST_SHORT, DMA_RESV_LIST_SHORT + 1, 64, 300,
+};
 
 static void room_desc(const int *room, char *desc)
 {
@@ -282,8 +283,8 @@ static void adopt_finds_timelines(struct kunit *test)
 
 		KUNIT_ASSERT_NOT_NULL(test, list);
 		for (int i = 0; i < rooms[r]; i++)
-			list->slots[i] = (unsigned long)make(test, i + 1, 1) |
-					 DMA_RESV_USAGE_READ;
+			list->slots[i] = dma_resv_slot_make(make(test, i + 1, 1),
+							    DMA_RESV_USAGE_READ);
 		dma_resv_list_adopt(list, rooms[r]);
 		KUNIT_EXPECT_EQ(test, list->num_fences, rooms[r]);
 		for (int i = 0; i < rooms[r]; i++) {
@@ -298,12 +299,11 @@ static void adopt_finds_timelines(struct kunit *test)
 	}
 }
 
-static void next_rcu_of_usage(struct kunit *test)
+static void look_rcu_of_usage(struct kunit *test)
 {
 	struct dma_resv_list *list = make_list(test, 4);
 	struct dma_fence *fences[4], *got;
 	enum dma_resv_usage usage;
-	unsigned int index;
 
 	for (int i = 0; i < 4; i++) {
 		fences[i] = make(test, i, 1);
@@ -312,87 +312,74 @@ static void next_rcu_of_usage(struct kunit *test)
 	guard(rcu)();
 	for (int wanted = 0; wanted < 4; wanted++) {
 		for (int i = 0; i < 4; i++) {
-			index = i;
-			got = dma_resv_list_next_rcu(list, &index, i + 1,
-						     wanted, &usage);
+			got = dma_resv_list_look_rcu(list, i, wanted, &usage);
 			KUNIT_EXPECT_PTR_EQ(test, got,
 					    i <= wanted ? fences[i] : NULL);
-			KUNIT_EXPECT_EQ(test, index, i + 1);
+			KUNIT_EXPECT_EQ(test, usage, i);
 			if (!got)
 				continue;
-			KUNIT_EXPECT_EQ(test, usage, i);
 			KUNIT_EXPECT_EQ(test, kref_read(&got->refcount), 2);
 			dma_fence_put(got);
 		}
 	}
 }
 
-static void next_rcu_of_signaled(struct kunit *test)
+static void look_rcu_of_signaled(struct kunit *test)
 {
 	struct dma_resv_list *list = make_list(test, 4);
-	unsigned int index = 0;
-	struct dma_fence *one = make(test, 1, 1), *two = make(test, 2, 1);
+	struct dma_fence *fences[] = { make(test, 1, 1), make(test, 2, 1) };
 	enum dma_resv_usage usage;
 
-	dma_resv_list_append(list, one, DMA_RESV_USAGE_READ);
-	dma_resv_list_append(list, two, DMA_RESV_USAGE_READ);
-	dma_fence_signal(one);
-	/* The other one turns out to be. */
-	to_mock_fence(two)->done = true;
+	for (int i = 0; i < 2; i++)
+		dma_resv_list_append(list, fences[i], DMA_RESV_USAGE_READ);
+	dma_fence_signal(fences[0]);
+	/* The look signals this one, because its driver says so. */
+	to_mock_fence(fences[1])->done = true;
 	guard(rcu)();
-	KUNIT_EXPECT_NULL(test,
-			  dma_resv_list_next_rcu(list, &index, 2,
-						 DMA_RESV_USAGE_READ, &usage));
-	KUNIT_EXPECT_EQ(test, index, 2);
-	KUNIT_EXPECT_EQ(test, kref_read(&one->refcount), 1);
-	KUNIT_EXPECT_EQ(test, kref_read(&two->refcount), 1);
-	KUNIT_EXPECT_EQ(test, dma_fence_get_status(two), 1);
-}
-
-/* From the newest to the oldest; what has signalled, or is of no interest, is not seen. */
-static void prev_rcu_goes_backwards(struct kunit *test)
-{
-	static const enum dma_resv_usage usages[] = {
-		DMA_RESV_USAGE_WRITE, DMA_RESV_USAGE_BOOKKEEP,
-		DMA_RESV_USAGE_KERNEL, DMA_RESV_USAGE_READ,
-	};
-	struct dma_resv_list *list = make_list(test, 4);
-	struct dma_fence *fences[4], *got;
-	unsigned int index = 4;
-
-	for (int i = 0; i < 4; i++) {
-		fences[i] = make(test, i, 1);
-		dma_resv_list_append(list, fences[i], usages[i]);
+	for (int i = 0; i < 2; i++) {
+		KUNIT_EXPECT_NULL(test,
+				  dma_resv_list_look_rcu(list, i,
+							 DMA_RESV_USAGE_READ,
+							 &usage));
+		KUNIT_EXPECT_EQ(test, kref_read(&fences[i]->refcount), 1);
+		KUNIT_EXPECT_EQ(test, dma_fence_get_status(fences[i]), 1);
 	}
-	dma_fence_signal(fences[2]);
-	guard(rcu)();
-	got = dma_resv_list_prev_rcu(list, &index, DMA_RESV_USAGE_READ);
-	KUNIT_EXPECT_PTR_EQ(test, got, fences[3]);
-	KUNIT_EXPECT_EQ(test, index, 3);
-	dma_fence_put(got);
-	got = dma_resv_list_prev_rcu(list, &index, DMA_RESV_USAGE_READ);
-	KUNIT_EXPECT_PTR_EQ(test, got, fences[0]);
-	KUNIT_EXPECT_EQ(test, index, 0);
-	dma_fence_put(got);
-	KUNIT_EXPECT_NULL(test, dma_resv_list_prev_rcu(list, &index, DMA_RESV_USAGE_READ));
 }
 
-/* A list that was replaced: its fences have lost their last references. */
-static void next_rcu_of_released_tells_to_retry(struct kunit *test)
+/* In a list that was replaced, fences have lost their last reference. */
+static void look_rcu_of_released_tells_to_retry(struct kunit *test)
 {
 	struct dma_resv_list *list = make_list(test, 4);
-	unsigned int index = 0;
-	struct dma_fence *fence = make(test, 1, 1), *got;
+	struct dma_fence *fence = make(test, 1, 1);
 	enum dma_resv_usage usage;
 
 	dma_resv_list_append(list, fence, DMA_RESV_USAGE_READ);
 	guard(rcu)();
 	dma_fence_put(fence);
-	got = dma_resv_list_next_rcu(list, &index, 1, DMA_RESV_USAGE_READ,
-				     &usage);
-	KUNIT_EXPECT_PTR_EQ(test, got, ERR_PTR(-EAGAIN));
-	KUNIT_EXPECT_EQ(test, index, 0);
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EAGAIN),
+			    dma_resv_list_look_rcu(list, 0, DMA_RESV_USAGE_READ,
+						   &usage));
 	list->num_fences = 0;
+}
+
+/* A reader that comes late with what it found in a slot. */
+static void get_rcu_of_another_fence_tells_to_retry(struct kunit *test)
+{
+	struct dma_resv_list *list = make_list(test, 4);
+	struct dma_fence *fence = make(test, 1, 1);
+	struct dma_resv_slot slot;
+
+	dma_resv_list_append(list, dma_fence_get(fence), DMA_RESV_USAGE_READ);
+	slot = dma_resv_list_load(list, 0);
+	dma_resv_list_replace(list, 0, make(test, 1, 2), DMA_RESV_USAGE_READ);
+	guard(rcu)();
+	for (int signaled = 0; signaled < 2; signaled++) {
+		KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EAGAIN),
+				    dma_resv_list_get_rcu(list, 0, slot));
+		KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
+		dma_fence_signal(fence);
+	}
+	dma_fence_put(fence);
 }
 
 static struct kunit_case dma_resv_list_cases[] = {
@@ -404,10 +391,10 @@ static struct kunit_case dma_resv_list_cases[] = {
 	KUNIT_CASE_PARAM(find_slot_comes_to_each_signaled, room_gen_params),
 	KUNIT_CASE_PARAM(find_slot_looks_beyond_a_few, room_gen_params),
 	KUNIT_CASE(adopt_finds_timelines),
-	KUNIT_CASE(next_rcu_of_usage),
-	KUNIT_CASE(next_rcu_of_signaled),
-	KUNIT_CASE(prev_rcu_goes_backwards),
-	KUNIT_CASE(next_rcu_of_released_tells_to_retry),
+	KUNIT_CASE(look_rcu_of_usage),
+	KUNIT_CASE(look_rcu_of_signaled),
+	KUNIT_CASE(look_rcu_of_released_tells_to_retry),
+	KUNIT_CASE(get_rcu_of_another_fence_tells_to_retry),
 	{}
 };
 
