@@ -36,7 +36,9 @@ class Held(unittest.TestCase):
         self.expect(doc + 'int a(int (*f)(void))\n{\n\treturn 0;\n}\n', '8: a')
         self.expect(doc + 'int a(int (*f)(void))\n{\n\tdma_resv_assert_held(f);\n\treturn 0;\n}\n')
         self.expect(doc.replace('held', 'not held') + 'int a(void)\n{\n\treturn 0;\n}\n')
-        self.expect(doc.replace('held.', 'held; or without it.') + 'int a(void)\n{\n\treturn 0;\n}\n')
+        self.expect(doc.replace('reservation', 'no reservation') + 'int a(void)\n{\n\treturn 0;\n}\n')
+        self.expect(doc.replace('held.', 'held; without it for b.') + 'int a(void)\n{\n\treturn 0;\n}\n')
+        self.expect(doc.replace('held.', 'held; or none.') + 'int a(void)\n{\n\treturn 0;\n}\n')
         self.expect(doc.replace('Context', 'Note') + 'int a(void)\n{\n\treturn 0;\n}\n')
 
     def test_hands_on(self):

@@ -242,6 +242,7 @@ void dma_resv_describe(struct dma_resv *obj, struct seq_file *seq)
 	struct dma_resv_iter cursor;
 	struct dma_fence *fence;
 
+	dma_resv_assert_held(obj);
 	dma_resv_for_each_fence(&cursor, obj, DMA_RESV_USAGE_READ, fence)
 		describe_fence(&cursor, fence, seq);
 }
