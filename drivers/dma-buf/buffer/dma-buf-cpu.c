@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Access by the CPU: the brackets around it, mappings into the kernel, and
- * mappings into processes that another driver redirects to the buffer.
+ * Access by the CPU: begin and end of an access, mappings into the kernel, and
+ * mappings into processes that another driver redirects to a buffer.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -22,15 +22,15 @@
 /**
  * DOC: cpu access
  *
- * The CPU touches a buffer, by whatever mapping, between
- * dma_buf_begin_cpu_access() and dma_buf_end_cpu_access(), which user space
- * calls as DMA_BUF_IOCTL_SYNC, or as DMA_BUF_IOCTL_SYNC_PARTIAL for a part.
- * Begin waits until devices are done and has the exporter make their writes
- * visible; end has it make the CPU's writes visible to devices.
+ * The CPU accesses a buffer, through any mapping, only between
+ * dma_buf_begin_cpu_access() and dma_buf_end_cpu_access(). User space calls
+ * them with DMA_BUF_IOCTL_SYNC, or with DMA_BUF_IOCTL_SYNC_PARTIAL for a part.
+ * Begin waits until devices are done, and the exporter then makes their writes
+ * visible to the CPU. In end, it makes the CPU's writes visible to devices.
  *
- * The kernel maps a buffer with dma_buf_vmap(). All callers share one mapping,
- * which is counted: it goes with the last dma_buf_vunmap(). The count, and the
- * mapping, are protected by the reservation lock.
+ * The kernel maps a buffer with dma_buf_vmap(). All callers share one mapping:
+ * the core counts them, and the last dma_buf_vunmap() ends it. The reservation
+ * lock protects the mapping and the count.
  */
 
 static int wait_for_devices(struct dma_buf *dmabuf, bool write)
@@ -69,7 +69,7 @@ static __always_inline int exporter_begin(struct dma_buf *dmabuf,
 	return ops->begin_cpu_access ? ops->begin_cpu_access(dmabuf, dir) : 0;
 }
 
-/* Both are inline for the sake of those who ask for the whole, nearly all. */
+/* These are inline as nearly all callers ask for the whole buffer. */
 static __always_inline int begin_access(struct dma_buf *dmabuf,
 					enum dma_data_direction dir,
 					size_t offset, size_t len)
@@ -79,13 +79,13 @@ static __always_inline int begin_access(struct dma_buf *dmabuf,
 
 	might_lock(&dmabuf->resv->lock.base);
 
-	/* Caches are cleaned of what devices have written, not yet may. */
+	/* Wait first: only finished writes can be made visible. */
 	ret = wait_for_devices(dmabuf, write);
 	if (ret)
 		return ret;
 
 	ret = exporter_begin(dmabuf, dir, offset, len);
-	/* The exporter may have had to move the memory. */
+	/* The exporter may have moved the memory: wait for that, too. */
 	return ret ?: wait_for_devices(dmabuf, write);
 }
 
@@ -102,18 +102,19 @@ static __always_inline int end_access(struct dma_buf *dmabuf,
 }
 
 /**
- * dma_buf_begin_cpu_access_partial - the CPU is about to touch a part
+ * dma_buf_begin_cpu_access_partial - begin CPU access to a part of a buffer
  * @dmabuf: the buffer
- * @direction: DMA_FROM_DEVICE for reading, DMA_TO_DEVICE for writing, or both
+ * @direction: DMA_FROM_DEVICE to read, DMA_TO_DEVICE to write, or both
  * @offset: first byte
  * @len: number of bytes
  *
- * Exporters that know no parts make the whole ready.
+ * An exporter without &dma_buf_ops.begin_cpu_access_partial prepares the whole
+ * buffer.
  *
  * Context: Process, may sleep. Reservation lock not held.
- * Return: 0; -EINVAL, with a warning, for no buffer; -EINVAL for an empty range
- * and one that does not lie in the buffer; -ERESTARTSYS if a signal ended the
- * wait; what the exporter says.
+ * Return: 0; -EINVAL, with a warning, for a NULL @dmabuf; -EINVAL for a range
+ * that is empty or not within the buffer; -ERESTARTSYS if a signal interrupted
+ * the wait; any errno of the exporter.
  */
 int dma_buf_begin_cpu_access_partial(struct dma_buf *dmabuf,
 				     enum dma_data_direction direction,
@@ -129,13 +130,13 @@ int dma_buf_begin_cpu_access_partial(struct dma_buf *dmabuf,
 EXPORT_SYMBOL_NS_GPL(dma_buf_begin_cpu_access_partial, DMA_BUF);
 
 /**
- * dma_buf_begin_cpu_access - the CPU is about to touch the buffer
+ * dma_buf_begin_cpu_access - begin CPU access to a buffer
  * @dmabuf: the buffer
- * @direction: DMA_FROM_DEVICE for reading, DMA_TO_DEVICE for writing, or both
+ * @direction: DMA_FROM_DEVICE to read, DMA_TO_DEVICE to write, or both
  *
  * Context: Process, may sleep. Reservation lock not held.
- * Return: 0; -EINVAL, with a warning, for no buffer; -ERESTARTSYS if a signal
- * ended the wait; what the exporter says.
+ * Return: 0; -EINVAL, with a warning, for a NULL @dmabuf; -ERESTARTSYS if a
+ * signal interrupted the wait; any errno of the exporter.
  */
 int dma_buf_begin_cpu_access(struct dma_buf *dmabuf,
 			     enum dma_data_direction direction)
@@ -147,15 +148,15 @@ int dma_buf_begin_cpu_access(struct dma_buf *dmabuf,
 EXPORT_SYMBOL_NS_GPL(dma_buf_begin_cpu_access, DMA_BUF);
 
 /**
- * dma_buf_end_cpu_access_partial - the CPU is done with a part for now
+ * dma_buf_end_cpu_access_partial - end CPU access to a part of a buffer
  * @dmabuf: the buffer
- * @direction: as in dma_buf_begin_cpu_access_partial()
- * @offset: as there
- * @len: as there
+ * @direction: that of dma_buf_begin_cpu_access_partial()
+ * @offset: first byte
+ * @len: number of bytes
  *
  * Context: Process, may sleep. Reservation lock not held.
- * Return: 0; -EINVAL, with a warning, for no buffer; -EINVAL for an empty range
- * and one that does not lie in the buffer; what the exporter says.
+ * Return: 0; -EINVAL, with a warning, for a NULL @dmabuf; -EINVAL for a range
+ * that is empty or not within the buffer; any errno of the exporter.
  */
 int dma_buf_end_cpu_access_partial(struct dma_buf *dmabuf,
 				   enum dma_data_direction direction,
@@ -171,12 +172,13 @@ int dma_buf_end_cpu_access_partial(struct dma_buf *dmabuf,
 EXPORT_SYMBOL_NS_GPL(dma_buf_end_cpu_access_partial, DMA_BUF);
 
 /**
- * dma_buf_end_cpu_access - the CPU is done for now
+ * dma_buf_end_cpu_access - end CPU access to a buffer
  * @dmabuf: the buffer
- * @direction: as in dma_buf_begin_cpu_access()
+ * @direction: that of dma_buf_begin_cpu_access()
  *
  * Context: Process, may sleep. Reservation lock not held.
- * Return: 0; -EINVAL, with a warning, for no buffer; what the exporter says.
+ * Return: 0; -EINVAL, with a warning, for a NULL @dmabuf; any errno of the
+ * exporter.
  */
 int dma_buf_end_cpu_access(struct dma_buf *dmabuf,
 			   enum dma_data_direction direction)
@@ -188,9 +190,10 @@ int dma_buf_end_cpu_access(struct dma_buf *dmabuf,
 EXPORT_SYMBOL_NS_GPL(dma_buf_end_cpu_access, DMA_BUF);
 
 /*
- * The buffer's file system is mounted noexec, but mmap() has looked at the file
- * of the one who redirects: do what it would have done. A program whose
- * personality makes all that is readable executable did not ask for that.
+ * The buffer's file system is mounted noexec, but mmap() has checked the file
+ * of the redirecting driver instead: do now what it does for noexec. A
+ * READ_IMPLIES_EXEC personality did not ask for this mapping to be executable,
+ * so only clear the flag.
  */
 static int forbid_exec(struct vm_area_struct *vma)
 {
@@ -198,7 +201,7 @@ static int forbid_exec(struct vm_area_struct *vma)
 		if (!(current->personality & READ_IMPLIES_EXEC))
 			return -EPERM;
 		vm_flags_clear(vma, VM_EXEC);
-		/* Keeps how the memory is to be cached. */
+		/* Preserves the cache attributes. */
 		vma->vm_page_prot =
 			pgprot_modify(vma->vm_page_prot,
 				      vm_get_page_prot(vma->vm_flags));
@@ -209,18 +212,18 @@ static int forbid_exec(struct vm_area_struct *vma)
 }
 
 /**
- * dma_buf_mmap - map a buffer instead of what a process asked for
+ * dma_buf_mmap - redirect a mapping of another file to a buffer
  * @dmabuf: the buffer
- * @vma: the mapping; it gets the buffer's file for its own
- * @pgoff: first page of the buffer
+ * @vma: the mapping; its file becomes that of the buffer
+ * @pgoff: first page of the buffer to map
  *
- * For importers whose own memory object is backed by the buffer.
+ * For importers that map one of their own objects, which the buffer backs.
  *
  * Context: Process, mmap lock held for writing. Reservation lock not held.
- * Return: 0; -EINVAL, with a warning, for no buffer or mapping; -EINVAL if the
- * exporter cannot map, or for a range that does not lie in the buffer; -EOVERFLOW
- * if it has no end; -EPERM if the process asked for an executable mapping; what
- * the exporter says.
+ * Return: 0; -EINVAL, with a warning, for a NULL @dmabuf or @vma; -EINVAL if
+ * the exporter has no &dma_buf_ops.mmap, or the range is not within the buffer;
+ * -EOVERFLOW if the end of the range overflows; -EPERM if the process asked for
+ * an executable mapping; any errno of the exporter.
  */
 int dma_buf_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma,
 		 unsigned long pgoff)
@@ -248,8 +251,9 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_mmap, DMA_BUF);
  * @map: returned: the mapping, which all users share; cleared on failure
  *
  * Context: Process, may sleep, reservation lock held.
- * Return: 0; -EINVAL, with a warning, for no buffer, or an exporter that
- * succeeds without a mapping; -EINVAL if the exporter cannot; what it says.
+ * Return: 0; -EINVAL, with a warning, for a NULL @dmabuf, or an exporter that
+ * succeeds with an empty mapping; -EINVAL if the exporter has no
+ * &dma_buf_ops.vmap; any errno of the exporter.
  */
 int dma_buf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
@@ -301,10 +305,10 @@ int dma_buf_vmap_unlocked(struct dma_buf *dmabuf, struct iosys_map *map)
 EXPORT_SYMBOL_NS_GPL(dma_buf_vmap_unlocked, DMA_BUF);
 
 /**
- * dma_buf_vunmap - the kernel is done with a mapping
+ * dma_buf_vunmap - undo dma_buf_vmap()
  * @dmabuf: the buffer
- * @map: equal to what dma_buf_vmap() returned; else nothing is done, with a
- *	warning
+ * @map: equal to what dma_buf_vmap() returned; else the core warns and does
+ *	nothing
  *
  * Context: Process, may sleep, reservation lock held.
  */
@@ -326,7 +330,7 @@ void dma_buf_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 EXPORT_SYMBOL_NS_GPL(dma_buf_vunmap, DMA_BUF);
 
 /**
- * dma_buf_vunmap_unlocked - the kernel is done with a mapping
+ * dma_buf_vunmap_unlocked - undo dma_buf_vmap_unlocked()
  * @dmabuf: the buffer
  * @map: equal to what dma_buf_vmap_unlocked() returned
  *
