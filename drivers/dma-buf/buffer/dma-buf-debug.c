@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Checks of the contract between exporters and importers that cost too much to
- * make always.
+ * Checks of the contract between exporters and importers that are too expensive
+ * for production kernels.
  *
- * An importer gets a table of its own, which has all that the exporter's has but
- * the pages: these need not exist, and are the exporter's business where they do.
- * So the importer cannot use them, nor change what the exporter relies on.
+ * An importer gets a copy of the exporter's table without the pages, which need
+ * not exist and which only the exporter may use. So the importer cannot use
+ * them, nor modify the table that the exporter relies on.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -22,15 +22,15 @@
 #include "dma-buf-internal.h"
 
 struct wrapper {
-	/* What the importer sees. */
+	/* The importer's table. */
 	struct sg_table table;
-	/* What the exporter gave. */
+	/* The exporter's table. */
 	struct sg_table *real;
-	/* Entries of @table, whatever the importer has made of it. */
+	/* Entries of @table; the importer may have modified its own counts. */
 	unsigned int num;
 };
 
-/* All but the page. */
+/* Copy everything but the page. */
 static void copy_entry(struct scatterlist *to, struct scatterlist *from)
 {
 	to->offset = from->offset;
@@ -43,9 +43,9 @@ static void copy_entry(struct scatterlist *to, struct scatterlist *from)
 }
 
 /*
- * Importers go by the lengths in there. An exporter that takes the number of pages
- * for that of the DMA segments has empty ones at the end, which importers cope
- * with; one before the end makes them miss what follows.
+ * Tell whether an empty DMA segment precedes one with data: importers stop at
+ * the empty one and miss the rest. They cope with empty segments at the end,
+ * which an exporter has if it counts pages instead of DMA segments.
  */
 static bool has_gap(struct sg_table *sgt)
 {
@@ -62,9 +62,9 @@ static bool has_gap(struct sg_table *sgt)
 }
 
 /**
- * dma_buf_debug_wrap - make the table that an importer gets
- * @sgt: the table that the exporter returned; if it has an empty DMA segment
- *	before the end, there is a warning
+ * dma_buf_debug_wrap - copy an exporter's table for the importer
+ * @sgt: the exporter's table; warns if it has an empty DMA segment before the
+ *	end
  *
  * Context: Process, may sleep.
  * Return: The table, for dma_buf_debug_unwrap(); or ERR_PTR(-ENOMEM).
@@ -80,7 +80,7 @@ struct sg_table *dma_buf_debug_wrap(struct sg_table *sgt)
 		return ERR_PTR(-ENOMEM);
 	wrapper->real = sgt;
 	wrapper->num = num;
-	/* Memory that is reached in another way has an empty table. */
+	/* Memory that a device reaches in another way has an empty table. */
 	if (!num)
 		return &wrapper->table;
 
@@ -100,7 +100,7 @@ struct sg_table *dma_buf_debug_wrap(struct sg_table *sgt)
 }
 
 /**
- * dma_buf_debug_real - look at the exporter's table
+ * dma_buf_debug_real - get the exporter's table behind a copy
  * @sgt: from dma_buf_debug_wrap()
  *
  * Context: Any.
@@ -112,8 +112,8 @@ struct sg_table *dma_buf_debug_real(struct sg_table *sgt)
 }
 
 /**
- * dma_buf_debug_unwrap - get the exporter's table back
- * @sgt: from dma_buf_debug_wrap(); it is freed
+ * dma_buf_debug_unwrap - free a copy and get the exporter's table back
+ * @sgt: from dma_buf_debug_wrap(); freed by this call
  *
  * Context: Process, may sleep.
  * Return: The table that the exporter returned.
@@ -130,7 +130,7 @@ struct sg_table *dma_buf_debug_unwrap(struct sg_table *sgt)
 }
 
 /**
- * dma_buf_debug_detach - check an attachment that is going
+ * dma_buf_debug_detach - warn if an importer detaches while it maps or pins
  * @attach: the attachment
  *
  * Context: Process, reservation lock held.
