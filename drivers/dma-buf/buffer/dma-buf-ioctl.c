@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ioctls of a buffer's descriptor; include/uapi/linux/dma-buf.h tells user
- * space what they do and how they fail.
+ * The ioctls of a buffer's descriptor. include/uapi/linux/dma-buf.h documents
+ * what they do and how they fail.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -14,7 +14,7 @@
 #include "../sync/ioctl-abi.h"
 #include "dma-buf-internal.h"
 
-/* User space is compiled against these: they never change. */
+/* User-space ABI: these never change. */
 static_assert(sizeof(struct dma_buf_sync) == 8);
 static_assert(sizeof(struct dma_buf_sync_partial) == 16);
 static_assert(offsetof(struct dma_buf_sync_partial, len) == 12);
@@ -24,7 +24,7 @@ DMA_BUF_ABI_CMD(DMA_BUF_SET_NAME, _IOC_WRITE, 'b', 1, sizeof(void *))
 DMA_BUF_ABI_CMD(DMA_BUF_SET_NAME_A, _IOC_WRITE, 'b', 1, 4)
 DMA_BUF_ABI_CMD(DMA_BUF_SET_NAME_B, _IOC_WRITE, 'b', 1, 8)
 
-/* Named after what the CPU does, directions after what devices do. */
+/* The flags name the access of the CPU, the direction is that of the device. */
 static enum dma_data_direction sync_direction(u64 flags)
 {
 	if (flags & ~DMA_BUF_SYNC_VALID_FLAGS_MASK)
@@ -76,13 +76,14 @@ static long ioctl_sync_partial(struct dma_buf *dmabuf,
 }
 
 /**
- * dma_buf_ioctl - &file_operations.unlocked_ioctl of buffers
+ * dma_buf_ioctl - implement &file_operations.unlocked_ioctl
  * @file: of a buffer
  * @cmd: the command
  * @arg: its argument, a pointer to user space
  *
  * Context: Process, may sleep.
- * Return: As include/uapi/linux/dma-buf.h tells; -ENOTTY for others.
+ * Return: As documented in include/uapi/linux/dma-buf.h; -ENOTTY for an unknown
+ * command.
  */
 long dma_buf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
