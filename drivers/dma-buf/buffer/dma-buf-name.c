@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The name that user space gives to a buffer. Its text lives as long as the inode,
- * so the name can still be read while somebody prints the path of a file that has
- * been closed.
+ * The name that user space gives to a buffer. The text lives as long as the
+ * inode, so that a task which prints the path of a closed file can still read
+ * it.
  *
- * *Locking.* &dma_buf.name_lock, a spinlock that nothing is taken under.
+ * *Locking.* &dma_buf.name_lock, a leaf lock, protects the name.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -22,9 +22,9 @@
 /**
  * dma_buf_store_name - replace the name of a buffer
  * @dmabuf: the buffer
- * @name: the name, zeroes up to its last byte
+ * @name: the name, padded with zero bytes; the last byte is zero
  *
- * Context: Any but interrupts.
+ * Context: Any except interrupt context.
  */
 VISIBLE_IF_KUNIT void dma_buf_store_name(struct dma_buf *dmabuf,
 					 const char name[DMA_BUF_NAME_LEN])
@@ -32,9 +32,9 @@ VISIBLE_IF_KUNIT void dma_buf_store_name(struct dma_buf *dmabuf,
 	char *text = to_dma_buf_object(dmabuf)->name;
 
 	guard(spinlock)(&dmabuf->name_lock);
-	/* Who does not lock finds an end: the last byte is zero all the time. */
+	/* The last byte stays zero: a reader without the lock finds an end. */
 	memcpy(text, name, DMA_BUF_NAME_LEN);
-	/* And finds the text behind the pointer. */
+	/* Pairs with the address dependency of a reader without the lock. */
 	smp_store_release(&dmabuf->name, text);
 }
 
@@ -61,13 +61,13 @@ long dma_buf_set_name(struct dma_buf *dmabuf, const char __user *user)
 }
 
 /**
- * dma_buf_copy_name - the name that user space gave
+ * dma_buf_copy_name - copy the name that user space gave to a buffer
  * @dmabuf: the buffer
- * @name: returned: the name
- * @unnamed: what to return if there is none
+ * @name: returned: the name, or @unnamed
+ * @unnamed: substitute for a buffer without a name
  *
- * Context: Any but interrupts.
- * Return: true if there is a name.
+ * Context: Any except interrupt context.
+ * Return: true if the buffer has a name.
  */
 bool dma_buf_copy_name(struct dma_buf *dmabuf, char name[DMA_BUF_NAME_LEN],
 		       const char *unnamed)
