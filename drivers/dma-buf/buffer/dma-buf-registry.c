@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * All live buffers, and the file in debugfs that lists them.
+ * The registry of live buffers, and the file in debugfs that lists them.
  *
- * Each processor has a list of the buffers exported on it, under a lock of its
- * own that is held for a few instructions: export and close never wait for each
- * other, nor for a reader, which walks under RCU and holds a reference to the
- * one buffer it looks at. It takes no reservation lock, and asks no maker of a
- * fence that may be gone.
+ * Each CPU has a list of the buffers exported on it, under its own lock, which
+ * is held for a few instructions. So exports on different CPUs do not contend.
+ * Export and close never wait for a reader: it walks under RCU, and holds a
+ * reference to the one buffer that it prints. A reader takes no reservation
+ * lock, and calls the driver of a fence only while that driver is there.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -25,7 +25,7 @@
 #include "dma-buf-internal.h"
 
 struct dma_buf_registry {
-	/* Protects @list against other writers, and @count. */
+	/* Serialises writers of @list and @count. */
 	spinlock_t lock;
 	struct list_head list;
 	unsigned int count;
@@ -34,14 +34,14 @@ struct dma_buf_registry {
 static DEFINE_PER_CPU(struct dma_buf_registry, registries);
 
 /**
- * dma_buf_registry_add - a buffer is live
+ * dma_buf_registry_add - publish a buffer
  * @dmabuf: the buffer, complete
  *
  * Context: Process.
  */
 void dma_buf_registry_add(struct dma_buf *dmabuf)
 {
-	/* Any will do: no matter if the task moves on meanwhile. */
+	/* Any list will do, so the task may migrate. */
 	struct dma_buf_registry *reg = raw_cpu_ptr(&registries);
 
 	to_dma_buf_object(dmabuf)->registry = reg;
@@ -51,7 +51,7 @@ void dma_buf_registry_add(struct dma_buf *dmabuf)
 }
 
 /**
- * dma_buf_registry_del - a buffer ends
+ * dma_buf_registry_del - remove a buffer that is being released
  * @dmabuf: the buffer; its memory stays for an RCU grace period
  *
  * Context: Process.
@@ -67,7 +67,7 @@ void dma_buf_registry_del(struct dma_buf *dmabuf)
 	reg->count--;
 }
 
-/* Take a reference to a buffer found under RCU; false if it is ending. */
+/* Get a buffer that was found under RCU; false if it is being released. */
 static bool get_live(struct dma_buf *dmabuf)
 {
 	struct file *file = dmabuf->file;
@@ -75,9 +75,10 @@ static bool get_live(struct dma_buf *dmabuf)
 	if (!atomic_long_inc_not_zero(&file->f_count))
 		return false;
 	/*
-	 * Memory of files is reused at once: what was counted may be another
-	 * file. It is the buffer's own if the buffer is listed even now, since
-	 * it leaves the list before its file is freed.
+	 * The slab may reuse the memory of a file without a grace period: the
+	 * reference may be to another file. It is to the buffer's own if the
+	 * buffer is still on its list, which it leaves before its file is
+	 * freed. Pairs with the unlock in dma_buf_registry_del().
 	 */
 	smp_rmb();
 	if (READ_ONCE(to_dma_buf_object(dmabuf)->registry))
@@ -101,11 +102,10 @@ static struct dma_buf *first_live(struct dma_buf_registry *reg,
 }
 
 /**
- * dma_buf_registry_next - walk over all live buffers
- * @prev: the buffer to go on from, with a reference that is consumed; NULL to
- *	begin
+ * dma_buf_registry_next - get the next live buffer
+ * @prev: the last buffer, whose reference this consumes; NULL for the first one
  *
- * Sees all buffers that are live from the beginning to the end of the walk.
+ * A walk returns every buffer that is live from its beginning to its end.
  *
  * Context: Process.
  * Return: A buffer, with a reference for the caller; NULL at the end.
@@ -124,7 +124,7 @@ struct dma_buf *dma_buf_registry_next(struct dma_buf *prev)
 			reg = per_cpu_ptr(&registries, cpu);
 			if (from && reg != from)
 				continue;
-			/* With a reference to it, @prev stays in its list. */
+			/* @prev stays on its list while it is referenced. */
 			next = first_live(reg, from ? &prev->list_node :
 						      &reg->list);
 			if (next)
@@ -137,7 +137,7 @@ struct dma_buf *dma_buf_registry_next(struct dma_buf *prev)
 	return next;
 }
 
-/* Who is attached; the reservation lock is not waited for. */
+/* Print the attached devices; &dma_buf.lock suffices to walk the list. */
 static void show_attachments(struct seq_file *seq, struct dma_buf *dmabuf)
 {
 	struct dma_buf_attachment *attach;
@@ -183,7 +183,7 @@ static int bufinfo_show(struct seq_file *seq, void *unused)
 	while ((dmabuf = dma_buf_registry_next(dmabuf))) {
 		show_buffer(seq, dmabuf);
 		if (seq_has_overflowed(seq)) {
-			/* It will be called again, with more room. */
+			/* seq_file will call again, with a larger buffer. */
 			dma_buf_drop(dmabuf);
 			return 0;
 		}
@@ -200,7 +200,7 @@ static int bufinfo_open(struct inode *inode, struct file *file)
 	size_t lines = 4;
 	int cpu;
 
-	/* A guess that spares printing all several times to find the room. */
+	/* An estimate, so that seq_file seldom has to start over. */
 	for_each_possible_cpu(cpu)
 		lines += READ_ONCE(per_cpu_ptr(&registries, cpu)->count) * 4;
 	return single_open_size(file, bufinfo_show, NULL,
@@ -216,7 +216,7 @@ static const struct file_operations bufinfo_ops = {
 };
 
 /**
- * dma_buf_registry_init - make the lists, and the file in debugfs
+ * dma_buf_registry_init - initialise the lists, and create the file in debugfs
  *
  * Context: Boot.
  * Return: 0.
