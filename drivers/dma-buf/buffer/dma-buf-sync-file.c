@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fences of a buffer as a sync_file, and the fence of a sync_file as one of a
- * buffer's: between implicit and explicit synchronisation.
+ * Conversion between implicit and explicit synchronisation: exports the fences
+ * of a buffer as a sync_file, and imports the fence of a sync_file into a
+ * buffer.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -19,7 +20,7 @@
 #include "../sync/ioctl-abi.h"
 #include "dma-buf-internal.h"
 
-/* User space is compiled against these: they never change. */
+/* User-space ABI: these never change. */
 static_assert(sizeof(struct dma_buf_export_sync_file) == 8);
 static_assert(offsetof(struct dma_buf_export_sync_file, fd) == 4);
 static_assert(sizeof(struct dma_buf_import_sync_file) == 8);
@@ -33,12 +34,12 @@ static bool is_access(u32 flags)
 }
 
 /**
- * dma_buf_export_sync_file - make a sync_file of what a buffer has to wait for
+ * dma_buf_export_sync_file - export the fences of a buffer as a sync_file
  * @dmabuf: the buffer
  * @user: argument of DMA_BUF_IOCTL_EXPORT_SYNC_FILE
  *
  * Context: Process, may sleep.
- * Return: As include/uapi/linux/dma-buf.h tells.
+ * Return: As documented in include/uapi/linux/dma-buf.h.
  */
 long dma_buf_export_sync_file(struct dma_buf *dmabuf,
 			      struct dma_buf_export_sync_file __user *user)
@@ -89,14 +90,14 @@ static long add_fences(struct dma_buf *dmabuf, struct dma_fence *fence,
 	if (!num)
 		return 0;
 	/*
-	 * A signal ends the wait before anything has changed, so the call may
-	 * be made anew: whether it is, the flags of the signal's handler say.
+	 * Nothing has changed if a signal interrupts this, so the call can
+	 * restart, if the handler of the signal has SA_RESTART.
 	 */
 	if (dma_resv_lock_interruptible(dmabuf->resv, NULL))
 		return -ERESTARTSYS;
 	ret = dma_resv_reserve_fences(dmabuf->resv, num);
 	if (!ret) {
-		/* Chains may have lost links since they were counted. */
+		/* Chains may have lost links since the count, and gain none. */
 		dma_fence_unwrap_for_each(leaf, &cursor, fence) {
 			if (!dma_fence_is_signaled(leaf))
 				dma_resv_add_fence(dmabuf->resv, leaf, usage);
@@ -112,7 +113,7 @@ static long add_fences(struct dma_buf *dmabuf, struct dma_fence *fence,
  * @user: argument of DMA_BUF_IOCTL_IMPORT_SYNC_FILE
  *
  * Context: Process, may sleep. Takes the reservation lock.
- * Return: As include/uapi/linux/dma-buf.h tells.
+ * Return: As documented in include/uapi/linux/dma-buf.h.
  */
 long dma_buf_import_sync_file(struct dma_buf *dmabuf,
 			      const struct dma_buf_import_sync_file __user *user)
