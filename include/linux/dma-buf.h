@@ -42,7 +42,7 @@ enum dma_buf_keep {
 	DMA_BUF_KEEP_IDLE,
 	/**
 	 * @DMA_BUF_KEEP_AS_IS: Until the next map. The memory needs no handing
-	 * over between CPU and device, because the device is coherent.
+	 * over between CPU and device, as with a coherent device.
 	 */
 	DMA_BUF_KEEP_AS_IS,
 } __packed;

@@ -34,9 +34,8 @@
  * before a move, when a map in its address space lacks room, before the driver
  * is unbound, when the policy forbids it, and under memory pressure.
  *
- * One user at a time has the table, and may modify it until it unmaps. A
- * further map of the attachment in the meantime gets another table, which is
- * not kept.
+ * One user at a time has the table, and may modify it until it unmaps. Another
+ * map in the meantime gets a new table, which the core does not keep.
  *
  * The CPU owns the memory while the kept mapping is idle, as it owns memory
  * that is not mapped: the core calls &dma_buf_ops.end_device_access on unmap
@@ -250,7 +249,7 @@ bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
 	state = claim_kept(attach);
 	if (state != DMA_BUF_KEPT_BUSY && state != DMA_BUF_KEPT_IDLE)
 		return false;
-	/* Without the reservation lock, another table may be kept by now. */
+	/* Check again as the owner: some importers map without the lock. */
 	if (state == DMA_BUF_KEPT_IDLE || attach->sgt != sgt) {
 		settle(attach, state);
 		return false;
@@ -365,7 +364,7 @@ bool dma_buf_kept_make_room(struct device *dev)
 	return ended;
 }
 
-/* Match @dev or, if that is NULL, any device that the policy does not allow. */
+/* Match @dev or, if that is NULL, any device that may not keep mappings. */
 static bool is_to_end(struct dma_buf_attachment *attach, struct device *dev)
 {
 	return dev ? attach->dev == dev : !dma_buf_kept_is_allowed(attach->dev);
@@ -413,7 +412,7 @@ static void end_device(struct device *dev)
 	struct dma_buf_attachment *attach;
 	bool idle;
 
-	/* That change before the list; pairs with dma_buf_kept_keep(). */
+	/* Order that change before the list; pairs with dma_buf_kept_keep(). */
 	smp_mb();
 	for (;;) {
 		while ((attach = claim_of_device(dev, &idle)))

@@ -212,7 +212,7 @@ static bool is_waiting(struct dma_buf_poll_wait *wait)
 	fence = rcu_dereference(wait->fence);
 	if (!fence || test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
 		return false;
-	/* The flags before the second look; pairs with the put in let_go(). */
+	/* Read the flags before the pointer; pairs with the put in let_go(). */
 	smp_rmb();
 	return rcu_access_pointer(wait->fence) == fence;
 }
