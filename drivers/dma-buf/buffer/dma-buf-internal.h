@@ -103,7 +103,7 @@ enum dma_buf_kept_state {
  * @kept: &enum dma_buf_kept_state; says who owns &dma_buf_attachment.sgt,
  *	&dma_buf_attachment.dir and @keep
  * @keep: how the core keeps the mapping while it is idle
- * @used: the importer took the mapping up since the shrinker last saw it; a hint
+ * @used: a hint: the importer took the mapping up since the last shrinker round
  * @node: in the list of mappings that are kept for one user at a time;
  *	protected by the lock of the list
  * @space: the address space that the kept mapping takes up
