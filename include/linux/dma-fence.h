@@ -2,9 +2,9 @@
 /*
  * A fence says when a piece of device work is done: it signals once, possibly
  * with an error, and stays signalled. This header declares the fence itself,
- * what a driver implements to make one and what others do with it. Containers
- * of fences have headers of their own: dma-fence-array.h, dma-fence-chain.h
- * and, to look through both, dma-fence-unwrap.h.
+ * the operations that its maker implements and the functions that waiters call.
+ * Containers of fences have headers of their own: dma-fence-array.h,
+ * dma-fence-chain.h and, to look through both, dma-fence-unwrap.h.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -33,9 +33,10 @@ struct seq_file;
 /**
  * enum dma_fence_flag_bits - bit numbers in &dma_fence.flags
  * @DMA_FENCE_FLAG_SIGNALED_BIT: the fence has signalled; never cleared
- * @DMA_FENCE_FLAG_TIMESTAMP_BIT: &dma_fence.timestamp is valid; follows
- *	shortly after the first bit
- * @DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT: &dma_fence_ops.enable_signaling was called
+ * @DMA_FENCE_FLAG_TIMESTAMP_BIT: &dma_fence.timestamp is valid; the signaller
+ *	sets it shortly after the first bit
+ * @DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT: the core has enabled signalling, by
+ *	&dma_fence_ops.enable_signaling if there is one
  * @DMA_FENCE_FLAG_USER_BITS: the first bit that belongs to the driver
  */
 enum dma_fence_flag_bits {
@@ -48,55 +49,56 @@ enum dma_fence_flag_bits {
 /**
  * struct dma_fence - one piece of device work that will be done
  *
- * Embedded in a driver's own structure, which is freed by
- * &dma_fence_ops.release, after an RCU grace period: readers may look at the
- * memory of a fence that they hold no reference to. Without that operation
- * the fence has to be the first member of a slab object.
+ * A driver embeds it in a structure of its own. &dma_fence_ops.release frees
+ * that after an RCU grace period, because readers may look at the memory of a
+ * fence that they hold no reference to. Without that operation the fence has to
+ * be the first member of a slab object.
  */
 struct dma_fence {
 	/**
-	 * @lock: given by the maker, who may share it among the fences of a
-	 * timeline; taken with interrupts off. Protects @cb_list and
-	 * signalling. Immutable.
+	 * @lock: protects @cb_list and serialises signalling; taken with
+	 * interrupts off. The maker may share it among the fences of a
+	 * timeline. Immutable.
 	 */
 	spinlock_t *lock;
 	/** @ops: what the maker implements; NULL before initialisation. */
 	const struct dma_fence_ops *ops;
 	/*
-	 * The three have consecutive lives: callbacks until the fence signals,
-	 * then the time of it, and the RCU head once no reference is left.
+	 * One follows the other: the callbacks until the fence signals, then
+	 * the time when it did, and the RCU head once no reference is left.
 	 */
 	union {
-		/** @cb_list: of &dma_fence_cb.node; protected by @lock. */
+		/** @cb_list: list of &dma_fence_cb.node; protected by @lock. */
 		struct list_head cb_list;
 		/** @timestamp: valid once its flag bit is set. */
 		ktime_t timestamp;
-		/** @rcu: for the release of the memory. */
+		/** @rcu: defers the freeing of the memory. */
 		struct rcu_head rcu;
 	};
 	/**
 	 * @context: the timeline, from dma_fence_context_alloc(): fences of one
-	 * context signal in the order of @seqno. 0 stands for no order at all.
+	 * context signal in the order of @seqno. Fences of context 0 have no
+	 * order. Immutable.
 	 */
 	u64 context;
-	/** @seqno: the position in @context. */
+	/** @seqno: the position in @context. Immutable. */
 	u64 seqno;
-	/** @flags: bits of &enum dma_fence_flag_bits; atomic. */
+	/** @flags: bits of &enum dma_fence_flag_bits; atomic operations. */
 	unsigned long flags;
 	/** @refcount: see dma_fence_get() and dma_fence_put(). */
 	struct kref refcount;
-	/** @error: a negative errno; stored before signalling, valid after. */
+	/** @error: a negative errno or 0; stored before the fence signals. */
 	int error;
 };
 
 /**
- * typedef dma_fence_func_t - what runs when a fence signals
+ * typedef dma_fence_func_t - run when a fence signals
  * @fence: the fence
- * @cb: the callback as it was registered; already off the fence's list and
- *	the function's to free
+ * @cb: the callback as it was registered; already off the fence's list, so the
+ *	function may free it
  *
- * Context: Any, &dma_fence.lock held and interrupts off. May not sleep, nor
- * call a function that takes the lock of any fence.
+ * Context: Any, &dma_fence.lock held and interrupts off. The function must not
+ * sleep, nor call a function that takes the lock of any fence.
  */
 typedef void (*dma_fence_func_t)(struct dma_fence *fence,
 				 struct dma_fence_cb *cb);
@@ -106,8 +108,8 @@ typedef void (*dma_fence_func_t)(struct dma_fence *fence,
  * @node: in &dma_fence.cb_list; an empty list once the callback has run
  * @func: the function, set by dma_fence_add_callback()
  *
- * Embedded in a structure of the caller's, who keeps it until the callback has
- * run or dma_fence_remove_callback() has returned.
+ * The caller embeds it in a structure of its own and keeps that until the
+ * callback has run or dma_fence_remove_callback() has returned.
  */
 struct dma_fence_cb {
 	struct list_head node;
@@ -115,33 +117,34 @@ struct dma_fence_cb {
 };
 
 /**
- * struct dma_fence_ops - what the maker of a fence implements
+ * struct dma_fence_ops - the operations that the maker of a fence implements
  *
- * Nothing but @release is called anew once the fence has signalled, except that
- * the name operations are if @names_persist says so. What was called before may
- * still run: it takes a grace period until the rest of the maker may go.
+ * Once the fence has signalled, the core starts no operation but @release, and
+ * the name operations if @names_persist allows it. An operation that it started
+ * earlier may still run, so the rest of the maker stays for a grace period.
  */
 struct dma_fence_ops {
 	/**
-	 * @use_64bit_seqno: numbers of this maker never wrap, and compare as
-	 * 64 bit values; else the lower 32 bits compare, and may wrap.
+	 * @use_64bit_seqno: The core compares &dma_fence.seqno as 64-bit
+	 * values, which never wrap. Otherwise it compares the lower 32 bits,
+	 * which may wrap.
 	 */
 	bool use_64bit_seqno;
 
 	/**
 	 * @names_persist: Both names stay valid for as long as the fence
-	 * does. Without it the core asks for them only while the fence is
-	 * pending, under RCU: what they point to may be freed a grace period
-	 * after signalling. Of a signalled fence the core reads this only if
-	 * the operations are constant data of the kernel image, because those
-	 * of a module may be gone.
+	 * does. Otherwise the core asks for them only while the fence is
+	 * pending, under RCU, and the maker may free the names a grace period
+	 * after signalling. The core reads this member of a signalled fence
+	 * only if the operations are constant data of the kernel image,
+	 * because those of a module may be gone.
 	 */
 	bool names_persist;
 
 	/**
 	 * @get_driver_name: Mandatory.
 	 *
-	 * Context: Any, RCU read section.
+	 * Context: Any, RCU read-side critical section.
 	 * Return: The driver's name, never NULL.
 	 */
 	const char *(*get_driver_name)(struct dma_fence *fence);
@@ -149,14 +152,15 @@ struct dma_fence_ops {
 	/**
 	 * @get_timeline_name: Mandatory.
 	 *
-	 * Context: Any, RCU read section.
-	 * Return: The name of what the fence belongs to, never NULL.
+	 * Context: Any, RCU read-side critical section.
+	 * Return: The name of the queue or timeline, never NULL.
 	 */
 	const char *(*get_timeline_name)(struct dma_fence *fence);
 
 	/**
-	 * @enable_signaling: Somebody waits: from now on the maker has to
-	 * signal the fence on its own. Called once at the most. Optional.
+	 * @enable_signaling: A waiter has come: from now on the maker has to
+	 * signal the fence without being polled. The core calls it at most
+	 * once. Optional.
 	 *
 	 * Context: Any, &dma_fence.lock held, interrupts off.
 	 * Return: false if the work is already done; the core then signals.
@@ -164,27 +168,29 @@ struct dma_fence_ops {
 	bool (*enable_signaling)(struct dma_fence *fence);
 
 	/**
-	 * @signaled: Look whether the work is done; may miss it, may not
-	 * change its mind. Optional.
+	 * @signaled: Tell whether the work is done. It may report that late,
+	 * but once it has returned true it never returns false. Optional.
 	 *
-	 * Context: Any, &dma_fence.lock held or in an RCU read section.
+	 * Context: Any, &dma_fence.lock held or in an RCU read-side critical
+	 * section.
 	 * Return: true if the work is done; the core then signals.
 	 */
 	bool (*signaled)(struct dma_fence *fence);
 
 	/**
-	 * @wait: Replaces dma_fence_default_wait(). Optional; new drivers
-	 * leave it out.
+	 * @wait: Wait in place of dma_fence_default_wait(). Optional; new
+	 * drivers do not implement it.
 	 *
-	 * Context: Process, may sleep. Signalling has been enabled.
+	 * Context: Process, may sleep. The core has enabled signalling.
 	 * Return: As dma_fence_wait_timeout().
 	 */
 	signed long (*wait)(struct dma_fence *fence, bool intr,
 			    signed long timeout);
 
 	/**
-	 * @release: The last reference is gone. Optional, dma_fence_free() by
-	 * default. The memory has to stay for an RCU grace period.
+	 * @release: Free the fence, whose last reference is gone. The memory
+	 * has to stay for an RCU grace period. Optional; the core calls
+	 * dma_fence_free() otherwise.
 	 *
 	 * Context: Any, interrupts included.
 	 */
@@ -198,14 +204,15 @@ struct dma_fence_ops {
 				   int size);
 
 	/**
-	 * @set_deadline: A hint when the work is wanted, CLOCK_MONOTONIC.
-	 * Repeated calls are common, the earliest counts. Optional.
+	 * @set_deadline: Note when a waiter needs the work, CLOCK_MONOTONIC. A
+	 * hint. Repeated calls are common; the earliest time counts. Optional.
 	 *
-	 * Context: Any, RCU read section, no lock of the fence.
+	 * Context: Any, RCU read-side critical section, &dma_fence.lock not
+	 * held.
 	 */
 	void (*set_deadline)(struct dma_fence *fence, ktime_t deadline);
 
-	/* private: containers alone; drops what @fence holds */
+	/* private: only containers; drops the references that @fence holds */
 	void (*fini)(struct dma_fence *fence, struct dma_fence_reaper *reaper);
 };
 
@@ -267,7 +274,7 @@ static inline void __dma_fence_might_wait(void)
  * dma_fence_put - drop a reference
  * @fence: the fence, or NULL
  *
- * Context: Any. The last reference runs &dma_fence_ops.release.
+ * Context: Any. Dropping the last reference runs &dma_fence_ops.release.
  */
 static inline void dma_fence_put(struct dma_fence *fence)
 {
@@ -293,11 +300,12 @@ static inline struct dma_fence *dma_fence_get(struct dma_fence *fence)
  * dma_fence_get_rcu - take a reference to a fence that may be going away
  * @fence: a fence found under RCU; not NULL
  *
- * Where the memory of fences is reused without a grace period the result may
- * be another fence than the one looked for: see dma_fence_get_rcu_safe().
+ * If the maker reuses the memory of fences without a grace period, the result
+ * may be another fence than the one found: see dma_fence_get_rcu_safe().
  *
- * Context: Any, RCU read section.
- * Return: @fence with a reference for the caller, or NULL if it is too late.
+ * Context: Any, RCU read-side critical section.
+ * Return: @fence with a reference for the caller; NULL if its last reference
+ * is gone.
  */
 static inline struct dma_fence *dma_fence_get_rcu(struct dma_fence *fence)
 {
@@ -306,11 +314,11 @@ static inline struct dma_fence *dma_fence_get_rcu(struct dma_fence *fence)
 
 /**
  * dma_fence_get_rcu_safe - take a reference to the fence in an RCU slot
- * @fencep: the slot; who stores to it keeps a reference to what is in there
+ * @fencep: the slot, which holds a reference to the fence in it
  *
  * Also right for fences in SLAB_TYPESAFE_BY_RCU memory.
  *
- * Context: Any, RCU read section.
+ * Context: Any, RCU read-side critical section.
  * Return: The fence, with a reference for the caller; NULL if there is none.
  */
 static inline struct dma_fence *
@@ -321,9 +329,10 @@ dma_fence_get_rcu_safe(struct dma_fence __rcu **fencep)
 	while ((fence = rcu_dereference(*fencep))) {
 		got = dma_fence_get_rcu(fence);
 		/*
-		 * The memory may have become another fence before the count
-		 * was taken. It is the right one if the slot, which holds a
-		 * reference, points to it afterwards.
+		 * The memory may have become another fence before this took
+		 * the reference. The fence is the right one if the slot, which
+		 * holds a reference, still points to it. Pairs with smp_wmb()
+		 * in dma_fence_init().
 		 */
 		smp_rmb();
 		if (got && got == rcu_access_pointer(*fencep))
@@ -334,11 +343,12 @@ dma_fence_get_rcu_safe(struct dma_fence __rcu **fencep)
 }
 
 /**
- * dma_fence_is_signaled_locked - is the work done?
+ * dma_fence_is_signaled_locked - check whether a fence has signalled
  * @fence: the fence
  *
- * Signals the fence if its maker finds that it is done, and does not enable
- * signalling: a fence that nobody waits for may never turn true.
+ * Signals the fence if &dma_fence_ops.signaled says that the work is done. Does
+ * not enable signalling: the fence may stay pending for as long as it is only
+ * polled.
  *
  * Context: Any, &dma_fence.lock held.
  * Return: true once it has signalled.
@@ -358,12 +368,12 @@ static inline bool dma_fence_is_signaled_locked(struct dma_fence *fence)
 }
 
 /**
- * dma_fence_is_signaled - is the work done?
+ * dma_fence_is_signaled - check whether a fence has signalled
  * @fence: the fence
  *
- * As dma_fence_is_signaled_locked(). A maker who has not signalled yet stays
- * valid for an RCU read-side critical section. The signaller may still be
- * inside the fence when this returns: see "When the signaller has left".
+ * As dma_fence_is_signaled_locked(). The signaller may still be inside the
+ * fence when this returns true: see "When the signaller has left" in
+ * dma-fence.c.
  *
  * Context: Any; may take &dma_fence.lock.
  * Return: true once it has signalled.
@@ -375,6 +385,7 @@ static inline bool dma_fence_is_signaled(struct dma_fence *fence)
 	if (!fence->ops->signaled)
 		return false;
 
+	/* The maker of a fence that is pending in here stays until the end. */
 	guard(rcu)();
 	if (test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
 		return true;
@@ -385,10 +396,10 @@ static inline bool dma_fence_is_signaled(struct dma_fence *fence)
 }
 
 /**
- * __dma_fence_is_later - compare two numbers of one context
+ * __dma_fence_is_later - compare two sequence numbers of one context
  * @f1: a number
  * @f2: another
- * @ops: of the fences that they belong to
+ * @ops: operations of the fences that the numbers belong to
  *
  * Context: Any.
  * Return: true if @f1 comes after @f2.
@@ -402,12 +413,12 @@ static inline bool __dma_fence_is_later(u64 f1, u64 f2,
 }
 
 /**
- * dma_fence_is_later - does one fence come after another?
+ * dma_fence_is_later - check whether a fence comes after another
  * @f1: a fence
  * @f2: another of the same context
  *
  * Context: Any.
- * Return: true if @f1 comes after @f2; false, and a warning, if their contexts
+ * Return: true if @f1 comes after @f2; false, with a warning, if their contexts
  * differ.
  */
 static inline bool dma_fence_is_later(struct dma_fence *f1,
@@ -419,11 +430,11 @@ static inline bool dma_fence_is_later(struct dma_fence *f1,
 }
 
 /**
- * dma_fence_is_later_or_same - does one fence stand in for another?
+ * dma_fence_is_later_or_same - check whether a fence can replace another
  * @f1: a fence
  * @f2: another of the same context
  *
- * Equal numbers do not make two fences the same: context 0 has no order.
+ * Two fences with equal numbers are not the same: context 0 has no order.
  *
  * Context: Any.
  * Return: true if @f1 comes after @f2 or is @f2.
@@ -435,7 +446,7 @@ static inline bool dma_fence_is_later_or_same(struct dma_fence *f1,
 }
 
 /**
- * dma_fence_later - what is left to wait for of two fences
+ * dma_fence_later - pick the later of two fences, if it is pending
  * @f1: a fence
  * @f2: another of the same context
  *
@@ -455,7 +466,7 @@ static inline struct dma_fence *dma_fence_later(struct dma_fence *f1,
 }
 
 /**
- * dma_fence_get_status_locked - done, and how?
+ * dma_fence_get_status_locked - return the status of a fence
  * @fence: the fence
  *
  * Context: Any, &dma_fence.lock held.
@@ -472,11 +483,11 @@ static inline int dma_fence_get_status_locked(struct dma_fence *fence)
 }
 
 /**
- * dma_fence_set_error - say that the work has failed
+ * dma_fence_set_error - record that the work has failed
  * @fence: a fence that has not signalled
  * @error: a negative errno
  *
- * Context: Any; before the maker signals.
+ * Context: Any; before the maker signals the fence.
  */
 static inline void dma_fence_set_error(struct dma_fence *fence, int error)
 {
@@ -486,29 +497,33 @@ static inline void dma_fence_set_error(struct dma_fence *fence, int error)
 }
 
 /**
- * dma_fence_timestamp - when did it signal?
+ * dma_fence_timestamp - return when a fence signalled
  * @fence: a fence that has signalled
  *
- * Context: Any. Spins for the moment between the first two flag bits.
- * Return: CLOCK_MONOTONIC; the current time, and a warning, while pending.
+ * Context: Any. Spins while the signaller is between the two flag bits.
+ * Return: The time, CLOCK_MONOTONIC; for a pending fence the current time, with
+ * a warning.
  */
 static inline ktime_t dma_fence_timestamp(struct dma_fence *fence)
 {
 	if (WARN_ON(!test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags)))
 		return ktime_get();
 
-	/* Pairs with the set_bit() behind the store in signalling. */
+	/*
+	 * Pairs with smp_mb__before_atomic() in
+	 * dma_fence_signal_timestamp_locked().
+	 */
 	while (!test_bit_acquire(DMA_FENCE_FLAG_TIMESTAMP_BIT, &fence->flags))
 		cpu_relax();
 	return fence->timestamp;
 }
 
 /**
- * dma_fence_wait - wait for as long as it takes
+ * dma_fence_wait - wait for a fence without a limit
  * @fence: the fence
  * @intr: end the wait on a signal
  *
- * An error of the fence's is no error of the wait. When it returns success the
+ * The wait succeeds even if the fence signals with an error. After success the
  * signaller is through with the fence, so that the caller may free it.
  *
  * Context: Process, may sleep.
@@ -522,11 +537,11 @@ static inline signed long dma_fence_wait(struct dma_fence *fence, bool intr)
 }
 
 /**
- * dma_fence_is_array - is it a &struct dma_fence_array?
+ * dma_fence_is_array - check whether a fence is a &struct dma_fence_array
  * @fence: the fence, not NULL
  *
  * Context: Any.
- * Return: true if it is.
+ * Return: true for an array.
  */
 static inline bool dma_fence_is_array(struct dma_fence *fence)
 {
@@ -534,11 +549,11 @@ static inline bool dma_fence_is_array(struct dma_fence *fence)
 }
 
 /**
- * dma_fence_is_chain - is it a &struct dma_fence_chain?
+ * dma_fence_is_chain - check whether a fence is a &struct dma_fence_chain
  * @fence: the fence, not NULL
  *
  * Context: Any.
- * Return: true if it is.
+ * Return: true for a link of a chain.
  */
 static inline bool dma_fence_is_chain(struct dma_fence *fence)
 {
@@ -546,7 +561,7 @@ static inline bool dma_fence_is_chain(struct dma_fence *fence)
 }
 
 /**
- * dma_fence_is_container - does it stand for other fences?
+ * dma_fence_is_container - check whether a fence is made of other fences
  * @fence: the fence, not NULL
  *
  * Context: Any.

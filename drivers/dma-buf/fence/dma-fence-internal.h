@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of the fence share with each other and with the layers above, and
- * with nobody else.
+ * Declarations that the fence shares with the layers above, but not with
+ * drivers.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -24,7 +24,7 @@ void dma_fence_destroy_begin(struct dma_fence *fence);
 
 /*
  * As dma_fence_is_signaled(), for callers in an RCU read-side critical section:
- * a maker who has not signalled yet stays valid until its end.
+ * the maker of a fence that is pending in there stays valid until its end.
  */
 static inline bool dma_fence_is_signaled_rcu(struct dma_fence *fence)
 {
@@ -38,7 +38,7 @@ static inline bool dma_fence_is_signaled_rcu(struct dma_fence *fence)
 	return done;
 }
 
-/* As dma_fence_get_status(), for callers in an RCU read-side critical section. */
+/* As dma_fence_get_status(), in an RCU read-side critical section. */
 static inline int dma_fence_get_status_rcu(struct dma_fence *fence)
 {
 	if (!dma_fence_is_signaled_rcu(fence))

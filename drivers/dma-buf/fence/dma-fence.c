@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The fence: its life from initialisation to release, signalling, callbacks
- * and status. Waiting is in dma-fence-wait.c, names are in dma-fence-names.c, the
- * fence that has always been signalled is in dma-fence-stub.c, and containers
- * have files of their own.
+ * and status. Waiting is in dma-fence-wait.c, names are in dma-fence-names.c,
+ * fences that are signalled from the start are in dma-fence-stub.c, and
+ * containers have files of their own.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -29,32 +29,35 @@ EXPORT_TRACEPOINT_SYMBOL(dma_fence_signaled);
 /**
  * DOC: DMA fences overview
  *
- * A &struct dma_fence stands for a piece of device work. Its maker embeds it
- * in a structure of its own, initialises it with dma_fence_init(), publishes
- * it (a reservation object, a sync_file, a syncobj) and signals it once, when
- * the work is done or has failed; dma_fence_set_error() comes first then.
+ * A &struct dma_fence stands for a piece of device work. Its maker embeds it in
+ * a structure of its own, initialises it with dma_fence_init(), publishes it
+ * (in a reservation object, a sync_file, a syncobj) and signals it once, when
+ * the work is done or has failed. If it has failed, the maker calls
+ * dma_fence_set_error() first.
  *
- * Nobody may need anything from user space, or wait without bound, to get a
- * published fence signalled: a fence that is visible to others always signals
- * in finite time. Work that failed, timed out or was cancelled signals too.
+ * A published fence always signals in finite time. Signalling it must not
+ * depend on user space, nor on a wait without bound. The maker also signals the
+ * fences of work that failed, timed out or was cancelled.
  *
  * *Life cycle.* dma_fence_init() gives the maker the first reference. The fence
- * is pending until dma_fence_signal(); the callbacks run once, in the order in
- * which they were added, but those of sleepers first. The signaller holds a
- * reference of its own across the call. The last dma_fence_put() releases it;
- * memory stays for an RCU grace period. A fence that is released while it has
- * callbacks has been forgotten by its maker: it signals -EDEADLK, with a warning.
- * Nothing in a release sleeps, because the last reference may go anywhere.
+ * is pending until dma_fence_signal(), which runs each callback once: those of
+ * sleepers first, then the others in the order in which they were added. The
+ * signaller holds a reference of its own across the call. The last
+ * dma_fence_put() releases the fence; its memory stays for an RCU grace period.
+ * A release never sleeps, because any context may drop the last reference. If a
+ * fence is released pending and with callbacks, the core warns and signals it
+ * with -EDEADLK.
  *
  * *When the signaller has left.* A fence may live on a stack, or in memory that
- * its owner uses again as soon as it has signalled. The flag does not say when
- * that may be: the signaller sets it first and then still detaches the callbacks,
- * stores the time and drops the lock. The signaller is through with a fence when
- * dma_fence_wait() or any other wait for it has returned success, and when
- * dma_fence_remove_callback() has returned, because these take the lock after the
- * signaller. Nothing else says so: not dma_fence_is_signaled(), nor -ENOENT from
- * dma_fence_add_callback(), nor that a callback has run. Whoever goes by those
- * holds a reference, as does a maker who sets the flags himself::
+ * its owner reuses as soon as the fence has signalled. The flag is too early
+ * for that: after the signaller has set it, it still detaches the callbacks,
+ * stores the time and drops the lock. The signaller is through with a fence
+ * when dma_fence_wait() or any other wait for it has returned success, and when
+ * dma_fence_remove_callback() has returned: these take the lock after the
+ * signaller. It may not be through when dma_fence_is_signaled() returns true,
+ * dma_fence_add_callback() returns -ENOENT or a callback has run. A caller that
+ * relies on one of these holds a reference, and so does a maker that sets the
+ * flags itself::
  *
  *	CPU 0, signaller		CPU 1, owner
  *
@@ -67,44 +70,44 @@ EXPORT_TRACEPOINT_SYMBOL(dma_fence_signaled);
  *					takes and drops the lock
  *					returns from its function
  *
- * *Outliving the maker.* Sync files and reservation objects keep fences for as
- * long as they like, while what they stood for, a device, a queue, may go. A
- * grace period after a fence has signalled, none of &struct dma_fence_ops runs any
- * more but the release, and names are generic, unless
- * &dma_fence_ops.names_persist. The lock, the ops and the code of the release have
- * to stay until the last put.
+ * *Outliving the maker.* Sync files and reservation objects keep fences for an
+ * unlimited time, while the device or the queue behind a fence may go. A grace
+ * period after the fence has signalled, no operation runs but
+ * &dma_fence_ops.release, and the names are generic, unless
+ * &dma_fence_ops.names_persist is set. The lock, the operations and the code of
+ * the release stay until the last put.
  *
  * *Locking.* &dma_fence.lock, which the maker chooses, protects the list of
- * callbacks and serialises signalling. Many fences may share it, so no two
- * locks of fences are ever taken inside each other, except for that of a
- * chain outside that of an array, and of both outside that of a fence that is no
- * container. All of it works in interrupts.
+ * callbacks and serialises signalling. Because many fences may share a lock,
+ * the locks of two fences never nest, except that the lock of a chain is taken
+ * outside that of an array, and both outside that of a fence that is not a
+ * container. All fence locks are taken with interrupts off.
  */
 
 /**
  * DOC: fence cross-driver contract
  *
- * Any driver may come to wait for the fence of any other, so all keep to these
- * rules:
+ * Any driver may wait for the fence of any other driver, so all drivers keep
+ * these rules:
  *
  * * A fence signals within a reasonable time after it was published.
  * * Waiting for a fence is allowed under dma_resv_lock(), in a shrinker and in
- *   an MMU notifier. So nothing that a fence needs to signal may take that
- *   lock, the mmap lock, or allocate memory that reclaim could wait for:
- *   GFP_NOWAIT and GFP_ATOMIC alone are fine.
- * * Fences that user space controls are none: sw_sync is for tests.
+ *   an MMU notifier. So code that a fence needs to signal must not take that
+ *   lock or the mmap lock, nor allocate memory in a way that could wait for
+ *   reclaim: only GFP_NOWAIT and GFP_ATOMIC are allowed.
+ * * User space does not decide when a fence signals: sw_sync is for tests.
  */
 
-/* The first context is 1: 0 stands for fences without any order. */
+/* The first context is 1: fences of context 0 have no order. */
 static atomic64_t next_context = ATOMIC64_INIT(1);
 
 /**
- * dma_fence_context_alloc - new timelines
+ * dma_fence_context_alloc - allocate contexts for new timelines
  * @num: how many
  *
  * Context: Any.
  * Return: The first of @num consecutive numbers for &dma_fence.context, which
- * are never used again.
+ * the core never gives out again.
  */
 u64 dma_fence_context_alloc(unsigned int num)
 {
@@ -139,16 +142,15 @@ static void init_broken(struct dma_fence *fence)
 
 /**
  * dma_fence_init - initialise a fence
- * @fence: the memory; RCU readers may be looking at it, if it has been a fence
- *	before
- * @ops: what the maker implements; at least both names
- * @lock: for &dma_fence.lock; outlives the fence
- * @context: the timeline, or 0 for none
+ * @fence: the memory; if it was a fence before, RCU readers may look at it
+ * @ops: the operations of the maker; at least the two for names
+ * @lock: the &dma_fence.lock; outlives the fence
+ * @context: the timeline, or 0 for a fence without order
  * @seqno: the position in it
  *
  * The caller gets the first reference.
  *
- * Context: Any. May call the name operations, for the trace.
+ * Context: Any. A trace event may call the name operations.
  */
 void dma_fence_init(struct dma_fence *fence, const struct dma_fence_ops *ops,
 		    spinlock_t *lock, u64 context, u64 seqno)
@@ -167,8 +169,9 @@ void dma_fence_init(struct dma_fence *fence, const struct dma_fence_ops *ops,
 	fence->error = 0;
 	INIT_LIST_HEAD(&fence->cb_list);
 	/*
-	 * Until here dma_fence_get_rcu() fails on reused memory. Who succeeds
-	 * from now on sees the rest of this fence.
+	 * Until here dma_fence_get_rcu() fails on reused memory. A reader that
+	 * succeeds from now on also sees the rest of this fence. Pairs with
+	 * smp_rmb() in dma_fence_get_rcu_safe().
 	 */
 	smp_wmb();
 	kref_init(&fence->refcount);
@@ -190,8 +193,10 @@ void dma_fence_free(struct dma_fence *fence)
 EXPORT_SYMBOL(dma_fence_free);
 
 /**
- * dma_fence_destroy_begin - what comes before each release
- * @fence: a fence that nobody holds a reference to
+ * dma_fence_destroy_begin - begin the release of a fence
+ * @fence: a fence whose last reference is gone
+ *
+ * Signals a fence that its maker has forgotten, with a warning.
  *
  * Context: Any.
  */
@@ -211,8 +216,8 @@ void dma_fence_destroy_begin(struct dma_fence *fence)
 		     dma_fence_timeline_name(fence), fence->context,
 		     fence->seqno);
 	/*
-	 * Somebody waits for work that will never be reported. No other can
-	 * hold the lock on behalf of this fence, but it may be a shared one.
+	 * Its callbacks wait for a signal that will never come. Nobody else can
+	 * hold the lock for this fence, but other fences may share it.
 	 */
 	spin_lock_irqsave(fence->lock, flags);
 	fence->error = -EDEADLK;
@@ -221,10 +226,10 @@ void dma_fence_destroy_begin(struct dma_fence *fence)
 }
 
 /**
- * dma_fence_release - the last reference is gone
+ * dma_fence_release - release a fence whose last reference is gone
  * @kref: &dma_fence.refcount
  *
- * For dma_fence_put() alone.
+ * Only dma_fence_put() calls it.
  *
  * Context: Any.
  */
@@ -241,7 +246,7 @@ void dma_fence_release(struct kref *kref)
 EXPORT_SYMBOL(dma_fence_release);
 
 /**
- * dma_fence_signal_timestamp_locked - signal a fence, at a given time
+ * dma_fence_signal_timestamp_locked - signal a fence with a given time
  * @fence: the fence
  * @timestamp: when the work was done, CLOCK_MONOTONIC
  *
@@ -256,11 +261,14 @@ int dma_fence_signal_timestamp_locked(struct dma_fence *fence,
 
 	lockdep_assert_held(fence->lock);
 
-	/* Orders &dma_fence.error, and all of the work, before the bit. */
+	/*
+	 * Orders &dma_fence.error, and all of the work, before the bit. Pairs
+	 * with test_bit_acquire() in dma_fence_is_signaled().
+	 */
 	if (test_and_set_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags))
 		return -EINVAL;
 
-	/* Share storage: the callbacks have to leave first. */
+	/* The time takes the place of the list: empty that first. */
 	list_splice(&fence->cb_list, &callbacks);
 	fence->timestamp = timestamp;
 	/* Pairs with the acquire in dma_fence_timestamp(). */
@@ -268,7 +276,7 @@ int dma_fence_signal_timestamp_locked(struct dma_fence *fence,
 	set_bit(DMA_FENCE_FLAG_TIMESTAMP_BIT, &fence->flags);
 	trace_dma_fence_signaled(fence);
 
-	/* Each may free its callback, so nothing of it is read afterwards. */
+	/* A function may free its callback: do not touch that afterwards. */
 	list_for_each_entry_safe(cb, next, &callbacks, node) {
 		INIT_LIST_HEAD(&cb->node);
 		cb->func(fence, cb);
@@ -278,7 +286,7 @@ int dma_fence_signal_timestamp_locked(struct dma_fence *fence,
 EXPORT_SYMBOL(dma_fence_signal_timestamp_locked);
 
 /**
- * dma_fence_signal_timestamp - signal a fence, at a given time
+ * dma_fence_signal_timestamp - signal a fence with a given time
  * @fence: the fence, or NULL
  * @timestamp: when the work was done, CLOCK_MONOTONIC
  *
@@ -340,7 +348,7 @@ int dma_fence_signal(struct dma_fence *fence)
 }
 EXPORT_SYMBOL(dma_fence_signal);
 
-/* Have the maker signal on its own; false if the fence has signalled. */
+/* Ask the maker to signal the fence; return false if it has signalled. */
 static bool enable_signaling_locked(struct dma_fence *fence)
 {
 	lockdep_assert_held(fence->lock);
@@ -351,17 +359,18 @@ static bool enable_signaling_locked(struct dma_fence *fence)
 		return true;
 
 	trace_dma_fence_enable_signal(fence);
-	if (fence->ops->enable_signaling && !fence->ops->enable_signaling(fence))
+	if (fence->ops->enable_signaling &&
+	    !fence->ops->enable_signaling(fence))
 		dma_fence_signal_locked(fence);
-	/* It may also have signalled in there, whatever it returned. */
+	/* The maker may have signalled the fence in there, too. */
 	return !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);
 }
 
 /**
- * dma_fence_enable_sw_signaling - have the fence signal on its own
+ * dma_fence_enable_sw_signaling - make a fence signal without being polled
  * @fence: the fence
  *
- * Callbacks and waits do so themselves; this is for who polls.
+ * Adding a callback and waiting do this themselves; pollers have to call it.
  *
  * Context: Any; takes &dma_fence.lock.
  */
@@ -376,11 +385,11 @@ void dma_fence_enable_sw_signaling(struct dma_fence *fence)
 EXPORT_SYMBOL(dma_fence_enable_sw_signaling);
 
 /**
- * dma_fence_add_callback - have a function called when the fence signals
- * @fence: the fence; the caller sees to it that it stays until the callback
- *	has run or is removed
- * @cb: the caller's, until then; left alone but for an empty
- *	&dma_fence_cb.node if the function will not be called
+ * dma_fence_add_callback - have a function called when a fence signals
+ * @fence: the fence; the caller keeps it alive until the callback has run or is
+ *	removed
+ * @cb: memory of the caller, kept for as long; on -ENOENT only
+ *	&dma_fence_cb.node is written, as an empty list
  * @func: the function
  *
  * Context: Any; takes &dma_fence.lock.
@@ -396,7 +405,7 @@ int dma_fence_add_callback(struct dma_fence *fence, struct dma_fence_cb *cb,
 	if (WARN_ON_ONCE(!fence || !func))
 		return -EINVAL;
 
-	/* Never cleared: no need for the lock to know that it is too late. */
+	/* The flag is never cleared: if it is set, the lock is not needed. */
 	if (test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags)) {
 		INIT_LIST_HEAD(&cb->node);
 		return ret;
@@ -416,14 +425,15 @@ int dma_fence_add_callback(struct dma_fence *fence, struct dma_fence_cb *cb,
 EXPORT_SYMBOL(dma_fence_add_callback);
 
 /**
- * dma_fence_remove_callback - take a callback back
+ * dma_fence_remove_callback - remove a callback from a fence
  * @fence: the fence
- * @cb: a callback that was given to dma_fence_add_callback()
+ * @cb: a callback that was passed to dma_fence_add_callback()
  *
- * When it returns, the callback is not running, nor will it.
+ * When it returns, the callback is not running and will not run.
  *
  * Context: Any; takes &dma_fence.lock.
- * Return: true if the callback will not have run, false if it has.
+ * Return: true if the callback was removed before it ran, false if it has run
+ * or was not queued.
  */
 bool dma_fence_remove_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
 {
@@ -440,7 +450,7 @@ bool dma_fence_remove_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
 EXPORT_SYMBOL(dma_fence_remove_callback);
 
 /**
- * dma_fence_get_status - done, and how?
+ * dma_fence_get_status - return the status of a fence
  * @fence: the fence
  *
  * Context: Any; may take &dma_fence.lock.
@@ -457,23 +467,24 @@ EXPORT_SYMBOL(dma_fence_get_status);
 /**
  * DOC: deadline hints
  *
- * Who waits for a fence may say when it needs it: a compositor the next
- * refresh of the display. A driver that gets &dma_fence_ops.set_deadline in
- * time can raise its clocks for the work that is late and save power on the
- * rest. It is a hint: nothing happens when a deadline passes. Containers pass
- * it on to the fences that they stand for.
+ * A waiter may tell when it needs a fence to signal; a compositor, for example,
+ * needs its frame before the next refresh of the display. The driver, which
+ * implements &dma_fence_ops.set_deadline, can then raise its clocks for late
+ * work and save power on the rest. It is a hint: nothing happens when a
+ * deadline passes. An array passes it on to members that are not containers, a
+ * chain to fences that are not chains.
  */
 
 /**
- * dma_fence_set_deadline - say when the work is wanted
+ * dma_fence_set_deadline - tell the maker when a waiter needs the work
  * @fence: the fence
  * @deadline: the time, CLOCK_MONOTONIC
  *
- * Context: Any, without &dma_fence.lock.
+ * Context: Any, &dma_fence.lock not held.
  */
 void dma_fence_set_deadline(struct dma_fence *fence, ktime_t deadline)
 {
-	/* The maker of a pending fence stays valid until the section ends. */
+	/* The maker of a fence that is pending in here stays until the end. */
 	guard(rcu)();
 	if (!dma_fence_is_signaled_rcu(fence) && fence->ops->set_deadline)
 		fence->ops->set_deadline(fence, deadline);
