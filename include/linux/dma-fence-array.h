@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * An array is a fence over many: it signals when all of its members have, or
- * any one of them.
+ * An array is one fence over many: it signals when all of its members have
+ * signalled, or any one of them.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -15,8 +15,8 @@ struct dma_fence_array;
 
 /**
  * struct dma_fence_array_cb - the array's callback on one member
- * @cb: registered with the member
- * @array: the array, which stays until all callbacks have run or are removed
+ * @cb: the callback on the member
+ * @array: the array, with a reference until the callback has run
  */
 struct dma_fence_array_cb {
 	struct dma_fence_cb cb;
@@ -24,37 +24,41 @@ struct dma_fence_array_cb {
 };
 
 /**
- * struct dma_fence_array - a fence over many
+ * struct dma_fence_array - one fence over many
  */
 struct dma_fence_array {
 	/** @base: the fence itself. */
 	struct dma_fence base;
 	/** @lock: the lock of @base. */
 	spinlock_t lock;
-	/** @num_fences: how many members; immutable. */
+	/** @num_fences: number of members; immutable. */
 	unsigned int num_fences;
 	/** @fences: the members, each with a reference; immutable. */
 	struct dma_fence **fences;
-	/** @pending: members that have yet to signal; complete at zero. */
+	/** @pending: members whose callback has not run; atomic. */
 	atomic_t pending;
-	/** @member_error: of the first member that failed, or 0. */
+	/**
+	 * @member_error: error of the first member that failed, or 0; with
+	 * @signal_on_any the result of the first member, positive before. Set
+	 * once, by compare and exchange.
+	 */
 	int member_error;
-	/** @first_unsignaled: where polling goes on; a hint, unlocked. */
+	/** @first_unsignaled: where a poll begins; a hint, not locked. */
 	unsigned int first_unsignaled;
-	/** @signal_on_any: one member is enough; immutable. */
+	/** @signal_on_any: signal with the first member; immutable. */
 	bool signal_on_any;
 	/** @work: signals @base outside the locks of the members. */
 	struct irq_work work;
-	/** @callbacks: one a member. */
+	/** @callbacks: one for each member. */
 	struct dma_fence_array_cb callbacks[] __counted_by(num_fences);
 };
 
 /**
- * to_dma_fence_array - the array behind a fence
+ * to_dma_fence_array - convert a fence to the array that embeds it
  * @fence: any fence, or NULL
  *
  * Context: Any.
- * Return: The array; NULL if @fence is none.
+ * Return: The array; NULL if @fence is not an array.
  */
 static inline struct dma_fence_array *
 to_dma_fence_array(struct dma_fence *fence)
@@ -65,9 +69,9 @@ to_dma_fence_array(struct dma_fence *fence)
 }
 
 /**
- * dma_fence_array_for_each - look at each member of an array
- * @fence: the member, without a reference of its own
- * @index: unsigned int, its position
+ * dma_fence_array_for_each - iterate over the members of an array
+ * @fence: the member, without a reference
+ * @index: unsigned int, position of the member
  * @head: an array; any other fence counts as its own only member
  */
 #define dma_fence_array_for_each(fence, index, head)			\

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A chain is a timeline of points that user space numbers: each link adds a
- * fence to the link before it and signals when both have.
+ * fence to the link before it and signals when both have signalled.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -16,43 +16,46 @@
  * struct dma_fence_chain - one link of a chain
  */
 struct dma_fence_chain {
-	/** @base: signals when @fence and all links before it have. */
+	/** @base: signals when @fence and all older links have signalled. */
 	struct dma_fence base;
 	/**
-	 * @prev: the link before, with a reference. Only ever moves on to an
-	 * older one, as those between signal. RCU.
+	 * @prev: the link before, with a reference. Moves on to older links
+	 * when those between have signalled, never back. RCU.
 	 */
 	struct dma_fence __rcu *prev;
 	/**
-	 * @skip: a link further back, with a reference, that shortens
-	 * searches; NULL until one has passed, and once the fence of that link
-	 * was found signalled. RCU.
+	 * @skip: a link further back, with a reference, to which searches
+	 * jump. A search sets it; a walk clears it once the fence of that link
+	 * has signalled. RCU.
 	 */
 	struct dma_fence __rcu *skip;
-	/** @prev_seqno: number of the link before this one when it was made. */
+	/** @prev_seqno: number of the first link in @prev; immutable. */
 	u64 prev_seqno;
-	/** @depth: links before this one in its context; immutable. */
+	/** @depth: number of links before this one; immutable. */
 	u32 depth;
 	/** @lock: the lock of @base. */
 	spinlock_t lock;
-	/** @fence: what this link adds, with a reference; immutable. */
+	/** @fence: the fence of this link, with a reference; immutable. */
 	struct dma_fence *fence;
-	/** @cursor: the link whose fence @cb is on, with a reference; armer. */
+	/**
+	 * @cursor: the link at which this one waits, with a reference. Belongs
+	 * to enable_signaling, then to the irq_work.
+	 */
 	struct dma_fence *cursor;
 	union {
-		/** @cb: on the fence of @cursor. */
+		/** @cb: the callback on the fence of @cursor. */
 		struct dma_fence_cb cb;
-		/** @node: @cb was called, @cursor is to move on. */
+		/** @node: queues this link, after @cb, to move @cursor on. */
 		struct llist_node node;
 	};
 };
 
 /**
- * to_dma_fence_chain - the link behind a fence
+ * to_dma_fence_chain - convert a fence to the link that embeds it
  * @fence: any fence, or NULL
  *
  * Context: Any.
- * Return: The link; NULL if @fence is none.
+ * Return: The link; NULL if @fence is not a link.
  */
 static inline struct dma_fence_chain *
 to_dma_fence_chain(struct dma_fence *fence)
@@ -63,11 +66,12 @@ to_dma_fence_chain(struct dma_fence *fence)
 }
 
 /**
- * dma_fence_chain_contained - the fence that a link adds
+ * dma_fence_chain_contained - return the fence that a link adds
  * @fence: any fence, or NULL
  *
  * Context: Any.
- * Return: The fence of a link, else @fence; without a reference.
+ * Return: The fence of a link, or @fence if it is not a link; without a
+ * reference.
  */
 static inline struct dma_fence *
 dma_fence_chain_contained(struct dma_fence *fence)
@@ -80,19 +84,19 @@ dma_fence_chain_contained(struct dma_fence *fence)
 extern struct kmem_cache *dma_fence_chain_cache;
 
 /**
- * dma_fence_chain_alloc - memory for a link
+ * dma_fence_chain_alloc - allocate the memory of a link
  *
  * A macro, so that allocation profiling counts it for the caller.
  *
  * Context: Process, may sleep.
- * Return: Memory for dma_fence_chain_init(), not zeroed; NULL if there is none.
+ * Return: Memory for dma_fence_chain_init(), not zeroed; NULL for no memory.
  */
 #define dma_fence_chain_alloc()						\
 	((struct dma_fence_chain *)kmem_cache_alloc(dma_fence_chain_cache, \
 						    GFP_KERNEL))
 
 /**
- * dma_fence_chain_free - give back memory that never became a link
+ * dma_fence_chain_free - free memory that never became a link
  * @chain: from dma_fence_chain_alloc(), or NULL
  *
  * Context: Any.
@@ -104,11 +108,11 @@ static inline void dma_fence_chain_free(struct dma_fence_chain *chain)
 
 /**
  * dma_fence_chain_for_each - walk from a link to the oldest that is pending
- * @iter: the link, with a reference that a break leaves to the caller; the
- *	last one may be a fence that is no link
- * @head: where to begin
+ * @iter: the link, with a reference that a break leaves to the caller; the last
+ *	one may be a fence that is not a link
+ * @head: the link to begin at; visited even if it has signalled
  *
- * Links that have signalled are dropped from the chain on the way.
+ * The walk cuts links that have signalled out of the chain.
  */
 #define dma_fence_chain_for_each(iter, head)				\
 	for ((iter) = dma_fence_get(head); (iter);			\

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Look through containers: visit the fences that a chain of arrays is made of,
- * and merge several of them into the smallest fence that stands for all.
+ * Look through containers: visit the fences in a chain of arrays, and merge
+ * several fences into the smallest one that stands for them all.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -11,12 +11,12 @@
 struct dma_fence;
 
 /**
- * struct dma_fence_unwrap - where a visit is
+ * struct dma_fence_unwrap - position of a visit
  */
 struct dma_fence_unwrap {
-	/** @chain: the link that it has come to, with a reference. */
+	/** @chain: the link that the visit has come to, with a reference. */
 	struct dma_fence *chain;
-	/** @array: what the link contains; lives by @chain. */
+	/** @array: the fence of the link; @chain holds the reference. */
 	struct dma_fence *array;
 	/** @index: position in @array. */
 	unsigned int index;
@@ -31,9 +31,10 @@ struct dma_fence *dma_fence_unwrap_next(struct dma_fence_unwrap *cursor);
  * @fence: the fence, valid until the next step
  * @cursor: &struct dma_fence_unwrap; a break leaves the reference in
  *	&dma_fence_unwrap.chain to the caller
- * @head: chain, array or plain fence; NULL has none
+ * @head: chain, array or plain fence; NULL has no fences
  *
- * The newest link of a chain comes first, an array in its order.
+ * Visits the newest link of a chain first, and the members of an array in their
+ * order.
  */
 #define dma_fence_unwrap_for_each(fence, cursor, head)			\
 	for ((fence) = dma_fence_unwrap_first(head, cursor); (fence);	\
@@ -44,8 +45,8 @@ struct dma_fence *__dma_fence_unwrap_merge(unsigned int num_fences,
 					   struct dma_fence_unwrap *cursors);
 
 /**
- * dma_fence_unwrap_merge - one fence for several
- * @...: fences, containers or NULL; each stays the caller's
+ * dma_fence_unwrap_merge - make one fence that stands for several
+ * @...: fences, containers or NULL; the caller keeps its references
  *
  * See __dma_fence_unwrap_merge().
  *

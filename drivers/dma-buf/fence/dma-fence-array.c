@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Arrays: one fence over many, which signals when all of its members have, or
- * the first of them. Flattening is in dma-fence-unwrap.c.
+ * Arrays: one fence over many, which signals when all of its members have
+ * signalled, or when the first of them has. Flattening is in
+ * dma-fence-unwrap.c, release in dma-fence-container.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -19,27 +20,32 @@
 /**
  * DOC: Fence arrays
  *
- * An array is idle until somebody waits for it. Then it is *armed*: it puts a
- * callback on each member, and each callback keeps the array alive until it has
- * run: an array over any member outlives its own signal by that. Who polls an
- * array that is not armed makes it look at its members.
+ * An array is idle until somebody waits for it. Then the core *arms* it: it
+ * puts a callback on each member, and each callback holds a reference to the
+ * array until it has run. So an array that signals with its first member stays
+ * alive until the last one has signalled. A poller of an array that is not
+ * armed looks at the members.
  *
  * Callbacks count down and leave the rest to an irq_work, because they run
  * under the lock of a member: signalling there would nest the locks of two
  * fences, and dropping the last reference could take the member's lock again.
  *
- * A member may itself be a container. It is armed from the irq_work, so that
- * arming, like release, takes the same stack for any depth; and polling does
- * not look into it.
+ * A member may itself be a container. The irq_work arms it, so that arming,
+ * like release, takes the same stack for any depth. Polling does not look into
+ * it.
  *
- * *Locking*: &dma_fence_array.lock is that of the fence and protects nothing
- * else. It is taken outside the lock of a member that is no container.
+ * *Locking*: &dma_fence_array.lock is &dma_fence.lock of the array and protects
+ * nothing else. The core takes the lock of a member that is not a container
+ * inside it.
  */
 
-/* In &dma_fence.flags: the irq_work has containers to arm. */
+/* A bit in &dma_fence.flags: the irq_work has to arm the containers. */
 enum { ARM_CONTAINERS = DMA_FENCE_FLAG_USER_BITS };
 
-/* In &dma_fence_array.member_error: the first of any is still to come. */
+/*
+ * In &dma_fence_array.member_error of an array that signals on any: no member
+ * has signalled yet. Positive, because errors are negative and 0 is success.
+ */
 enum { NO_RESULT = 1 };
 
 static const char *array_driver_name(struct dma_fence *fence)
@@ -52,14 +58,14 @@ static const char *array_timeline_name(struct dma_fence *fence)
 	return "unbound";
 }
 
-/* Is that enough, with so many members still to come? */
+/* Return true if the array may signal while @pending members have not. */
 static bool is_complete(struct dma_fence_array *array, int pending)
 {
 	return !pending ||
 	       (array->signal_on_any && pending < array->num_fences);
 }
 
-/* Does going down to @pending call for the irq_work? */
+/* Return true if the irq_work has to run once the count reaches @pending. */
 static bool is_event(struct dma_fence_array *array, int pending)
 {
 	return !pending ||
@@ -67,8 +73,9 @@ static bool is_event(struct dma_fence_array *array, int pending)
 }
 
 /*
- * A member has signalled. The first one that failed counts, or the first of any,
- * failed or not; that never changes then, whoever sees to it.
+ * Store the result of a member that has signalled: the error of the first that
+ * failed, or, for an array that signals on any, the result of the first. The
+ * exchange lets only one win, so the result never changes again.
  */
 static void note_result(struct dma_fence_array *array, struct dma_fence *member)
 {
@@ -79,15 +86,18 @@ static void note_result(struct dma_fence_array *array, struct dma_fence *member)
 		cmpxchg(&array->member_error, none, error);
 }
 
-/* Return: how many members are still to come. */
+/* Return how many members are still pending. */
 static int member_done(struct dma_fence_array *array, struct dma_fence *member)
 {
-	/* Ordered by the decrement: the last one sees the results of all. */
+	/* The decrement orders this: the last member sees all results. */
 	note_result(array, member);
 	return atomic_dec_return(&array->pending);
 }
 
-/* All who find it complete store the same; whoever does signals it next. */
+/*
+ * Several pollers and the irq_work may do this at once. All store the same
+ * value, and each does so before it signals.
+ */
 static void take_result(struct dma_fence_array *array)
 {
 	WRITE_ONCE(array->base.error, READ_ONCE(array->member_error));
@@ -100,10 +110,10 @@ static void array_callback(struct dma_fence *member, struct dma_fence_cb *cb)
 	bool event = is_event(array, member_done(array, member));
 
 	/*
-	 * The reference of this callback goes to the irq_work if that has to
-	 * run, else away. The last one must not be dropped here, under the lock
-	 * of a member. Then the irq_work does it, which cannot be pending as it
-	 * would have another.
+	 * If the irq_work has to run, it takes over the reference of this
+	 * callback. Otherwise drop it, but not the last one, under the lock of
+	 * a member: leave that to the irq_work, which cannot be pending then,
+	 * because it would hold another reference.
 	 */
 	if (event && irq_work_queue(&array->work))
 		return;
@@ -111,7 +121,7 @@ static void array_callback(struct dma_fence *member, struct dma_fence_cb *cb)
 		irq_work_queue(&array->work);
 }
 
-/* Consumes a reference: it is the callback's, or not the last one. */
+/* Pass a reference to @array, not the last, to the callback, or drop it. */
 static void arm_member(struct dma_fence_array *array, unsigned int i)
 {
 	struct dma_fence_array_cb *cb = &array->callbacks[i];
@@ -131,7 +141,7 @@ static void arm_containers(struct dma_fence_array *array)
 	}
 }
 
-/* May run on two processors at once, if a second event comes meanwhile. */
+/* May run on two CPUs at once, if a second event queues it meanwhile. */
 static void array_work(struct irq_work *work)
 {
 	struct dma_fence_array *array =
@@ -145,7 +155,7 @@ static void array_work(struct irq_work *work)
 		take_result(array);
 		dma_fence_signal(&array->base);
 	}
-	/* Each run has a reference. */
+	/* The caller of irq_work_queue() passed a reference to this run. */
 	dma_fence_put(&array->base);
 }
 
@@ -159,7 +169,7 @@ static bool array_enable_signaling(struct dma_fence *fence)
 	if (!array->num_fences)
 		return false;
 
-	/* For all members at once; those of containers are for later. */
+	/* One for each member: arm_containers() uses those of containers. */
 	refcount_add(array->num_fences, &fence->refcount.refcount);
 	for (unsigned int i = 0; i < array->num_fences; i++) {
 		if (dma_fence_is_container(array->fences[i]))
@@ -170,12 +180,12 @@ static bool array_enable_signaling(struct dma_fence *fence)
 	if (containers) {
 		set_bit(ARM_CONTAINERS, &fence->flags);
 		dma_fence_get(fence);
-		/* If it is pending it has a reference, and sees the bit. */
+		/* A queued irq_work has a reference, and will see the bit. */
 		if (!irq_work_queue(&array->work))
 			dma_fence_put(fence);
 	}
 
-	/* A callback may find so too, and queue the work: once is enough. */
+	/* If a callback queued the irq_work too, that finds nothing to do. */
 	if (!is_complete(array, atomic_read_acquire(&array->pending)))
 		return true;
 	take_result(array);
@@ -183,8 +193,8 @@ static bool array_enable_signaling(struct dma_fence *fence)
 }
 
 /*
- * Polling looks at what has happened, and for containers no further. It is done
- * in an RCU read section, as holding a spinlock is one, too.
+ * Do not look into containers: they may nest to any depth. The caller is in an
+ * RCU read-side critical section or holds &dma_fence.lock, which implies one.
  */
 static bool member_is_signaled(struct dma_fence *member)
 {
@@ -197,7 +207,10 @@ static bool member_is_signaled(struct dma_fence *member)
 /* Look at the members of an array that is not armed. */
 static bool poll_members(struct dma_fence_array *array)
 {
-	/* A hint: members never become pending again, so a stale one is fine. */
+	/*
+	 * A hint that pairs with WRITE_ONCE() below. A stale one is smaller and
+	 * costs time only, because no member becomes pending again.
+	 */
 	unsigned int i = array->signal_on_any ? 0 :
 			 READ_ONCE(array->first_unsignaled);
 
@@ -239,13 +252,13 @@ static void array_set_deadline(struct dma_fence *fence, ktime_t deadline)
 	struct dma_fence_array *array = to_dma_fence_array(fence);
 
 	for (unsigned int i = 0; i < array->num_fences; i++) {
-		/* A hint need not go to any depth, the stack must not. */
+		/* Recursion into containers would have no bound. */
 		if (!dma_fence_is_container(array->fences[i]))
 			dma_fence_set_deadline(array->fences[i], deadline);
 	}
 }
 
-/* kvfree() sleeps for what does not lie in a slab, but a release must not. */
+/* kvfree() may sleep on vmalloc() memory, but a release must not sleep. */
 static void free_members(struct dma_fence **fences)
 {
 	if (is_vmalloc_addr(fences))
@@ -263,7 +276,6 @@ static void array_fini(struct dma_fence *fence, struct dma_fence_reaper *reaper)
 	free_members(array->fences);
 }
 
-/* Nobody keeps the data of this file but the array itself. */
 const struct dma_fence_ops dma_fence_array_ops = {
 	.names_persist = true,
 	.get_driver_name = array_driver_name,
@@ -277,12 +289,12 @@ const struct dma_fence_ops dma_fence_array_ops = {
 EXPORT_SYMBOL(dma_fence_array_ops);
 
 /**
- * dma_fence_array_alloc - memory for an array
- * @num_fences: room for so many members
+ * dma_fence_array_alloc - allocate the memory of an array
+ * @num_fences: the number of members
  *
  * Context: Process, may sleep.
- * Return: Memory for dma_fence_array_init(), which kfree() gives back if it is
- * not used; NULL if there is none.
+ * Return: Memory for dma_fence_array_init(), which the caller frees by kfree()
+ * if it does not initialise the array; NULL for no memory.
  */
 struct dma_fence_array *dma_fence_array_alloc(int num_fences)
 {
@@ -296,9 +308,10 @@ struct dma_fence_array *dma_fence_array_alloc(int num_fences)
 EXPORT_SYMBOL(dma_fence_array_alloc);
 
 /**
- * dma_fence_array_init - make a fence over many
+ * dma_fence_array_init - initialise an array
  * @array: from dma_fence_array_alloc() for at least @num_fences
- * @num_fences: how many members; without any it counts as signalled
+ * @num_fences: the number of members; 0 warns, and the array counts as
+ *	signalled
  * @fences: the members, from kmalloc() or kvmalloc(); the array takes over the
  *	memory and one reference to each
  * @context: the timeline of the array
@@ -328,8 +341,8 @@ void dma_fence_array_init(struct dma_fence_array *array, int num_fences,
 EXPORT_SYMBOL(dma_fence_array_init);
 
 /**
- * dma_fence_array_create - make a fence over many
- * @num_fences: how many members
+ * dma_fence_array_create - allocate and initialise an array
+ * @num_fences: the number of members, not 0
  * @fences: the members, from kmalloc() or kvmalloc(); on success the array
  *	takes over the memory and one reference to each
  * @context: the timeline of the array
@@ -337,7 +350,8 @@ EXPORT_SYMBOL(dma_fence_array_init);
  * @signal_on_any: signal with the first member instead of with all
  *
  * Context: Process, may sleep.
- * Return: The array, with a reference for the caller; NULL for no memory.
+ * Return: The array, with a reference for the caller; NULL for no memory, and
+ * then the caller keeps @fences.
  */
 struct dma_fence_array *dma_fence_array_create(int num_fences,
 					       struct dma_fence **fences,
@@ -354,7 +368,7 @@ struct dma_fence_array *dma_fence_array_create(int num_fences,
 EXPORT_SYMBOL(dma_fence_array_create);
 
 /**
- * dma_fence_match_context - is it all of one timeline?
+ * dma_fence_match_context - check whether a fence is of one timeline
  * @fence: any fence
  * @context: the timeline
  *
@@ -375,12 +389,12 @@ bool dma_fence_match_context(struct dma_fence *fence, u64 context)
 EXPORT_SYMBOL(dma_fence_match_context);
 
 /**
- * dma_fence_array_first - first member
+ * dma_fence_array_first - return the first member of an array
  * @head: any fence, or NULL
  *
  * Context: Any.
- * Return: The member, without a reference; @head if it is no array; NULL if
- * there is none.
+ * Return: The member, without a reference; NULL if the array has no members;
+ * @head if it is not an array.
  */
 struct dma_fence *dma_fence_array_first(struct dma_fence *head)
 {
@@ -391,13 +405,13 @@ struct dma_fence *dma_fence_array_first(struct dma_fence *head)
 EXPORT_SYMBOL(dma_fence_array_first);
 
 /**
- * dma_fence_array_next - another member
+ * dma_fence_array_next - return a member of an array
  * @head: any fence, or NULL
  * @index: position of the member
  *
  * Context: Any.
- * Return: The member, without a reference; NULL if there is none, or @head is
- * no array.
+ * Return: The member, without a reference; NULL behind the last one, or if
+ * @head is not an array.
  */
 struct dma_fence *dma_fence_array_next(struct dma_fence *head,
 				       unsigned int index)

@@ -29,8 +29,8 @@
  * link that enters blocks of several sizes at once counts for the largest. A
  * search takes a jump only if the point lies before the link that it leads to.
  *
- * A program that never searches pays nothing. A program that does passes each
- * new link once, and few of the others: at the most 80 of 4,096. Jumps need no
+ * A program that never searches pays nothing. A program that searches passes
+ * each new link once, and few of the others: at most 80 of 4,096. Jumps need no
  * allocation. A jump holds a reference; the next walk drops it once the fence
  * of the link that it leads to has signalled, so that searches do not keep
  * signalled fences in memory.
@@ -52,10 +52,10 @@
  * as well and jumps to 63, which enters the next of these.
  *
  * *Locking.* A search runs in one RCU read-side critical section and takes no
- * lock. A jump is set by compare and exchange.
+ * lock. It sets a jump by compare and exchange.
  */
 
-/* A link to jump to from @chain, else the one before it; under RCU. */
+/* Return the link that @chain jumps to, else the one before it; under RCU. */
 static struct dma_fence_chain *skip_or_prev(struct dma_fence_chain *chain)
 {
 	struct dma_fence *skip = rcu_dereference(chain->skip);
@@ -63,44 +63,50 @@ static struct dma_fence_chain *skip_or_prev(struct dma_fence_chain *chain)
 	return to_dma_fence_chain(skip ?: rcu_dereference(chain->prev));
 }
 
-/* Does the point @seqno of the timeline @context lie before @chain? */
+/* Return true if the point @seqno of @context lies before @chain. */
 static bool is_before(struct dma_fence_chain *chain, u64 context, u64 seqno)
 {
 	return chain->base.context == context && chain->prev_seqno >= seqno;
 }
 
 /*
- * Depths fall into blocks of 8^n. A jump of level n goes from the first link that
- * a search comes to in one block to the first in the next that has any.
+ * A block of level n has 8^n links. A search takes up to 8 steps per level, so
+ * larger blocks would cost steps and smaller ones levels.
  */
 #define LEVEL_BITS 3
+
+/*
+ * Level 5, the last, jumps over 8^5 = 32,768 links. A longer chain is searched
+ * by steps of that size.
+ */
 #define LEVELS 6
 
 static void set_skip(struct dma_fence_chain *from, struct dma_fence_chain *to)
 {
 	struct dma_fence *skip;
 
-	/* One that is gone has given back already what it held. */
+	/* A link without references has dropped what it held: add nothing. */
 	if (!dma_fence_get_rcu(&from->base))
 		return;
 	skip = dma_fence_get_rcu(&to->base);
 	if (skip) {
 		dma_fence_chain_replace(&from->skip, NULL, skip);
-		/* The exchange is ordered before the look at the fence. */
+		/* After the exchange: see drop_older(). */
 		dma_fence_chain_drop_idle_skip(from);
 	}
 	dma_fence_put(&from->base);
 }
 
 /*
- * A search comes into another block, which @link is the start of: let the last
- * start of each level jump there. @last are those that have no jump yet, @depth is
- * that of the last start. A link whose fence has signalled is none, as nobody is
- * to hold it; then it is the next one.
+ * The search has come to another block than that of @depth, the last entry.
+ * Make @link its entry: let the last entry of each level in @last, those that
+ * have no jump yet, jump here. Skip a link whose fence has signalled: a jump
+ * must not hold it. The next link then becomes the entry.
  */
 static void leave_skips(struct dma_fence_chain *link, u32 *depth,
 			struct dma_fence_chain *last[LEVELS])
 {
+	/* The level of the largest block that @link enters. */
 	unsigned int level = min(__fls(*depth ^ link->depth) / LEVEL_BITS,
 				 LEVELS - 1);
 
@@ -117,9 +123,10 @@ static void leave_skips(struct dma_fence_chain *link, u32 *depth,
 }
 
 /*
- * The newest link that the point @seqno does not lie before. If the chain ends
- * earlier, because the rest has signalled, its last link and @end set. Under
- * RCU; a link that was found may be on its way out.
+ * Go back from @chain to the first link that the point @seqno does not lie
+ * before, and return that. If the chain ends earlier, because the rest has
+ * signalled, return its last link and set @end. The caller is in an RCU
+ * read-side critical section; the link may have lost its last reference.
  */
 static struct dma_fence_chain *find_link(struct dma_fence_chain *chain,
 					 u64 seqno, bool *end)
@@ -149,14 +156,15 @@ static struct dma_fence_chain *find_link(struct dma_fence_chain *chain,
 
 /**
  * dma_fence_chain_find_seqno - find the link that completes a point
- * @pfence: a link of the timeline; on success its reference is exchanged for
- *	one to the link that signals when the point is reached, or for NULL
- *	if it has been
- * @seqno: the point; 0 is any
+ * @pfence: a link of the timeline. On success the function consumes the
+ *	reference to it and stores the fence that signals when the point is
+ *	reached, with a reference for the caller, or NULL if the point has been
+ *	reached.
+ * @seqno: the point; 0 leaves @pfence as it is
  *
  * Context: Any.
- * Return: 0; -EINVAL, with @pfence unchanged, if that is no link or older than
- * @seqno.
+ * Return: 0; -EINVAL, with @pfence unchanged, if that is not a link or its
+ * number is lower than @seqno.
  */
 int dma_fence_chain_find_seqno(struct dma_fence **pfence, uint64_t seqno)
 {
@@ -169,12 +177,12 @@ int dma_fence_chain_find_seqno(struct dma_fence **pfence, uint64_t seqno)
 	head = to_dma_fence_chain(*pfence);
 	if (!head || head->base.seqno < seqno)
 		return -EINVAL;
-	/* The newest point, as most ask for. */
+	/* The common case: the newest point. */
 	if (!is_before(head, head->base.context, seqno))
 		return 0;
 
 	scoped_guard(rcu) {
-		/* One that is gone has been cut out: look again. */
+		/* A link without references has been cut out: search again. */
 		do {
 			link = find_link(head, seqno, &end);
 			fence = dma_fence_get_rcu(&link->base);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the life of a chain and the search of it share: how links are looked at
- * and replaced.
+ * Helpers that read and replace links, for the chain and for the search of it.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -27,8 +26,8 @@ static inline bool dma_fence_contained_is_signaled(struct dma_fence *link)
 }
 
 /*
- * Replace @old in @slot by @new, and consume the reference to @new. Return false
- * if @slot no longer held @old.
+ * Replace @old in @slot by @new, and consume the reference to @new. Return
+ * false if @slot no longer held @old.
  */
 static inline bool dma_fence_chain_replace(struct dma_fence __rcu **slot,
 					   struct dma_fence *old,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Chains: a timeline of points, each a link that adds a fence to all before it.
- * The search for a point is in dma-fence-chain-find.c, flattening in
+ * Chains: a timeline of points, each a link that adds a fence to those before
+ * it. The search for a point is in dma-fence-chain-find.c, flattening in
  * dma-fence-unwrap.c, release in dma-fence-container.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
@@ -24,32 +24,33 @@
 /**
  * DOC: Fence chains
  *
- * A link has signalled when its own fence and all links before it have. It
- * holds references to its fence and to the link before, so the newest link
+ * A link signals when its own fence and all links before it have signalled. It
+ * holds references to its fence and to the link before it, so the newest link
  * holds the whole chain.
  *
- * *Garbage.* Who walks along a chain cuts out the links whose fence has
- * signalled. &dma_fence_chain.prev thus moves on to ever older links, while
- * &dma_fence_chain.prev_seqno keeps the number that was there first, which is
- * what a search compares. A link that has signalled holds its own fence and no
- * other, in whatever order the fences of its chain have signalled: a holder of
- * the newest link does not keep the whole timeline in memory.
+ * *Garbage.* A walk along a chain cuts out the links whose fence has signalled.
+ * &dma_fence_chain.prev thus moves on to ever older links, while
+ * &dma_fence_chain.prev_seqno keeps the number of the first one, which a search
+ * compares. A link that has signalled holds no reference but that to its own
+ * fence, in whatever order the fences of its chain have signalled: the newest
+ * link does not keep the whole timeline in memory.
  *
- * *Waiting.* A link that is waited for is *armed*: it keeps itself alive by one
- * reference and has one callback, on the fence of the link at
- * &dma_fence_chain.cursor. When that signals, the cursor moves on from there to
- * the next older link whose fence is pending. Fences do not become pending
- * again, so each is looked at once, in whatever order they signal. If the link
- * that it comes to is armed itself it waits for that one, which stands for all
- * that is older: where all n links are waited for, none follows n fences on its
- * own. The cursor moves in an irq_work, of which each processor has one for
- * all chains, because the callback runs under the lock of another fence.
+ * *Waiting.* The first waiter *arms* a link: the link then holds a reference to
+ * itself and has one callback, on the fence of the link at
+ * &dma_fence_chain.cursor. When that fence signals, the cursor moves on to the
+ * next older link whose fence is pending. Fences do not become pending again,
+ * so the cursor looks at each once, in whatever order they signal. If it comes
+ * to a link that is armed itself, it waits for that link, which stands for
+ * everything older: if all n links are armed, none of them follows n fences on
+ * its own. The cursor moves in an irq_work, because the callback runs under the
+ * lock of another fence. Each CPU has one irq_work for all chains.
  *
- * *Locking.* &dma_fence_chain.lock is that of the fence and protects nothing
- * else. It is taken outside the lock of a contained fence. &dma_fence_chain.prev
- * and &dma_fence_chain.skip change by compare and exchange and are read under
- * RCU; both hold references, so what they point to is alive while the link is,
- * and memory for as long as the read section in which the link was found.
+ * *Locking.* &dma_fence_chain.lock is &dma_fence.lock of the link and protects
+ * nothing else. The core takes the lock of a contained fence inside it, unless
+ * that is a chain. &dma_fence_chain.prev and &dma_fence_chain.skip change by
+ * compare and exchange and are read under RCU. Both hold a reference while the
+ * link is alive. The memory that they point to stays until the end of the
+ * read-side critical section in which a reader found the link.
  */
 
 struct kmem_cache *dma_fence_chain_cache __ro_after_init;
@@ -72,7 +73,7 @@ static const char *chain_timeline_name(struct dma_fence *fence)
 	return "unbound";
 }
 
-/* The link before, with a reference. */
+/* Return the link before @chain, with a reference. */
 static struct dma_fence *get_prev(struct dma_fence_chain *chain)
 {
 	guard(rcu)();
@@ -100,10 +101,15 @@ void dma_fence_chain_drop_idle_skip(struct dma_fence_chain *chain)
 }
 
 /*
- * All that @chain stands for has signalled: nobody has to go back from here.
+ * Drop the references to older links once all of them have signalled. Pairs
+ * with set_skip(), which does not leave a jump behind:
  *
- * A search may leave a jump just now. It looks at the fence of the link that it
- * jumps to afterwards, see set_skip(), which is found signalled then.
+ *	CPU 0, drop_older()		CPU 1, set_skip()
+ *
+ *	finds all fences signalled
+ *	exchanges skip for NULL
+ *					exchanges NULL for a jump
+ *					finds its fence signalled: drops it
  */
 static void drop_older(struct dma_fence_chain *chain)
 {
@@ -112,14 +118,15 @@ static void drop_older(struct dma_fence_chain *chain)
 }
 
 /**
- * dma_fence_chain_walk - go on to the link before
- * @fence: a link, or any fence, with a reference that is consumed; or NULL
+ * dma_fence_chain_walk - step to the next older link that is pending
+ * @fence: a link, or any fence, or NULL; consumes the reference to it
  *
  * Cuts out the links in between whose own fence has signalled.
  *
  * Context: Any.
- * Return: The next older fence that is pending, with a reference for the
- * caller; NULL if there is none.
+ * Return: The next older link whose own fence is pending, or the pending fence
+ * that the chain begins with, with a reference for the caller; NULL behind the
+ * oldest one.
  */
 struct dma_fence *dma_fence_chain_walk(struct dma_fence *fence)
 {
@@ -135,7 +142,7 @@ struct dma_fence *dma_fence_chain_walk(struct dma_fence *fence)
 		bool cut;
 
 		next = link ? get_prev(link) : NULL;
-		/* One reference for the chain, one to go on with. */
+		/* One reference for the slot, one for the next step. */
 		dma_fence_get(next);
 		cut = dma_fence_chain_replace(&chain->prev, prev, next);
 		dma_fence_put(prev);
@@ -151,15 +158,15 @@ struct dma_fence *dma_fence_chain_walk(struct dma_fence *fence)
 EXPORT_SYMBOL(dma_fence_chain_walk);
 
 /**
- * dma_fence_chain_init - add a link
+ * dma_fence_chain_init - add a link to a chain
  * @chain: from dma_fence_chain_alloc()
  * @prev: the newest link so far, any other fence that comes before, or NULL
- * @fence: what the link adds; not itself a link
- * @seqno: number of the point; if @prev is a link and not older, the new one
- *	begins a timeline of its own
+ * @fence: the fence that the link adds; not itself a link
+ * @seqno: number of the point; if @prev is a link whose number is not lower,
+ *	the new link begins a timeline of its own
  *
- * Consumes the references to @prev and @fence. The caller gets the first one
- * to &dma_fence_chain.base.
+ * Consumes the references to @prev and @fence. The caller gets the first
+ * reference to &dma_fence_chain.base.
  *
  * Context: Any. Allocates nothing.
  */
@@ -195,9 +202,9 @@ void dma_fence_chain_init(struct dma_fence_chain *chain,
 EXPORT_SYMBOL(dma_fence_chain_init);
 
 /**
- * struct chain_mover - moves the cursors of chains on
- * @chains: by &dma_fence_chain.node
- * @work: outside the locks of their fences
+ * struct chain_mover - the chains of a CPU whose cursors have to move on
+ * @chains: list of &dma_fence_chain.node
+ * @work: moves the cursors, outside all locks of fences
  */
 struct chain_mover {
 	struct llist_head chains;
@@ -210,15 +217,16 @@ static DEFINE_PER_CPU(struct chain_mover, chain_mover) = {
 	.work = IRQ_WORK_INIT(move_all),
 };
 
-/* Under the lock of a fence, so on one processor. */
+/* Runs under the lock of a fence, so it does not migrate to another CPU. */
 static void move_later(struct dma_fence_chain *chain)
 {
 	struct chain_mover *mover = this_cpu_ptr(&chain_mover);
 
 	llist_add(&chain->node, &mover->chains);
 	/*
-	 * Not only if the list was empty: who made it that may have been
-	 * preempted right here, where spinlocks are mutexes.
+	 * Queue it even if the list was not empty. With PREEMPT_RT the task
+	 * that added the first chain may have been preempted before it came
+	 * here.
 	 */
 	irq_work_queue(&mover->work);
 }
@@ -228,7 +236,7 @@ static void chain_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
 	move_later(container_of(cb, struct dma_fence_chain, cb));
 }
 
-/* What to wait for where the cursor is: see "Waiting" above. */
+/* Return what to wait for at the cursor: see "Waiting" above. */
 static struct dma_fence *awaited(struct dma_fence_chain *chain)
 {
 	struct dma_fence *link = chain->cursor;
@@ -240,11 +248,11 @@ static struct dma_fence *awaited(struct dma_fence_chain *chain)
 }
 
 /*
- * Put the callback on the next pending fence, beginning at the cursor. The one
- * who does is the one whose turn it is: enabling first, then each irq_work.
- * Once the callback is added the next turn may begin, on another processor.
- *
- * Return: false if there is none left.
+ * Put the callback on the next pending fence, beginning at the cursor; return
+ * false if no fence is pending. Only one context at a time owns the cursor:
+ * first chain_enable_signaling(), then each run of the irq_work. Once the
+ * callback is added, the next owner may run on another CPU, so do not touch
+ * @chain any more.
  */
 static bool arm(struct dma_fence_chain *chain, bool locked)
 {
@@ -253,11 +261,11 @@ static bool arm(struct dma_fence_chain *chain, bool locked)
 	while (chain->cursor) {
 		fence = awaited(chain);
 		if (locked && dma_fence_is_chain(fence)) {
-			/* A chain in a chain: not below its own kind of lock. */
+			/* The locks of two chains must not nest. */
 			move_later(chain);
 			return true;
 		}
-		/* As a rule it has, if it is what has just called. */
+		/* After a callback it has signalled, as a rule. */
 		if (!test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
 				      &fence->flags) &&
 		    !dma_fence_add_callback(fence, &chain->cb, chain_callback))
@@ -279,7 +287,7 @@ static void move_all(struct irq_work *work)
 			continue;
 		drop_older(chain);
 		dma_fence_signal(&chain->base);
-		/* Of the armed link. */
+		/* The reference that the armed link held to itself. */
 		dma_fence_put(&chain->base);
 	}
 }
@@ -295,7 +303,7 @@ static bool chain_enable_signaling(struct dma_fence *fence)
 	if (arm(chain, true))
 		return true;
 	drop_older(chain);
-	/* Neither is the last one: who enables holds another. */
+	/* Not the last reference: the caller holds another. */
 	dma_fence_put(fence);
 	return false;
 }

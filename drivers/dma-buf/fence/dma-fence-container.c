@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Release of fences that hold references to other fences, which may be
- * containers too: chains of any length, arrays of any depth. It takes the same
- * small stack for all of them.
+ * The release of containers: fences that hold references to other fences, which
+ * may be containers too. A chain of any length and arrays of any depth take the
+ * same small stack.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -27,9 +27,9 @@ static struct dma_fence *pop(struct dma_fence_reaper *reaper)
 }
 
 /**
- * dma_fence_reap_container - the last reference to a container has gone
- * @reaper: takes it
- * @fence: the container
+ * dma_fence_reap_container - queue a container for its release
+ * @reaper: takes the container
+ * @fence: the container, whose last reference is gone
  *
  * Context: Any.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How fences that are made of fences let go of them, however deep they are nested.
+ * How containers drop the fences that they hold, however deep they nest.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -12,8 +12,8 @@
 #include <linux/types.h>
 
 /**
- * struct dma_fence_reaper - containers that lost their last reference
- * @todo: linked through &dma_fence.rcu, which nothing else uses by then
+ * struct dma_fence_reaper - containers whose last reference is gone
+ * @todo: list through &dma_fence.rcu, which is unused until the memory is freed
  */
 struct dma_fence_reaper {
 	struct callback_head *todo;
@@ -26,7 +26,7 @@ void dma_fence_container_release(struct dma_fence *fence);
 
 /**
  * dma_fence_reap - drop a reference that a container held
- * @reaper: takes the fence if it is a container, and this was the last one
+ * @reaper: takes @fence if it is a container and this was its last reference
  * @fence: the fence, or NULL
  *
  * Context: Any.

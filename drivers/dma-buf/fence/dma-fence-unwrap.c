@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Looking through containers: the visit of the fences in a chain of arrays, and
- * the merge of several fences into the smallest one that stands for them all.
+ * Looking through containers: visiting the fences in a chain of arrays, and
+ * merging several fences into the smallest one that stands for them all.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -17,7 +17,7 @@
 
 #include "dma-fence-internal.h"
 
-/* First fence of the link that the cursor is on, or of the next that has one. */
+/* Return the first fence of the link at the cursor; skip links without any. */
 static struct dma_fence *enter_link(struct dma_fence_unwrap *cursor)
 {
 	struct dma_fence *fence;
@@ -34,12 +34,12 @@ static struct dma_fence *enter_link(struct dma_fence_unwrap *cursor)
 }
 
 /**
- * dma_fence_unwrap_first - begin to visit
+ * dma_fence_unwrap_first - begin to visit the fences of a container
  * @head: chain, array or plain fence, or NULL
- * @cursor: gets a reference to @head
+ * @cursor: takes a reference to @head
  *
  * Context: Any.
- * Return: The first fence, valid until the next step; NULL if there is none.
+ * Return: The first fence, valid until the next step; NULL if @head has none.
  */
 struct dma_fence *dma_fence_unwrap_first(struct dma_fence *head,
 					 struct dma_fence_unwrap *cursor)
@@ -50,12 +50,12 @@ struct dma_fence *dma_fence_unwrap_first(struct dma_fence *head,
 EXPORT_SYMBOL_GPL(dma_fence_unwrap_first);
 
 /**
- * dma_fence_unwrap_next - go on
- * @cursor: where the visit is
+ * dma_fence_unwrap_next - visit the next fence of a container
+ * @cursor: the position of the visit
  *
  * Context: Any.
- * Return: The next fence, valid until the next step; NULL if there is none, and
- * the cursor then holds no reference.
+ * Return: The next fence, valid until the next step; NULL behind the last one,
+ * and then the cursor holds no reference.
  */
 struct dma_fence *dma_fence_unwrap_next(struct dma_fence_unwrap *cursor)
 {
@@ -71,13 +71,14 @@ struct dma_fence *dma_fence_unwrap_next(struct dma_fence_unwrap *cursor)
 EXPORT_SYMBOL_GPL(dma_fence_unwrap_next);
 
 /**
- * dma_fence_unwrap_count - how many fences a visit sees
+ * dma_fence_unwrap_count - count the fences that a visit returns
  * @fence: chain, array or plain fence
  *
- * Later there may be fewer, as chains lose links that have signalled; never more.
+ * A later visit may return fewer, because chains lose links that have
+ * signalled, but never more.
  *
  * Context: Any.
- * Return: The number.
+ * Return: The number of fences.
  */
 unsigned int dma_fence_unwrap_count(struct dma_fence *fence)
 {
@@ -98,37 +99,38 @@ unsigned int dma_fence_unwrap_count(struct dma_fence *fence)
 /**
  * DOC: merging fences
  *
- * The result of a merge stands for all fences that went in, and does so whenever
- * the merge is made. So it has the same status whether a fence failed before the
- * merge or after it:
+ * The result of a merge stands for all fences that went into it. Its status
+ * does not depend on whether a fence failed before the merge or after it:
  *
- * * Of one timeline the last fence stands for all: earlier ones are left out, with
- *   their errors. Context 0 is no timeline: none of its fences stands for another.
- * * Of the rest, fences that have signalled without an error are left out.
- * * Of those that have failed, the first one in time gives the result its error.
- *   While others are pending it is a member of the resulting array; an array takes
- *   its error from the first member that failed.
+ * * The last fence of a timeline stands for the whole timeline: a merge drops
+ *   the earlier ones, with their errors. Fences of context 0 have no order, so
+ *   none of them stands for another.
+ * * Of the rest, a merge drops the fences that have signalled without an error.
+ * * The fence that failed first gives the result its error. If other fences are
+ *   pending, it is a member of the resulting array, which takes its error from
+ *   the first member that failed.
  *
- * A chain is no set of fences but a timeline that goes on: links that have
- * signalled are cut out of it, and what they ended with is not known afterwards,
- * or one failed job would be an error of all that comes later.
+ * A chain is not a set of fences but a timeline that goes on. It loses the
+ * links that have signalled, and their errors with them. Otherwise one failed
+ * job would be an error of everything that follows it.
  */
 
-/* What one look at all the fences of a merge tells. */
+/* The result of one pass over all the fences of a merge. */
 struct survey {
-	/* Fences that are pending, and those that have signalled. */
+	/* Numbers of fences that were pending and that had signalled. */
 	unsigned int pending;
 	unsigned int signaled;
-	/* The only one that need be waited for, unless @several. */
+	/* A pending fence, with a reference; stands for all unless @several. */
 	struct dma_fence *last;
+	/* No pending fence stands for all the others. */
 	bool several;
-	/* One has failed. */
+	/* A fence has failed. */
 	bool failed;
-	/* When the last one signalled; not kept up once one is pending. */
+	/* When the last one signalled; valid only if none is pending. */
 	ktime_t timestamp;
 };
 
-/* Can one of the two take the place of the other? */
+/* Return true if the later of the two fences stands for both. */
 static bool is_ordered(struct dma_fence *a, struct dma_fence *b)
 {
 	return a == b || (a->context && a->context == b->context &&
@@ -167,7 +169,7 @@ static void survey_fence(struct survey *s, struct dma_fence *fence)
 	}
 }
 
-/* Context ascending; within one the latest first, equal ones side by side. */
+/* Order by context; within one the latest first, equal fences side by side. */
 static int compare(const void *pa, const void *pb)
 {
 	struct dma_fence *a = *(struct dma_fence **)pa;
@@ -180,14 +182,14 @@ static int compare(const void *pa, const void *pb)
 	return a == b ? 0 : a < b ? -1 : 1;
 }
 
-/* What a merge collects, with a reference to each. */
+/* The fences that a merge has collected, with a reference to each. */
 struct collection {
 	struct dma_fence **fences;
 	unsigned int num;
 	unsigned int room;
-	/* Take those that have signalled without an error too. */
+	/* Collect fences that have signalled without an error, too. */
 	bool all;
-	/* The one that failed first, once they are reduced, or NULL. */
+	/* Set by reduce(): the fence that failed first, or NULL. */
 	struct dma_fence *failed;
 };
 
@@ -196,7 +198,7 @@ static bool is_wanted(struct collection *c, struct dma_fence *fence)
 	return c->all || !dma_fence_is_signaled(fence) || fence->error < 0;
 }
 
-/* Sorted, so that each timeline is in one place, from its end backwards. */
+/* Collect and sort, so that each timeline lies together, the latest first. */
 static void collect(struct collection *c, struct dma_fence **fences,
 		    unsigned int num_fences, struct dma_fence_unwrap *cursors)
 {
@@ -206,7 +208,10 @@ static void collect(struct collection *c, struct dma_fence **fences,
 		struct dma_fence *fence, **end;
 
 		dma_fence_unwrap_for_each(fence, &cursors[i], fences[i]) {
-			/* Never more than were: none becomes pending again. */
+			/*
+			 * The survey counted at least as many, because no fence
+			 * becomes pending again.
+			 */
 			if (c->num == c->room || !is_wanted(c, fence))
 				continue;
 			end = &c->fences[c->num];
@@ -225,9 +230,9 @@ static bool failed_before(struct dma_fence *a, struct dma_fence *b)
 }
 
 /*
- * Leave those in the array that stand for all others: of each timeline the last
- * that is pending, and in front of them the fence that failed first. Sequence
- * numbers need not be unique: of equals all are kept.
+ * Keep only the fences that stand for all others: the last pending one of each
+ * timeline, and before them the fence that failed first. Keep all fences with
+ * equal sequence numbers, because a timeline may use a number twice.
  */
 static void reduce(struct collection *c)
 {
@@ -253,14 +258,14 @@ static void reduce(struct collection *c)
 	while (c->num > kept)
 		dma_fence_put(c->fences[--c->num]);
 	if (failed) {
-		/* There is room, because it was in there. */
+		/* There is room: the failed fence was one of the others. */
 		memmove(&c->fences[1], &c->fences[0], kept * sizeof(*c->fences));
 		c->fences[0] = failed;
 		c->num++;
 	}
 }
 
-/* Consumes the collection, array and references, but on failure. */
+/* On success, consume the array of the collection and its references. */
 static struct dma_fence *make_fence(struct collection *c, ktime_t timestamp)
 {
 	struct dma_fence_array *array;
@@ -285,7 +290,7 @@ static struct dma_fence *make_fence(struct collection *c, ktime_t timestamp)
 	return fence;
 }
 
-/* The general case: several timelines were pending a moment ago, or one failed. */
+/* Merge when the survey found several pending timelines or a failed fence. */
 static struct dma_fence *merge_several(const struct survey *s,
 				       struct dma_fence **fences,
 				       unsigned int num_fences,
@@ -303,7 +308,7 @@ static struct dma_fence *merge_several(const struct survey *s,
 
 	collect(&c, fences, num_fences, cursors);
 	reduce(&c);
-	/* Those that were pending have signalled just now. */
+	/* Fences that were pending in the survey have signalled just now. */
 	fence = make_fence(&c, s->pending ? ktime_get() : s->timestamp);
 	if (fence)
 		return fence;
@@ -316,16 +321,17 @@ static struct dma_fence *merge_several(const struct survey *s,
 /**
  * __dma_fence_unwrap_merge - make one fence that stands for several
  * @num_fences: how many
- * @fences: fences, containers or NULL; each stays the caller's
- * @cursors: room for as many, not initialised
+ * @fences: fences, containers or NULL; the caller keeps its references
+ * @cursors: room for @num_fences, not initialised
  *
- * Looks through containers, leaves out what has signalled, and of those in one
- * timeline all but the last; see "merging fences" for errors. Takes n log n time
- * for n fences that remain; none or one need no memory but for a signalled fence.
+ * Looks through containers and drops fences that have signalled and all but the
+ * last of each timeline; see "merging fences" for errors. Takes n log n time
+ * for the n fences that remain. If only one of them is pending and none has
+ * failed, allocates nothing.
  *
  * Context: Process, may sleep.
- * Return: A fence with a reference for the caller: the only one that is
- * pending, an array, or, if all have signalled, one that did so when the last of
+ * Return: A fence with a reference for the caller: the only pending fence; an
+ * array; or, if all have signalled, a fence that signalled when the last of
  * them did, with the error of the one that failed first. NULL for no memory.
  */
 struct dma_fence *__dma_fence_unwrap_merge(unsigned int num_fences,
