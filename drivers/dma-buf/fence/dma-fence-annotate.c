@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tell lockdep which code a fence needs to signal, and where fences are waited
- * for, so that a deadlock between the two is reported even if it never
- * happened. Built with lockdep alone.
+ * Tell lockdep which code a fence needs to signal, and where tasks wait for
+ * fences, so that it reports a deadlock between the two before one happens.
+ * Built only with lockdep.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -15,21 +15,22 @@
 /**
  * DOC: fence signalling annotation
  *
- * Waiting for a fence is like taking a lock that the code which signals it
- * holds. So there is such a lock, in lockdep's eyes alone: all code between
- * dma_fence_begin_signalling() and dma_fence_end_signalling() reads it, and
- * each wait writes it. Taking the reservation lock in between, or allocating
- * memory with GFP_KERNEL, then shows as a cycle.
+ * Waiting for a fence is like taking a lock that the signalling code holds.
+ * Such a lock exists only in lockdep: code between dma_fence_begin_signalling()
+ * and dma_fence_end_signalling() holds it for reading, and each wait acquires
+ * it for writing. If that code takes the reservation lock, or allocates memory
+ * with GFP_KERNEL, lockdep reports a cycle.
  *
- * A driver brackets all that has to run before a published fence can signal:
- * the end of the submission ioctl after publishing, the scheduler's work items,
- * timeout and reset handlers. The brackets nest and may be held while sleeping.
+ * A driver brackets all code that has to run before a published fence can
+ * signal: the submission ioctl from publishing to its end, the scheduler's work
+ * items, the timeout and reset handlers. The brackets nest, and code in them
+ * may sleep.
  *
- * Readers, because any number of tasks may be about to signal at once; no
- * recursive ones, because lockdep then would not see the cycle with a waiter.
- * That is why a nested bracket acquires nothing. Nor does one in atomic
- * context, which cannot wait for a fence: begin and end come from interrupts
- * that interrupted a bracket.
+ * The bracket is a reader, because any number of tasks may signal at once. It
+ * is not a recursive one, because lockdep would not see its cycle with a
+ * waiter. So a nested bracket acquires nothing. Nor does a bracket in atomic
+ * context, where nothing can wait for a fence: it may be that of an interrupt
+ * which has interrupted another bracket.
  */
 static struct lock_class_key map_key;
 static struct lockdep_map map = STATIC_LOCKDEP_MAP_INIT("dma_fence_map",
@@ -43,7 +44,7 @@ static void acquire_for_reading(unsigned long ip)
 }
 
 /**
- * dma_fence_begin_signalling - from here on a fence depends on this code
+ * dma_fence_begin_signalling - begin code that a fence needs to signal
  *
  * Context: Any.
  * Return: A cookie for dma_fence_end_signalling().
@@ -59,7 +60,7 @@ bool dma_fence_begin_signalling(void)
 EXPORT_SYMBOL(dma_fence_begin_signalling);
 
 /**
- * dma_fence_end_signalling - to here
+ * dma_fence_end_signalling - end code that a fence needs to signal
  * @cookie: from dma_fence_begin_signalling()
  *
  * Context: As dma_fence_begin_signalling().
@@ -72,10 +73,10 @@ void dma_fence_end_signalling(bool cookie)
 EXPORT_SYMBOL(dma_fence_end_signalling);
 
 /**
- * __dma_fence_might_wait - here a fence is waited for
+ * __dma_fence_might_wait - tell lockdep that the caller may wait for a fence
  *
- * Also right between begin and end, where waiting for an earlier fence is
- * fine: what the task itself holds does not count.
+ * A task may wait for an earlier fence between begin and end, so a bracket of
+ * its own does not count.
  *
  * Context: Process, may sleep.
  */

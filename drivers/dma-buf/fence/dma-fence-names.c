@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The names of a fence, which belong to its maker, and the line that describes a
- * fence in debugfs.
+ * The names of a fence, which belong to its maker, and the line that describes
+ * a fence in debugfs.
  *
- * A fence may outlive its maker: once it has signalled, neither the operations
- * nor the names are looked at, unless both are known to stay. The generic names
- * are those that later kernels use, so that tools need to know one pair only.
+ * A fence may outlive its maker: once it has signalled, this code reads neither
+ * the operations nor the names, unless both are known to stay. The generic
+ * names are those of later kernels, so that tools have to know only one pair.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -22,8 +22,9 @@
 #include "print-text.h"
 
 /*
- * Do both names stay for as long as the fence? The flag is looked at only where
- * the operations cannot have been unloaded.
+ * Return true if both names stay for as long as the fence does. Read the flag
+ * only if the operations lie in the kernel image: those of a module may be
+ * gone.
  */
 static bool names_persist(struct dma_fence *fence)
 {
@@ -31,7 +32,7 @@ static bool names_persist(struct dma_fence *fence)
 	       fence->ops->names_persist;
 }
 
-/* May the maker be asked? The answer holds until the section ends. */
+/* Return true if the names are valid until the end of the critical section. */
 static bool has_names(struct dma_fence *fence)
 {
 	RCU_LOCKDEP_WARN(!rcu_read_lock_any_held(),
@@ -45,7 +46,7 @@ static bool has_names(struct dma_fence *fence)
  * dma_fence_driver_name - return the name of the driver that made a fence
  * @fence: the fence
  *
- * Context: Any, RCU read-side critical section; the name is valid until its end.
+ * Context: RCU read-side critical section; the name is valid until its end.
  * Return: The name; "detached-driver" if the maker may be gone.
  */
 const char *dma_fence_driver_name(struct dma_fence *fence)
@@ -58,7 +59,7 @@ const char *dma_fence_driver_name(struct dma_fence *fence)
  * dma_fence_timeline_name - return the name of the timeline of a fence
  * @fence: the fence
  *
- * Context: Any, RCU read-side critical section; the name is valid until its end.
+ * Context: RCU read-side critical section; the name is valid until its end.
  * Return: The name; "signaled-timeline" if the maker may be gone.
  */
 const char *dma_fence_timeline_name(struct dma_fence *fence)
@@ -68,9 +69,9 @@ const char *dma_fence_timeline_name(struct dma_fence *fence)
 }
 
 /**
- * dma_fence_describe - print a fence, for debugfs
+ * dma_fence_describe - print a fence to a file in debugfs
  * @fence: the fence
- * @seq: where to print it
+ * @seq: the file
  *
  * Context: Any; may take &dma_fence.lock.
  */
@@ -81,7 +82,6 @@ void dma_fence_describe(struct dma_fence *fence, struct seq_file *seq)
 	guard(rcu)();
 	dma_buf_print_text(seq, dma_fence_driver_name(fence));
 	seq_putc(seq, ' ');
-	/* Of a context that a driver has named after a program, perhaps. */
 	dma_buf_print_text(seq, dma_fence_timeline_name(fence));
 	seq_printf(seq, " seq %llu %ssignalled\n", fence->seqno, state);
 }

@@ -25,10 +25,10 @@ static const struct dma_fence_ops stub_ops = {
 	.get_timeline_name = stub_name,
 };
 
-/* Shared by all stubs: nothing ever happens under it but signalling. */
+/* All stubs share it: they have signalled, so nobody holds it for long. */
 static DEFINE_SPINLOCK(stub_lock);
 
-/* Complete as it is compiled, so that there is no first use to get right. */
+/* Initialised statically, so that it works before any initcall has run. */
 static struct dma_fence stub = {
 	.lock = &stub_lock,
 	.ops = &stub_ops,
@@ -38,7 +38,7 @@ static struct dma_fence stub = {
 	.refcount = KREF_INIT(1),
 };
 
-/* User space gets to see when it signalled: as early as there is a clock. */
+/* User space can read the timestamp: set it as soon as the clock runs. */
 static int __init dma_fence_stub_init(void)
 {
 	stub.timestamp = ktime_get();
@@ -47,7 +47,7 @@ static int __init dma_fence_stub_init(void)
 core_initcall(dma_fence_stub_init);
 
 /**
- * dma_fence_get_stub - the fence that has always been signalled
+ * dma_fence_get_stub - return the fence that has always been signalled
  *
  * Context: Any.
  * Return: The fence, with a reference for the caller; never NULL.
@@ -59,7 +59,7 @@ struct dma_fence *dma_fence_get_stub(void)
 EXPORT_SYMBOL(dma_fence_get_stub);
 
 /**
- * dma_fence_alloc_stub - make a fence that signalled at a given time, and how
+ * dma_fence_alloc_stub - make a fence that has signalled
  * @timestamp: the time, CLOCK_MONOTONIC
  * @error: a negative errno, or 0
  *

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sleeping until a fence signals, or one of many.
+ * Sleeping until a fence signals, or one of several.
  *
- * Both are the same sleep: callbacks wake the task, and are taken back
- * afterwards under the lock of their fence, so that none can still be running
- * when the memory they live in, the stack for a single fence, goes. A wait that
- * finds the fence signalled takes that lock too: see "When the signaller has left"
- * in dma-fence.c.
+ * Both waits sleep alike. Callbacks wake the task, which then removes them
+ * under the lock of their fence: no callback can still be running when its
+ * memory, for a single fence the stack, goes away. A wait that finds the fence
+ * signalled takes that lock too: see "When the signaller has left" in
+ * dma-fence.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -18,7 +18,7 @@
 
 #include <trace/events/dma_fence.h>
 
-/* The sleeper; @winner is who woke it, NULL so far. */
+/* A sleeping task; @winner is the first callback that woke it, or NULL. */
 struct sleeper {
 	struct task_struct *task;
 	struct dma_fence_cb *winner;
@@ -33,18 +33,21 @@ static void wake_sleeper(struct dma_fence *fence, struct dma_fence_cb *cb)
 {
 	struct sleeper *sleeper = container_of(cb, struct waiter, cb)->sleeper;
 
-	/* The first one wins; pairs with the reads in sleep_until_woken(). */
+	/* The first wins. Pairs with READ_ONCE() in sleep_until_woken(). */
 	cmpxchg(&sleeper->winner, NULL, cb);
 	wake_up_process(sleeper->task);
 }
 
-/* Return: jiffies left, at least one, when woken; 0; or -ERESTARTSYS. */
+/*
+ * Return the jiffies that are left, at least 1, when a callback has run; 0 when
+ * the time is up; -ERESTARTSYS on a signal.
+ */
 static long sleep_until_woken(struct sleeper *sleeper, bool intr, long left)
 {
 	long ret;
 
 	for (;;) {
-		/* Orders the state before the look: no wake-up is missed. */
+		/* Orders the state before the read, so no wake-up is lost. */
 		set_current_state(intr ? TASK_INTERRUPTIBLE :
 					 TASK_UNINTERRUPTIBLE);
 		if (READ_ONCE(sleeper->winner)) {
@@ -66,8 +69,8 @@ static long sleep_until_woken(struct sleeper *sleeper, bool intr, long left)
 }
 
 /*
- * The flag of a fence is set while the signaller is still inside. The signaller
- * holds the lock until it is through with the fence, so take the lock after it.
+ * The signaller sets the flag first and holds the lock until it is through with
+ * the fence. So take the lock once after it.
  */
 static void wait_for_signaller(struct dma_fence *fence)
 {
@@ -77,7 +80,7 @@ static void wait_for_signaller(struct dma_fence *fence)
 	spin_unlock_irqrestore(fence->lock, flags);
 }
 
-/* Queue the waiter; else why there is nothing to wait for, in @ret. */
+/* Queue the waiter, or return false with the result of the wait in @ret. */
 static bool start_wait(struct dma_fence *fence, struct waiter *waiter,
 		       bool intr, long timeout, long *ret)
 {
@@ -92,7 +95,7 @@ static bool start_wait(struct dma_fence *fence, struct waiter *waiter,
 	} else if (!timeout) {
 		*ret = 0;
 	} else {
-		/* To the head: who sleeps has waited the longest to run. */
+		/* At the head: waking a task takes longest, so do it first. */
 		waiter->cb.func = wake_sleeper;
 		list_add(&waiter->cb.node, &fence->cb_list);
 		queued = true;
@@ -107,11 +110,11 @@ static bool start_wait(struct dma_fence *fence, struct waiter *waiter,
  * @intr: end the wait on a signal
  * @timeout: in jiffies; MAX_SCHEDULE_TIMEOUT for no limit
  *
- * When it returns success the signaller is through with the fence.
+ * After success the signaller is through with the fence.
  *
  * Context: Process, may sleep.
- * Return: What is left of @timeout, at least 1, when it has signalled; 0 when
- * the time is up; -ERESTARTSYS on a signal.
+ * Return: The rest of @timeout, at least 1, when the fence has signalled; 0
+ * when the time is up; -ERESTARTSYS on a signal.
  */
 signed long dma_fence_default_wait(struct dma_fence *fence, bool intr,
 				   signed long timeout)
@@ -137,7 +140,7 @@ static long wait_for_pending(struct dma_fence *fence, bool intr, long timeout)
 		return dma_fence_default_wait(fence, intr, timeout);
 
 	ret = fence->ops->wait(fence, intr, timeout);
-	/* The maker's own wait may go by the flag alone. */
+	/* The maker's own wait may have returned after the flag was set. */
 	if (ret > 0)
 		wait_for_signaller(fence);
 	return ret;
@@ -149,13 +152,13 @@ static long wait_for_pending(struct dma_fence *fence, bool intr, long timeout)
  * @intr: end the wait on a signal
  * @timeout: in jiffies; 0 to poll, MAX_SCHEDULE_TIMEOUT for no limit
  *
- * Enables signalling. An error of the fence's is no error of the wait: see
- * dma_fence_get_status(). When it returns success the signaller is through with
- * the fence, so that the caller may free it.
+ * Enables signalling. The wait succeeds even if the fence signals with an
+ * error: see dma_fence_get_status(). After success the signaller is through
+ * with the fence, so that the caller may free it.
  *
  * Context: Process, may sleep, even with a @timeout of 0.
- * Return: What is left of @timeout, at least 1, when it has signalled; 0 when
- * the time is up; -ERESTARTSYS on a signal; -EINVAL, with a warning, for a
+ * Return: The rest of @timeout, at least 1, when the fence has signalled; 0
+ * when the time is up; -ERESTARTSYS on a signal; -EINVAL, with a warning, for a
  * negative @timeout; or what &dma_fence_ops.wait returns.
  */
 signed long dma_fence_wait_timeout(struct dma_fence *fence, bool intr,
@@ -170,7 +173,7 @@ signed long dma_fence_wait_timeout(struct dma_fence *fence, bool intr,
 
 	trace_dma_fence_wait_start(fence);
 	if (test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags)) {
-		/* Its maker, whom ->wait belongs to, may be gone. */
+		/* Do not call ->wait: the maker may be gone. */
 		ret = timeout ?: 1;
 		wait_for_signaller(fence);
 	} else {
@@ -181,7 +184,7 @@ signed long dma_fence_wait_timeout(struct dma_fence *fence, bool intr,
 }
 EXPORT_SYMBOL(dma_fence_wait_timeout);
 
-/* Has any fence signalled? Then @idx tells which. */
+/* Return true if a fence has signalled, with its index in @idx. */
 static bool poll_any(struct dma_fence **fences, u32 count, u32 *idx)
 {
 	for (u32 i = 0; i < count; i++) {
@@ -220,20 +223,20 @@ static long wait_any(struct dma_fence **fences, struct waiter *waiters,
 }
 
 /**
- * dma_fence_wait_any_timeout - wait for the first of many fences
+ * dma_fence_wait_any_timeout - wait for the first of several fences
  * @fences: the fences
- * @count: how many, not zero
+ * @count: how many, not 0
  * @intr: end the wait on a signal
  * @timeout: in jiffies; 0 to poll, MAX_SCHEDULE_TIMEOUT for no limit
- * @idx: returned if not NULL: the index of a fence that has signalled; only
- *	for a positive return value
+ * @idx: if not NULL and the return value is positive, the function stores the
+ *	index of a fence that has signalled here
  *
- * When it returns success the signaller of the fence at @idx is through with it.
+ * After success the signaller of the fence at @idx is through with it.
  *
- * Context: Process, may sleep.
- * Return: What is left of @timeout, at least 1, when one has signalled; 0 when
- * the time is up; -ERESTARTSYS on a signal; -ENOMEM; -EINVAL, with a warning,
- * for no fences or a negative @timeout.
+ * Context: Process, may sleep; any with a @timeout of 0.
+ * Return: The rest of @timeout, at least 1, when a fence has signalled; 0
+ * when the time is up; -ERESTARTSYS on a signal; -ENOMEM; -EINVAL, with a
+ * warning, for no fences or a negative @timeout.
  */
 signed long dma_fence_wait_any_timeout(struct dma_fence **fences, u32 count,
 				       bool intr, signed long timeout,
@@ -250,7 +253,7 @@ signed long dma_fence_wait_any_timeout(struct dma_fence **fences, u32 count,
 		might_sleep();
 		__dma_fence_might_wait();
 	}
-	/* Of many fences one often has, and then it takes no memory. */
+	/* Often one of them has signalled: allocate nothing then. */
 	if (poll_any(fences, count, &first)) {
 		ret = timeout ?: 1;
 	} else if (!timeout) {

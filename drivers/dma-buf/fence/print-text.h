@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How text that user space chose is printed: nobody forges a line or a column.
+ * Print text that user space chose, so that it cannot forge a line or a column.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -11,9 +11,9 @@
 #include <linux/seq_file.h>
 
 /*
- * Print text that user space chose into a file that is made of lines: what would
- * forge lines and columns, control characters, becomes \ooo as in /proc/mounts,
- * and so does the backslash. All else is printed as it is.
+ * Print @text into a file that consists of lines. Control characters, which
+ * would forge lines and columns, and the backslash become \ooo, as in
+ * /proc/mounts.
  */
 static inline void dma_buf_print_text(struct seq_file *seq, const char *text)
 {
@@ -31,7 +31,7 @@ static inline void dma_buf_print_text(struct seq_file *seq, const char *text)
 	}
 }
 
-/* The same for a record of a trace, where there is no room for more characters. */
+/* Print '?' in a trace record, which has no room for more characters. */
 static inline void dma_buf_blank_text(char *text)
 {
 	for (; *text; text++)

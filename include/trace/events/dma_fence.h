@@ -4,9 +4,9 @@
  *
  * Copyright (C) 2026 the dma-buf project authors
  *
- * Tools read the fields and the printed form: they stay as they are. Makers put
- * names of programs into theirs: control characters are recorded as question
- * marks, by a function of drivers/dma-buf/, where the events are defined.
+ * Tools read the fields and the printed form, so both stay as they are. A maker
+ * may name a timeline after a program, so the events record control characters
+ * as question marks, by a function of drivers/dma-buf/, where they are defined.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM dma_fence
@@ -18,7 +18,7 @@
 
 struct dma_fence;
 
-/* Names by way of functions that know whether the maker may be gone. */
+/* Names from functions that return generic ones if the maker may be gone. */
 DECLARE_EVENT_CLASS(dma_fence,
 	TP_PROTO(struct dma_fence *fence),
 	TP_ARGS(fence),
@@ -42,8 +42,8 @@ DECLARE_EVENT_CLASS(dma_fence,
 );
 
 /*
- * The same for the moment of signalling: the fence counts as signalled, but
- * its maker is the one who is calling.
+ * The same for the moment of signalling, with the names of the maker: the fence
+ * has signalled, but its maker is the caller.
  */
 DECLARE_EVENT_CLASS(dma_fence_by_maker,
 	TP_PROTO(struct dma_fence *fence),
@@ -67,7 +67,7 @@ DECLARE_EVENT_CLASS(dma_fence_by_maker,
 		  __entry->context, __entry->seqno)
 );
 
-/* Work was submitted; drivers say so. */
+/* A driver has submitted the work. */
 DEFINE_EVENT(dma_fence, dma_fence_emit,
 	     TP_PROTO(struct dma_fence *fence), TP_ARGS(fence));
 
