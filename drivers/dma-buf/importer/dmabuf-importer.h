@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
  * /dev/dmabuf-importer: devices that import dma-bufs and do DMA to them on
- * behalf of tests. This is no part of the interface to user space that stays: it
- * changes with the tests, which include it from here, and is not installed.
+ * behalf of tests. This is not a stable interface to user space: it changes with
+ * the tests, which include this file from here, and it is not installed.
  *
  * Copyright (C) 2026 the dma-buf project authors
  *
- * An open file owns devices, the devices have attachments, and jobs use these.
+ * An open file owns devices, devices have attachments, and jobs use these.
  * Identifiers belong to the open file and begin at 1. Closing the file cancels
- * its jobs and gives everything back.
+ * its jobs and releases everything.
  *
- * Errors of all ioctls: ENOTTY for another command; EFAULT; EINVAL for unknown
- * flags, for padding that is not zero and for values out of range; ENOENT for
- * an identifier that is none; ENOMEM; EINTR or ERESTARTSYS on a signal. Each
- * ioctl names those that it adds.
+ * Every ioctl may fail with ENOTTY for an unknown command; EFAULT; EINVAL for
+ * unknown flags, padding that is not zero, or a value out of range; ENOENT for
+ * an unknown identifier; ENOMEM; EINTR on a signal without SA_RESTART. The
+ * structs below list what each ioctl adds.
  */
 #ifndef _UAPI_LINUX_DMABUF_IMPORTER_H
 #define _UAPI_LINUX_DMABUF_IMPORTER_H
@@ -21,30 +21,31 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* What executes the jobs of a device. */
-#define DMABUF_IMPORTER_ENGINE_SW	0	/* a CPU, through DMA addresses */
+/* Engines, which execute the jobs of a device. */
+#define DMABUF_IMPORTER_ENGINE_SW	0	/* a CPU that uses DMA addresses */
 #define DMABUF_IMPORTER_ENGINE_EDU	1	/* QEMU's edu PCI device */
 
-/* Told of moves by the exporter; without it memory is kept in place. */
+/* The device follows moves; without this flag, memory stays in place. */
 #define DMABUF_IMPORTER_DEV_DYNAMIC	(1 << 0)
-/* Takes memory that is no RAM; needs DMABUF_IMPORTER_DEV_DYNAMIC. */
+/* The device reaches memory other than RAM; needs DMABUF_IMPORTER_DEV_DYNAMIC. */
 #define DMABUF_IMPORTER_DEV_P2P		(1 << 1)
-/* Can do one segment alone. */
+/* The device handles a single segment only. */
 #define DMABUF_IMPORTER_DEV_CONTIGUOUS	(1 << 2)
 
 /**
  * struct dmabuf_importer_create_dev - argument of DMABUF_IMPORTER_CREATE_DEV
  * @engine: DMABUF_IMPORTER_ENGINE_*
  * @flags: DMABUF_IMPORTER_DEV_*
- * @dma_mask: highest address that it reaches, 2^n - 1, or 0 for the engine's own
- * @segment_boundary: no segment crosses a multiple of it plus 1; 2^n - 1 of a
- *	page or more, or 0 for none
- * @max_segment: bytes, a page or more, or 0 for no limit
+ * @dma_mask: highest address that the device reaches, 2^n - 1; 0 for the
+ *	engine's own
+ * @segment_boundary: no segment crosses a multiple of this plus 1; 2^n - 1, at
+ *	least a page minus 1; 0 for no boundary
+ * @max_segment: longest segment in bytes, at least a page; 0 for no limit
  * @dev: returns the identifier
  *
- * The edu device has constraints of its own and takes no others.
+ * The edu device has fixed constraints: all three must be 0.
  *
- * Errors: ENODEV if there is no such engine; EIO for a mask that the platform
+ * Errors: ENODEV if the engine is missing; EIO for a mask that the platform
  * cannot serve; ENOSPC for too many devices.
  */
 struct dmabuf_importer_create_dev {
@@ -57,15 +58,16 @@ struct dmabuf_importer_create_dev {
 };
 
 /**
- * struct dmabuf_importer_id - argument of ioctls about one thing
- * @id: of a device for DMABUF_IMPORTER_DESTROY_DEV; of a job for
- *	DMABUF_IMPORTER_RELEASE and DMABUF_IMPORTER_CANCEL; else of an attachment
+ * struct dmabuf_importer_id - argument of ioctls that take an identifier alone
+ * @id: a device for DMABUF_IMPORTER_DESTROY_DEV; a job for
+ *	DMABUF_IMPORTER_RELEASE and DMABUF_IMPORTER_CANCEL; otherwise an
+ *	attachment
  * @pad: zero
  *
- * Errors, DESTROY_DEV: EBUSY while it has attachments or jobs.
+ * Errors of DESTROY_DEV: EBUSY while the device has attachments or jobs.
  * DETACH: EBUSY while mapped, pinned or used by an unfinished job.
- * PIN: EINVAL for a device that is not dynamic; the exporter's.
- * UNPIN: EINVAL without a pin. UNMAP: EINVAL if it is not mapped.
+ * PIN: EINVAL for a device that is not dynamic; the exporter's errno.
+ * UNPIN: EINVAL if not pinned. UNMAP: EINVAL if not mapped.
  * RELEASE and CANCEL: ENOENT once the job is over.
  */
 struct dmabuf_importer_id {
@@ -80,8 +82,8 @@ struct dmabuf_importer_id {
  * @attachment: returns the identifier
  * @pad: zero
  *
- * Errors: EBADF; EINVAL for a descriptor that is no dma-buf; ENOSPC; what the
- * exporter says.
+ * Errors: EBADF; EINVAL if @fd is not a dma-buf; ENOSPC for too many
+ * attachments; the exporter's errno.
  */
 struct dmabuf_importer_attach {
 	__u32 dev;
@@ -90,13 +92,13 @@ struct dmabuf_importer_attach {
 	__u32 pad;
 };
 
-/* Directions, for the device; both together mean either. */
+/* What the device does with the memory; both may be set. */
 #define DMABUF_IMPORTER_READ	(1 << 0)
 #define DMABUF_IMPORTER_WRITE	(1 << 1)
 
 /**
- * struct dmabuf_importer_segment - one piece of a mapping
- * @address: for the device
+ * struct dmabuf_importer_segment - a DMA segment of a mapping
+ * @address: DMA address
  * @length: in bytes
  */
 struct dmabuf_importer_segment {
@@ -106,16 +108,17 @@ struct dmabuf_importer_segment {
 
 /**
  * struct dmabuf_importer_map - argument of DMABUF_IMPORTER_MAP
- * @attachment: what to map
+ * @attachment: the attachment to map
  * @flags: DMABUF_IMPORTER_READ or DMABUF_IMPORTER_WRITE or both
- * @segments: array of &struct dmabuf_importer_segment
- * @num_segments: room in it; returns how many there are, which may be more
+ * @segments: array of &struct dmabuf_importer_segment, to be filled
+ * @num_segments: length of @segments; returns the number of segments, which may
+ *	be larger
  * @pad: zero
  *
- * One mapping at a time, apart from those of jobs.
+ * An attachment has one such mapping at a time, besides that of its jobs.
  *
- * Errors: EBUSY if it is mapped already; EOPNOTSUPP if the memory does not
- * meet the device's constraints; what the exporter says.
+ * Errors: EBUSY if already mapped; EOPNOTSUPP if the memory does not meet the
+ * device's constraints; the exporter's errno.
  */
 struct dmabuf_importer_map {
 	__u32 attachment;
@@ -127,12 +130,12 @@ struct dmabuf_importer_map {
 
 /**
  * struct dmabuf_importer_info - argument of DMABUF_IMPORTER_INFO
- * @attachment: what to look at
- * @pins: returns how often it is pinned
- * @moves: returns how often the exporter said that the memory moves
- * @maps: returns how often jobs have mapped it anew
+ * @attachment: the attachment to describe
+ * @pins: returns the number of pins
+ * @moves: returns how often the exporter has announced a move
+ * @maps: returns how often jobs have mapped the buffer
  * @mapped: returns 1 if mapped by DMABUF_IMPORTER_MAP
- * @p2p: returns 1 if the exporter may give it memory that is no RAM
+ * @p2p: returns 1 if the exporter may map memory other than RAM
  */
 struct dmabuf_importer_info {
 	__u32 attachment;
@@ -145,9 +148,9 @@ struct dmabuf_importer_info {
 
 /**
  * struct dmabuf_importer_operand - memory that a job uses
- * @attachment: a buffer, or 0 for memory of the caller
+ * @attachment: attachment to a buffer, or 0 for memory of the caller
  * @pad: zero
- * @offset: in the buffer, in bytes; or the address
+ * @offset: offset in the buffer in bytes, or the address of the memory
  */
 struct dmabuf_importer_operand {
 	__u32 attachment;
@@ -155,20 +158,21 @@ struct dmabuf_importer_operand {
 	__u64 offset;
 };
 
-/* Copies @length bytes. */
+/* Copy @length bytes. */
 #define DMABUF_IMPORTER_COPY		0
-/* Writes @length bytes of @value; no source. */
+/* Write @length bytes of @value; there is no source. */
 #define DMABUF_IMPORTER_FILL		1
-/* Writes 8 bytes, the 64 bit FNV-1a hash of @length bytes. */
+/* Write 8 bytes, the 64 bit FNV-1a hash of @length bytes. */
 #define DMABUF_IMPORTER_CHECKSUM	2
 
-/* Waits for the buffers' fences and adds its own as reader or writer. */
+/* Wait for the buffers' fences, and add a fence as reader or writer. */
 #define DMABUF_IMPORTER_JOB_IMPLICIT	(1 << 0)
-/* Returns a sync_file. */
+/* Return a sync_file. */
 #define DMABUF_IMPORTER_JOB_OUT_FENCE	(1 << 1)
-/* Does not start before DMABUF_IMPORTER_RELEASE. */
+/* Do not start before DMABUF_IMPORTER_RELEASE. */
 #define DMABUF_IMPORTER_JOB_HELD	(1 << 2)
 
+/* Bounds on the memory and the time that one job or device can take up. */
 #define DMABUF_IMPORTER_MAX_LENGTH	(64 << 20)
 #define DMABUF_IMPORTER_MAX_IN_FENCES	64
 #define DMABUF_IMPORTER_MAX_JOBS	4096
@@ -178,30 +182,29 @@ struct dmabuf_importer_operand {
 
 /**
  * struct dmabuf_importer_job - argument of DMABUF_IMPORTER_SUBMIT
- * @dev: the device; its jobs run one after the other, as they were submitted
+ * @dev: the device, which runs its jobs in the order of submission
  * @op: DMABUF_IMPORTER_COPY and so on
  * @flags: DMABUF_IMPORTER_JOB_*
- * @num_in_fences: how many
- * @in_fences: array of __s32, sync_files to wait for; if one of them fails the
- *	job fails likewise
- * @src: what is read
- * @dst: what is written; may be the same buffer unless the ranges overlap
+ * @num_in_fences: number of @in_fences
+ * @in_fences: array of __s32, sync_files to wait for; if one of them fails, the
+ *	job fails with the same error
+ * @src: the memory to read
+ * @dst: the memory to write; may be in the same buffer unless the ranges overlap
  * @length: in bytes
  * @value: the byte to fill with
- * @delay_us: to wait once the job could start
- * @timeout_ms: a job that is not done that long after it could start fails with
- *	ETIMEDOUT, between two transfers if it runs; 0 for the default
- * @error: zero, or the errno, negative, that it fails with without doing
- *	anything
- * @out_fence: returns the sync_file
+ * @delay_us: how long the job waits once it could start
+ * @timeout_ms: how long after it could start the job fails with ETIMEDOUT; edu
+ *	stops a running job between two transfers; 0 for the default
+ * @error: zero, or the negative errno that the job fails with instead of running
+ * @out_fence: returns the sync_file, or -1
  * @job: returns the identifier
  * @pad: zero
  *
- * A job that was cancelled fails with ECANCELED.
+ * A cancelled job fails with ECANCELED.
  *
- * Errors: EBUSY for too many jobs; EMFILE; EINVAL also for a range outside of
- * the buffer and a descriptor that is no sync_file; EOPNOTSUPP if memory does
- * not meet the device's constraints; what the exporter says.
+ * Errors: EBUSY for too many jobs; EMFILE; EINVAL also for a range outside the
+ * buffer and a descriptor that is not a sync_file; EOPNOTSUPP if memory does not
+ * meet the device's constraints; the exporter's errno.
  */
 struct dmabuf_importer_job {
 	__u32 dev;
@@ -221,16 +224,16 @@ struct dmabuf_importer_job {
 	__u32 pad;
 };
 
-/* Can move the memory unless it is pinned. */
+/* The memory can move unless it is pinned. */
 #define DMABUF_IMPORTER_BUFFER_DYNAMIC		(1 << 0)
-/* One piece of memory. */
+/* The memory is physically contiguous. */
 #define DMABUF_IMPORTER_BUFFER_CONTIGUOUS	(1 << 1)
-/* Memory at the lowest addresses. */
+/* The memory is at low addresses: ZONE_DMA, or ZONE_DMA32 without it. */
 #define DMABUF_IMPORTER_BUFFER_LOW		(1 << 2)
 
 /**
  * struct dmabuf_importer_buffer - argument of DMABUF_IMPORTER_EXPORT
- * @size: in bytes, made whole pages
+ * @size: in bytes, rounded up to whole pages
  * @flags: DMABUF_IMPORTER_BUFFER_*
  * @fd: returns the dma-buf, close-on-exec
  *
@@ -242,28 +245,29 @@ struct dmabuf_importer_buffer {
 	__s32 fd;
 };
 
-/* Moves the memory, after all that uses it now. */
+/* Move the memory, once all its current users are done. */
 #define DMABUF_IMPORTER_MOVE		0
-/* Takes the memory away: to map it fails with ENODEV from now on. */
+/* Take the memory away: mapping and pinning fail with ENODEV from now on. */
 #define DMABUF_IMPORTER_REVOKE		1
-/* From now on attaching, mapping or pinning fails with the errno @value. */
+/* Let attaching, mapping or pinning fail with the errno @value from now on. */
 #define DMABUF_IMPORTER_FAIL_ATTACH	2
 #define DMABUF_IMPORTER_FAIL_MAP	3
 #define DMABUF_IMPORTER_FAIL_PIN	4
-/* From now on mapping takes @value milliseconds. */
+/* Let mapping take @value milliseconds from now on. */
 #define DMABUF_IMPORTER_SLOW_MAP	5
-/* Devices that do not reach the address @value are refused, with EBUSY. */
+/* Refuse devices that do not reach the address @value, with EBUSY. */
 #define DMABUF_IMPORTER_NEED_MASK	6
 
 /**
  * struct dmabuf_importer_control - argument of DMABUF_IMPORTER_CONTROL
  * @fd: a dma-buf from DMABUF_IMPORTER_EXPORT
  * @action: DMABUF_IMPORTER_MOVE and so on
- * @value: for the action, else zero; errno are negative, 0 ends a failure
+ * @value: argument of the action, or zero; an errno is negative, and 0 ends the
+ *	failures
  *
- * Errors: EBADF; EINVAL for a descriptor of any other kind. MOVE and REVOKE:
- * EBUSY while pinned, EOPNOTSUPP for a buffer that is not dynamic. MOVE: ENODEV
- * once revoked.
+ * Errors: EBADF; EINVAL if @fd is anything else. MOVE and REVOKE: EBUSY while
+ * pinned, EOPNOTSUPP for a buffer that is not dynamic. MOVE: ENODEV once
+ * revoked.
  */
 struct dmabuf_importer_control {
 	__s32 fd;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The engine of the importer test driver that is a real bus master: QEMU's edu
- * PCI device, which moves up to 4096 bytes between memory below 256 MiB and a
- * buffer of its own, and interrupts. Each transfer takes it a tenth of a second.
+ * The edu engine of the importer test driver: a real bus master, QEMU's edu PCI
+ * device. It moves up to 4096 bytes between memory below 256 MiB and its own
+ * buffer, and interrupts. Each transfer takes a tenth of a second.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -57,21 +57,21 @@
 /**
  * struct edu - the device
  * @pdev: the PCI device; immutable
- * @users: one for being bound, one for each that edu_get() has handed out
- * @unused: completed when the last of them has gone
+ * @users: one for the binding, and one for each successful edu_get()
+ * @unused: completed when @users drops to zero
  * @regs: BAR 0; immutable
- * @scratch: a page for what the CPU makes or sums up; immutable
- * @scratch_dma: the same for the device
- * @queue: &importer_job.engine_node, the first one is being executed
- * @active: the first job of @queue has been begun
- * @storing: the transfer under way goes from the device to memory
- * @result: what is transferred is the checksum, no longer the data
- * @src: where to read
- * @dst: where to write
- * @left: bytes of the data, or of the checksum
- * @chunk: bytes of the transfer under way
- * @sum: checksum so far
- * @watchdog: looks after a transfer whose interrupt does not come
+ * @scratch: memory for data that the CPU makes or sums up; immutable
+ * @scratch_dma: DMA address of @scratch; immutable
+ * @queue: &importer_job.engine_node in order; the device works on the first one
+ * @active: the device has begun the first job of @queue
+ * @storing: the current transfer goes from the device to memory
+ * @result: the job transfers its checksum, after all of the data
+ * @src: where to read next
+ * @dst: where to write next
+ * @left: bytes of the data, or of the checksum, still to be transferred
+ * @chunk: size of the current transfer in bytes
+ * @sum: checksum of the data so far
+ * @watchdog: checks a transfer whose interrupt does not arrive
  */
 struct edu {
 	struct pci_dev *pdev;
@@ -94,7 +94,7 @@ struct edu {
 	struct timer_list watchdog;
 };
 
-/* The one that is bound, or NULL; protected by @edu_mutex. */
+/* The bound device, or NULL; protected by @edu_mutex. */
 static struct edu *edu_device;
 static DEFINE_MUTEX(edu_mutex);
 
@@ -111,7 +111,7 @@ static void edu_transfer(struct edu *edu, dma_addr_t addr)
 	writeq(dst, edu->regs + EDU_REG_DMA_DST);
 	writeq(edu->chunk, edu->regs + EDU_REG_DMA_COUNT);
 	mod_timer(&edu->watchdog, jiffies + EDU_WATCHDOG);
-	/* Orders what the CPU has put into the scratch page, too. */
+	/* Also orders the writes of the CPU to the scratch memory. */
 	writeq(cmd, edu->regs + EDU_REG_DMA_CMD);
 }
 
@@ -126,8 +126,8 @@ static bool edu_writes_dst(struct edu *edu, struct importer_job *job)
 }
 
 /*
- * First half of a chunk: from memory into the device. How much is up to the
- * segments of both sides. Returns 0, or -EFAULT where the table is too short.
+ * Transfer the first half of a chunk, from memory into the device. The segments
+ * of both sides limit its size. Returns -EFAULT at the end of a table.
  */
 static int edu_load(struct edu *edu, struct importer_job *job)
 {
@@ -153,7 +153,7 @@ static int edu_load(struct edu *edu, struct importer_job *job)
 	return 0;
 }
 
-/* Second half: from the device into memory. */
+/* Transfer the second half of the chunk, from the device into memory. */
 static void edu_store(struct edu *edu, struct importer_job *job)
 {
 	dma_addr_t addr = edu->scratch_dma;
@@ -165,7 +165,7 @@ static void edu_store(struct edu *edu, struct importer_job *job)
 	edu_transfer(edu, addr);
 }
 
-/* A chunk is where it belongs. Returns true if it was the last one. */
+/* Account for a chunk that has arrived. Returns true if it was the last. */
 static bool edu_account(struct edu *edu, struct importer_job *job)
 {
 	lockdep_assert_held(&edu->lock);
@@ -193,7 +193,7 @@ static struct importer_job *edu_current(struct edu *edu)
 					engine_node);
 }
 
-/* Is the job to end early? A long one takes minutes. */
+/* Return why a job has to end early, if so: a long one takes minutes. */
 static int edu_stopped(struct importer_job *job)
 {
 	if (test_bit(IMPORTER_JOB_CANCELLED, &job->events))
@@ -221,14 +221,14 @@ static int edu_begin(struct edu *edu, struct importer_job *job)
 }
 
 /*
- * A transfer has ended: begin the next one. Returns the job that is over, off
- * the queue, its error stored, or NULL.
+ * A transfer may have ended: begin the next one of the job. If it was the last,
+ * take the job off the queue, store its error and return it; else return NULL.
  */
 static struct importer_job *edu_advance(struct edu *edu)
 {
 	struct importer_job *job = edu_current(edu);
 
-	/* An interrupt may be late: what was started since then is not over. */
+	/* A late interrupt may belong to a transfer before the current one. */
 	if (!edu->active || readq(edu->regs + EDU_REG_DMA_CMD) & EDU_CMD_START)
 		return NULL;
 	if (!edu->storing) {
@@ -248,8 +248,9 @@ static struct importer_job *edu_advance(struct edu *edu)
 }
 
 /*
- * A job is over: go on with the next, tell of this one. Outside of the lock, as
- * the callbacks of the fence are other people's.
+ * Begin the next job, and finish @job, which is off the queue. Finish it
+ * without the lock, as callbacks of its fence are code of other drivers. Do the
+ * same with a next job that cannot begin.
  */
 static void edu_complete(struct edu *edu, struct importer_job *job)
 {
@@ -288,8 +289,8 @@ static irqreturn_t edu_irq(int irq, void *data)
 }
 
 /*
- * An interrupt may get lost, the job must not. As long as the device is at it,
- * the memory cannot be given back: so there is nothing to do but to look again.
+ * Continue after a lost interrupt. While the device is busy, the job cannot
+ * give its memory back, so there is nothing to do but to look again later.
  */
 static void edu_watchdog(struct timer_list *timer)
 {
@@ -297,7 +298,7 @@ static void edu_watchdog(struct timer_list *timer)
 	struct importer_job *job = NULL;
 
 	scoped_guard(spinlock_irqsave, &edu->lock) {
-		/* Fired just as the interrupt came and started the next? */
+		/* Did the interrupt come at last and begin the next transfer? */
 		if (timer_pending(&edu->watchdog) || !edu_current(edu))
 			break;
 		if (readq(edu->regs + EDU_REG_DMA_CMD) & EDU_CMD_START)
@@ -333,7 +334,7 @@ static struct device *edu_get(const struct dmabuf_importer_create_dev *arg)
 	guard(mutex)(&edu_mutex);
 	if (!edu_device)
 		return ERR_PTR(-ENODEV);
-	/* There is one for all, with the limits that it has. */
+	/* All share one device, whose limits are fixed. */
 	if (arg->dma_mask || arg->segment_boundary || arg->max_segment)
 		return ERR_PTR(-EINVAL);
 	refcount_inc(&edu_device->users);
@@ -379,7 +380,7 @@ static int edu_init_hw(struct edu *edu)
 	if (!edu->scratch)
 		return -ENOMEM;
 	pci_set_master(pdev);
-	/* Frees its vectors with the device, being managed. */
+	/* After pcim_enable_device(), devres frees the vectors. */
 	ret = pci_alloc_irq_vectors(pdev, 1, 1, PCI_IRQ_ALL_TYPES);
 	if (ret < 0)
 		return ret;
@@ -413,8 +414,8 @@ static int edu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 }
 
 /*
- * Files have it open, and its jobs have memory mapped: it stays until all of them
- * are closed. From now on nobody else gets it.
+ * Files use the device and its jobs have memory mapped: wait until all of them
+ * are closed. Nobody else gets the device from now on.
  */
 static void edu_remove(struct pci_dev *pdev)
 {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The exporter within the importer test driver: buffers that move, go away, are
- * slow or refuse, whenever the test says so. Their memory is the business of
- * place.c.
+ * The test exporter: buffers that move, are revoked, map slowly or fail when
+ * the test says so. place.c manages their memory.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -29,17 +28,18 @@
 #define IMPORTER_MAX_SLOW_MS	10000
 
 /**
- * struct importer_buffer - a buffer
+ * struct importer_buffer - a buffer of the test exporter
  * @flags: DMABUF_IMPORTER_BUFFER_*; immutable
- * @num_pages: immutable
+ * @num_pages: size in pages; immutable
  * @place: where the memory is; protected by the reservation lock
- * @pins: how often it is pinned there; reservation lock
- * @revoked: it may not be mapped any more; reservation lock
- * @fail_attach: what attach returns; like all below set by a test at any time
- * @fail_map: what map_dma_buf returns
- * @fail_pin: what pin returns
- * @slow_map: milliseconds that map_dma_buf takes
- * @need_mask: the address that a device must reach
+ * @pins: number of pins; protected by the reservation lock
+ * @revoked: mapping and pinning fail; protected by the reservation lock
+ * @fail_attach: 0 or the errno that attach returns; like all members below, a
+ *	test may set it at any time, and it depends on no other member
+ * @fail_map: 0 or the errno that map_dma_buf returns
+ * @fail_pin: 0 or the errno that pin returns
+ * @slow_map: how long map_dma_buf takes, in milliseconds
+ * @need_mask: the address that devices must reach to attach
  */
 struct importer_buffer {
 	u32 flags;
@@ -159,7 +159,7 @@ static struct dma_buf *create_buffer(const struct dmabuf_importer_buffer *arg)
 	info.priv = buf;
 	dmabuf = dma_buf_export(&info);
 	if (IS_ERR(dmabuf)) {
-		/* It is the buffer's from success on only. */
+		/* Only a successful export hands @buf to the dma-buf. */
 		importer_place_put(buf->place);
 		kfree(buf);
 	}
@@ -167,7 +167,7 @@ static struct dma_buf *create_buffer(const struct dmabuf_importer_buffer *arg)
 }
 
 /**
- * importer_export - DMABUF_IMPORTER_EXPORT
+ * importer_export - execute DMABUF_IMPORTER_EXPORT
  * @cmd: the ioctl
  *
  * Context: Process.
@@ -202,8 +202,8 @@ int importer_export(struct importer_cmd *cmd)
 }
 
 /*
- * Tell the importers, and set the move going. Of all fences, whatever they are
- * for: bookkeeping ones say that the memory has to stay, and no more.
+ * Notify the importers and start the move. Wait for fences of every usage: even
+ * one of DMA_RESV_USAGE_BOOKKEEP says that a device uses the memory.
  */
 static int begin_move(struct dma_buf *dmabuf, struct importer_move *move,
 		      struct importer_place *to)
@@ -263,7 +263,7 @@ err_place:
 	return ret;
 }
 
-/* What runs may finish; the memory itself goes with the last mapping. */
+/* Jobs that run may finish; the last mapping keeps the memory until then. */
 static int revoke_buffer(struct dma_buf *dmabuf)
 {
 	struct importer_buffer *buf = dmabuf->priv;
@@ -324,7 +324,7 @@ static int control_buffer(struct dma_buf *dmabuf,
 }
 
 /**
- * importer_control - DMABUF_IMPORTER_CONTROL
+ * importer_control - execute DMABUF_IMPORTER_CONTROL
  * @cmd: the ioctl
  *
  * Context: Process.

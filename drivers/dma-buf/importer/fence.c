@@ -17,9 +17,8 @@
 struct importer_fence {
 	struct dma_fence base;
 	/*
-	 * The fence's own. A lock of the device would make a fence that has
-	 * signalled keep the device; and nothing here needs the fences of a
-	 * timeline signalled in one go.
+	 * Not a lock of the device: that would have to stay for as long as any
+	 * fence does. Nothing signals several fences of a timeline at once.
 	 */
 	spinlock_t lock;
 };
@@ -38,8 +37,8 @@ static const char *importer_fence_timeline_name(struct dma_fence *fence)
 }
 
 /*
- * No enable_signaling: the engine interrupts after each job, waited for or not.
- * No release: the default frees the memory after a grace period.
+ * No enable_signaling: the engine interrupts after each job, whether anybody
+ * waits or not. No release: the default frees the fence after a grace period.
  */
 static const struct dma_fence_ops importer_fence_ops = {
 	.use_64bit_seqno	= true,
@@ -49,9 +48,9 @@ static const struct dma_fence_ops importer_fence_ops = {
 };
 
 /**
- * importer_fence_create - make a fence
- * @context: the timeline
- * @seqno: the position
+ * importer_fence_create - create a fence
+ * @context: the fence context
+ * @seqno: the sequence number within @context
  *
  * Context: Process, may sleep.
  * Return: The fence with one reference, or NULL.

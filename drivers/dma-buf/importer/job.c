@@ -22,7 +22,7 @@
 void importer_job_event(struct importer_job *job,
 			enum importer_job_event event)
 {
-	/* Queuing orders the bit before the worker that looks at it. */
+	/* Queuing the work orders the bit before the worker's reading it. */
 	set_bit(event, &job->events);
 	importer_queue_work(&job->dev->run);
 }
@@ -85,8 +85,8 @@ int importer_job_register(struct importer_job *job)
 }
 
 /**
- * importer_job_free - give back all that a job holds
- * @job: a job that was not published, or has been executed
+ * importer_job_free - free a job and all that it holds
+ * @job: a job that was never queued, or whose fence has signalled
  *
  * Context: Process, may sleep. Takes reservation locks.
  */
@@ -106,8 +106,8 @@ void importer_job_free(struct importer_job *job)
 }
 
 /**
- * importer_job_finish - the work is done, or will not be done
- * @job: the job, which may be gone on return
+ * importer_job_finish - signal the fence of a job
+ * @job: the job; it may be freed before this returns
  * @error: 0 or a negative errno
  *
  * Context: Any, interrupts included.
@@ -122,15 +122,15 @@ void importer_job_finish(struct importer_job *job, int error)
 	dma_fence_signal(job->fence);
 
 	/*
-	 * The worker takes the job off the queue once it sees this, under the
-	 * same lock: until then job and device stay.
+	 * The worker takes the job off the queue when it sees @finished, under
+	 * the same lock: until the unlock, job and device stay.
 	 */
 	guard(spinlock_irqsave)(&dev->lock);
 	job->finished = true;
 	importer_queue_work(&dev->run);
 }
 
-/* A job that is found here is not retired before the lock is dropped. */
+/* A job that is found is not freed before the xarray's lock is dropped. */
 static int tell_job(struct importer_cmd *cmd, enum importer_job_event event)
 {
 	struct dmabuf_importer_id *arg = cmd->arg;
@@ -148,10 +148,11 @@ static int tell_job(struct importer_cmd *cmd, enum importer_job_event event)
 }
 
 /**
- * importer_release_job - DMABUF_IMPORTER_RELEASE
+ * importer_release_job - execute DMABUF_IMPORTER_RELEASE
  * @cmd: the ioctl
  *
- * Context: Process. &importer.lock may be held by another thread for long.
+ * Context: Process. Does not take &importer.lock, which another thread may hold
+ * for long.
  * Return: 0 or a negative errno.
  */
 int importer_release_job(struct importer_cmd *cmd)
@@ -160,7 +161,7 @@ int importer_release_job(struct importer_cmd *cmd)
 }
 
 /**
- * importer_cancel_job - DMABUF_IMPORTER_CANCEL
+ * importer_cancel_job - execute DMABUF_IMPORTER_CANCEL
  * @cmd: the ioctl
  *
  * Context: As importer_release_job().

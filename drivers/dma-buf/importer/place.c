@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Places where the memory of a buffer of the importer test driver can be, and
- * the move from one to another. What a buffer is, and who may have it moved, is
- * in exporter.c.
+ * Places for the memory of the test exporter's buffers, and moves from one to
+ * another. exporter.c has the buffers and decides when they move.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -19,19 +18,21 @@
 /**
  * DOC: Moves of the test exporter
  *
- * A move goes like this, and the order is what importers rely on:
+ * Importers rely on the order of these steps:
  *
- * 1. the new place is allocated, and all else that may fail is done;
- * 2. under the reservation lock, the fences of all who use the old place are
- *    taken down, importers are told, the buffer gets its new place, and the
- *    fence of the move is added for DMA_RESV_USAGE_KERNEL;
- * 3. once those fences have signalled a worker copies, and signals its fence.
+ * 1. Allocate the new place, and do all else that may fail.
+ * 2. Under the reservation lock, collect the fences of all users of the old
+ *    place, notify the importers, add the fence of the move for
+ *    DMA_RESV_USAGE_KERNEL, and give the buffer its new place.
+ * 3. Once the collected fences have signalled, a worker copies the content and
+ *    signals the fence of the move.
  *
- * Whoever maps after 2. is given the new place, and waits for 3. Each mapping
- * holds the place that it is of: the old one goes with the last of them.
+ * An importer that maps after step 2 gets the new place and waits for step 3.
+ * Each mapping holds a reference to its place, and so does the move: the old
+ * place is freed with the last of them.
  */
 
-/* Some pages; kept by the buffer, by mappings, and by a move. */
+/* Pages; the buffer, each mapping and each move hold a reference. */
 struct importer_place {
 	refcount_t refcount;
 	bool contiguous;
@@ -39,13 +40,13 @@ struct importer_place {
 	struct page *pages[] __counted_by(num_pages);
 };
 
-/* A table, and the place that it shows. */
+/* A mapping of a place; it holds a reference to the place. */
 struct importer_place_mapping {
 	struct sg_table sgt;
 	struct importer_place *place;
 };
 
-/* A move under way; it owns all of what it points to. */
+/* A move; it owns references to all that it points to. */
 struct importer_move {
 	struct dma_fence *fence;
 	struct dma_fence *after;
@@ -94,8 +95,8 @@ static int alloc_pages_of(struct importer_place *place, gfp_t gfp)
 }
 
 /**
- * importer_place_create - allocate memory
- * @num_pages: how much
+ * importer_place_create - allocate a place
+ * @num_pages: its size in pages
  * @flags: DMABUF_IMPORTER_BUFFER_*
  *
  * Context: Process, may sleep.
@@ -151,9 +152,9 @@ void importer_place_put(struct importer_place *place)
 
 /**
  * importer_place_map - map a place for a device
- * @place: the place; the mapping holds a reference
+ * @place: the place; the mapping takes a reference
  * @dev: the device
- * @dir: what it does with it
+ * @dir: what the device does with the memory
  *
  * Context: Process, may sleep.
  * Return: The table, or ERR_PTR().
@@ -166,7 +167,7 @@ struct sg_table *importer_place_map(struct importer_place *place,
 	struct importer_place_mapping *mapping;
 	int ret;
 
-	/* A single page crosses no boundary; not every mapping splits there. */
+	/* Not every DMA mapping splits at the boundary; no page crosses it. */
 	if (dma_get_seg_boundary(dev) < UINT_MAX)
 		max = PAGE_SIZE;
 	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL_ACCOUNT);
@@ -179,8 +180,8 @@ struct sg_table *importer_place_map(struct importer_place *place,
 	if (ret)
 		goto err_free;
 	/*
-	 * Others may have it mapped at the same time, which the DMA API takes
-	 * for a mistake unless caches are looked after apart from mapping.
+	 * Other attachments may map the place at the same time, which the DMA
+	 * API takes for a mistake unless mapping skips the sync of caches.
 	 */
 	ret = dma_map_sgtable(dev, &mapping->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
 	if (ret)
@@ -200,7 +201,7 @@ err_free:
  * importer_place_unmap - undo importer_place_map()
  * @dev: the device
  * @sgt: the table
- * @dir: as it was mapped
+ * @dir: the direction it was mapped for
  *
  * Context: Process, may sleep.
  */
@@ -217,7 +218,7 @@ void importer_place_unmap(struct device *dev, struct sg_table *sgt,
 	kfree(mapping);
 }
 
-/* A fence waits for this: no allocation, no lock. */
+/* A fence depends on this: no allocation, no reservation lock. */
 static void importer_move_work(struct work_struct *work)
 {
 	struct importer_move *move = container_of(work, struct importer_move,
@@ -243,7 +244,7 @@ static void importer_move_after(struct dma_fence *fence,
 }
 
 /**
- * importer_move_create - all of a move that may fail, but the new place
+ * importer_move_create - allocate a move and its fence
  *
  * Context: Process, may sleep.
  * Return: The move, or NULL.
@@ -264,8 +265,8 @@ struct importer_move *importer_move_create(void)
 }
 
 /**
- * importer_move_free - undo importer_move_create()
- * @move: a move that was not started
+ * importer_move_free - free a move and drop its references
+ * @move: a move that was not started, or whose fence has signalled
  *
  * Context: Process, may sleep.
  */
@@ -281,11 +282,11 @@ void importer_move_free(struct importer_move *move)
 }
 
 /**
- * importer_move_fence - the fence that signals when the memory has moved
+ * importer_move_fence - return the fence that signals when memory has moved
  * @move: a move that was not started
  *
  * Context: Any.
- * Return: The fence, of which @move has the reference.
+ * Return: The fence; @move keeps the reference.
  */
 struct dma_fence *importer_move_fence(struct importer_move *move)
 {
@@ -293,11 +294,12 @@ struct dma_fence *importer_move_fence(struct importer_move *move)
 }
 
 /**
- * importer_move_start - move memory once nobody uses it any more
- * @move: the move; it is not the caller's any more
- * @from: the old place, with a reference for the move
- * @to: the new place; the move takes a reference
- * @after: fence of those who use @from, with a reference for the move, or NULL
+ * importer_move_start - move memory once its users are done
+ * @move: the move; it frees itself
+ * @from: the old place; the move takes over the caller's reference
+ * @to: the new place; the move takes a reference of its own
+ * @after: fence of the users of @from, or NULL; the move takes over the
+ *	caller's reference
  *
  * Context: Process.
  */

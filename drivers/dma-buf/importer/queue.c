@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The queue of a device of the importer test driver: one job after the other
+ * The queue of a device of the importer test driver. One job after the other
  * waits for its fences, runs on the engine, signals, and is retired.
  *
  * Copyright (C) 2026 the dma-buf project authors
@@ -16,19 +16,19 @@
 /**
  * DOC: Life of a job
  *
- * The first job of a queue alone is looked after, by the worker
- * &importer_dev.run. What may happen - a fence signals, a timer ends, user space
- * cancels, the engine is done - sets a bit and queues the worker, from any
- * context. The worker is the only one who draws conclusions, so nothing races:
+ * The worker &importer_dev.run advances the first job of a queue, and only that
+ * one. Every event - a fence signals, a timer expires, user space releases or
+ * cancels the job, the engine finishes it - sets a bit and queues the worker,
+ * from any context. Only the worker acts on the bits, so events do not race:
  *
- * *queued* -> waits for its fences -> *ready*, its timers run -> *started*, it
- * belongs to the engine -> *finished*, its fence has signalled -> *done*, it is
- * retired by a worker that may sleep and take locks.
+ * *queued*: it waits for its fences -> *ready*: its timers run -> *started*: it
+ * belongs to the engine -> *finished*: its fence has signalled -> *done*: the
+ * worker &importer_dev.retire, which may sleep and take locks, frees it.
  *
- * A job that is cancelled, has timed out, or waited for a fence that failed
- * goes from where it is to finished; once started, it belongs to the engine and
- * runs to its end. It is not taken out of the middle of the queue: fences of a
- * timeline signal in order.
+ * When the first job is cancelled, times out, or waits for a fence from user
+ * space that fails, it goes to *finished* at once. A started job belongs to the
+ * engine, which decides when it ends. No job leaves the middle of the queue, as
+ * the fences of a timeline signal in order.
  */
 
 static bool has_happened(struct importer_job *job,
@@ -37,7 +37,7 @@ static bool has_happened(struct importer_job *job,
 	return test_bit(event, &job->events);
 }
 
-/* Under the lock of a fence that is none of ours. */
+/* Runs under the lock of another driver's fence. */
 static void importer_dep_signaled(struct dma_fence *fence,
 				  struct dma_fence_cb *cb)
 {
@@ -46,11 +46,11 @@ static void importer_dep_signaled(struct dma_fence *fence,
 }
 
 /**
- * importer_job_queue - the job is known to everybody, run it
- * @job: the job; it is not the caller's any more
+ * importer_job_queue - queue a job that has been published
+ * @job: the job; the queue owns it from now on
  *
- * Context: Process, &importer.lock held, so that jobs come in the order of
- * their fences. May hold reservation locks.
+ * Context: Process, &importer.lock held, so that the queue is in the order of
+ * the fences. The caller may hold reservation locks.
  */
 void importer_job_queue(struct importer_job *job)
 {
@@ -63,7 +63,7 @@ void importer_job_queue(struct importer_job *job)
 	importer_queue_work(&dev->run);
 }
 
-/* Has the fence signalled? If not, the worker will be woken when it does. */
+/* Has the fence signalled? If not, its callback will queue the worker. */
 static bool dep_is_signaled(struct importer_job *job, struct dma_fence *fence)
 {
 	if (!job->dep_armed) {
@@ -75,8 +75,9 @@ static bool dep_is_signaled(struct importer_job *job, struct dma_fence *fence)
 	if (!has_happened(job, IMPORTER_JOB_DEP_SIGNALED))
 		return false;
 	/*
-	 * The callback may have done its first half alone. It runs under the
-	 * lock that this takes: then it is over, and the job may go away.
+	 * The callback may have set the bit and not yet queued the worker. It
+	 * runs under the lock of the fence, which this takes: afterwards the
+	 * callback no longer uses the job, which may be freed.
 	 */
 	dma_fence_remove_callback(fence, &job->dep_cb);
 	job->dep_armed = false;
@@ -84,10 +85,10 @@ static bool dep_is_signaled(struct importer_job *job, struct dma_fence *fence)
 }
 
 /*
- * Wait for one fence after the other: as all of them have to signal, the order
- * does not matter. Returns 0 when they have, -EINPROGRESS when the worker will
- * be woken, or the error of a fence that user space made the job depend on; an
- * error of those who happened to use the buffer before is theirs.
+ * Wait for one fence after the other; all have to signal, so any order will do.
+ * Returns 0 when they have signalled, -EINPROGRESS when a callback is going to
+ * queue the worker, or the error of a fence from user space. The error of an
+ * earlier user of the buffer is not an error of this job.
  */
 static int wait_for_deps(struct importer_job *job)
 {
@@ -104,7 +105,7 @@ static int wait_for_deps(struct importer_job *job)
 	return 0;
 }
 
-/* All it waited for is there: from now on it may not take forever. */
+/* All dependencies have signalled: from now on the job has limited time. */
 static void make_ready(struct importer_job *job)
 {
 	if (job->ready)
@@ -136,8 +137,8 @@ static bool is_finished(struct importer_job *job)
 }
 
 /*
- * Take the first job as far as it gets. Returns true if that is to the end: it
- * is finished, and can be taken off the queue.
+ * Take the first job as far as possible. Returns true once it is finished and
+ * can be taken off the queue.
  */
 static bool advance(struct importer_job *job)
 {
@@ -205,7 +206,7 @@ static void importer_retire(struct work_struct *work)
 		}
 		if (!job)
 			return;
-		/* Each of them may still be on its way out of its function. */
+		/* The functions of the timers and the irq_work may still run. */
 		hrtimer_cancel(&job->delay);
 		timer_shutdown_sync(&job->timeout);
 		irq_work_sync(&job->irq);
@@ -216,7 +217,7 @@ static void importer_retire(struct work_struct *work)
 }
 
 /**
- * importer_dev_init_queue - make an empty queue
+ * importer_dev_init_queue - initialise the queue of a device
  * @dev: the device, zeroed
  *
  * Context: Any.
@@ -232,7 +233,7 @@ void importer_dev_init_queue(struct importer_dev *dev)
 	INIT_WORK(&dev->retire, importer_retire);
 }
 
-/* Is there a job that user space can know to be over? */
+/* Is there a job whose fence has signalled and that is not yet retired? */
 static bool has_signaled_job(struct importer_dev *dev)
 {
 	struct importer_job *job;
@@ -244,11 +245,11 @@ static bool has_signaled_job(struct importer_dev *dev)
 }
 
 /**
- * importer_dev_settle - retire all jobs whose fences have signalled
+ * importer_dev_settle - wait until the jobs whose fences have signalled retire
  * @dev: the device
  *
- * A fence signals a moment before its job is taken off the queue; who has seen
- * the one must not be told that the other is still there.
+ * A fence signals before its job is taken off the queue. User space that has
+ * seen the fence signal must not find the device busy with the job.
  *
  * Context: Process, may sleep. No reservation lock held.
  */
@@ -256,7 +257,10 @@ void importer_dev_settle(struct importer_dev *dev)
 {
 	bool again;
 
-	/* Look first: what is on no list then is in the hands of what is flushed. */
+	/*
+	 * Look before flushing: a job that is on no list by then is being
+	 * retired by the work item that is flushed.
+	 */
 	do {
 		again = has_signaled_job(dev);
 		flush_work(&dev->run);
@@ -266,8 +270,8 @@ void importer_dev_settle(struct importer_dev *dev)
 }
 
 /**
- * importer_dev_drain - wait until no job is left
- * @dev: the device; jobs that should not run have been cancelled
+ * importer_dev_drain - wait until all jobs of a device are retired
+ * @dev: the device; the caller has cancelled the jobs that should not run
  *
  * Context: Process, may sleep until the engine is done. No reservation lock
  * held.
@@ -276,7 +280,7 @@ void importer_dev_drain(struct importer_dev *dev)
 {
 	importer_queue_work(&dev->run);
 	wait_event(dev->idle, !atomic_read(&dev->num_jobs));
-	/* Both may have been woken once more, and touch the device. */
+	/* Both may have been queued once more, and use the device. */
 	flush_work(&dev->run);
 	flush_work(&dev->retire);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Submission of jobs to the importer test driver: all that can fail, then the
- * moment in which the job becomes known to everybody.
+ * Submission of jobs to the importer test driver: first all that can fail, then
+ * the publication of the job's fence.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -18,15 +18,17 @@
 /**
  * DOC: Submission
  *
- * In this order, each step undone if a later one fails:
+ * A submission takes these steps. If one fails, it undoes the ones before.
  *
- * 1. arguments, memory of the caller, fences to wait for, the fence of the job;
- * 2. the descriptor is reserved and its file made; the answer is copied out;
- * 3. all buffers are locked; what has moved is mapped anew, a slot for the fence
- *    is reserved, the fences to wait for are taken down;
- * 4. *nothing fails any more*: the fence goes to the reservation objects, the
- *    job into the queue, and the locks are dropped;
- * 5. the descriptor is installed.
+ * 1. Check the arguments, pin and map memory of the caller, look up the fences
+ *    to wait for, and create the fence of the job.
+ * 2. Reserve a descriptor, create its file, and copy the answer to user space.
+ * 3. Lock the reservation objects of all buffers. For each buffer, map it again
+ *    if it has moved, reserve a slot for the fence, and collect the fences to
+ *    wait for.
+ * 4. *From here on nothing can fail.* Add the fence to the reservation objects,
+ *    queue the job, and drop the locks.
+ * 5. Install the descriptor.
  */
 
 #define IMPORTER_JOB_FLAGS						\
@@ -61,7 +63,7 @@ static struct dma_buf *buffer_of(const struct importer_operand *op)
 	return op->att ? op->att->attach->dmabuf : NULL;
 }
 
-/* Engines promise nothing for a job that overwrites what it has yet to read. */
+/* Engines do not support jobs that overwrite what they have yet to read. */
 static bool overlaps(const struct importer_operand *a,
 		     const struct importer_operand *b)
 {
@@ -90,7 +92,7 @@ static int init_operands(struct importer_job *job,
 	return overlaps(&job->src, &job->dst) ? -EINVAL : 0;
 }
 
-/* Room for those of both buffers is allocated with that for the given ones. */
+/* Also allocates room for the fence that each operand's buffer may add. */
 static int get_in_fences(struct importer_job *job,
 			 const struct dmabuf_importer_job *arg)
 {
@@ -137,7 +139,7 @@ static int init_job(struct importer_job *job,
 	ret = get_in_fences(job, arg);
 	if (ret)
 		return ret;
-	/* A number that is not used in the end leaves a gap, and no harm. */
+	/* If the submission fails, a gap in the numbers does no harm. */
 	job->fence = importer_fence_create(dev->context, ++dev->seqno);
 	if (!job->fence)
 		return -ENOMEM;
@@ -145,8 +147,8 @@ static int init_job(struct importer_job *job,
 }
 
 /*
- * Lock up to two reservation objects, in whichever order. Whoever loses a race
- * drops what it has, and takes first what it could not have.
+ * Lock one or two reservation objects, in any order. On -EDEADLK, drop the one
+ * that is held and start with the other, contended one.
  */
 static int lock_resvs(struct dma_resv *resvs[IMPORTER_NUM_OPERANDS],
 		      struct ww_acquire_ctx *ctx)
@@ -186,8 +188,8 @@ static void unlock_resvs(struct dma_resv *resvs[IMPORTER_NUM_OPERANDS],
 }
 
 /*
- * All that a buffer needs before the job is published and that may fail. Who
- * does not take part in implicit synchronisation still waits for moves.
+ * Do all that may fail for a buffer before the job is published. A job without
+ * implicit synchronisation still waits for moves.
  */
 static int prepare_buffer(struct importer_job *job, struct importer_operand *op,
 			  bool implicit)
@@ -214,7 +216,7 @@ static int prepare_buffer(struct importer_job *job, struct importer_operand *op,
 	return ret;
 }
 
-/* Nothing in here may fail. */
+/* Publish the job to a buffer; must not fail. */
 static void commit_buffer(struct importer_job *job, struct importer_operand *op,
 			  bool implicit)
 {
@@ -241,7 +243,7 @@ static int publish(struct importer_job *job, bool implicit)
 	struct ww_acquire_ctx ctx;
 	int ret = 0;
 
-	/* Those that are there, each once, come first. */
+	/* Put those that exist first, each of them once. */
 	if (!resvs[0] || resvs[0] == resvs[1]) {
 		resvs[0] = resvs[1];
 		resvs[1] = NULL;
@@ -258,8 +260,8 @@ static int publish(struct importer_job *job, bool implicit)
 	      prepare_buffer(job, &job->dst, implicit);
 	if (!ret) {
 		/*
-		 * A fence that stands for a read and a write of one object has
-		 * to end up as the write: that comes second.
+		 * If the job reads and writes one buffer, the second call
+		 * turns the fence of a read into that of a write.
 		 */
 		commit_buffer(job, &job->src, implicit);
 		commit_buffer(job, &job->dst, implicit);
@@ -269,7 +271,7 @@ static int publish(struct importer_job *job, bool implicit)
 	return ret;
 }
 
-/* Make the descriptor and tell user space of it, without installing it. */
+/* Reserve a descriptor and create its file, without installing it. */
 static int reserve_out_fence(struct importer_cmd *cmd,
 			     struct importer_job *job, struct file **file)
 {
@@ -291,7 +293,7 @@ static int reserve_out_fence(struct importer_cmd *cmd,
 }
 
 /**
- * importer_submit - DMABUF_IMPORTER_SUBMIT
+ * importer_submit - execute DMABUF_IMPORTER_SUBMIT
  * @cmd: the ioctl
  *
  * Context: Process, &importer.lock held.
@@ -336,7 +338,7 @@ int importer_submit(struct importer_cmd *cmd)
 		ret = publish(job, arg->flags & DMABUF_IMPORTER_JOB_IMPLICIT);
 	if (ret)
 		goto err_fd;
-	/* The job may be over and freed already. */
+	/* The job may have been retired and freed by now. */
 	if (out_fence)
 		fd_install(arg->out_fence, file);
 	return 0;

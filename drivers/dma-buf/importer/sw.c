@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The software engine of the importer test driver: a CPU that takes the place
- * of a device. It goes by the DMA addresses alone, as a device would, so what
- * is mapped wrongly goes wrong here too.
+ * The software engine of the importer test driver: a CPU in place of a device.
+ * Like a device, it uses DMA addresses alone, so a wrong mapping has the same
+ * consequences here.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -27,18 +27,18 @@ static struct device *sw_get(const struct dmabuf_importer_create_dev *arg)
 	struct platform_device *pdev = platform_device_register_full(&info);
 	int ret;
 
-	/* The driver core's word for a name that there is no memory for. */
+	/* The driver core returns this if it cannot allocate the name. */
 	if (pdev == ERR_PTR(-EINVAL))
 		return ERR_PTR(-ENOMEM);
 	if (IS_ERR(pdev))
 		return ERR_CAST(pdev);
-	/* Once more, to hear whether it can be served. */
+	/* Set the mask again, to learn whether the platform can serve it. */
 	ret = dma_set_mask_and_coherent(&pdev->dev, info.dma_mask);
 	if (ret) {
 		platform_device_unregister(pdev);
 		return ERR_PTR(ret);
 	}
-	/* A device that states nothing is taken for one that can do little. */
+	/* Without a limit set, the DMA API assumes 64 KiB. */
 	dma_set_max_seg_size(&pdev->dev, arg->max_segment ?: UINT_MAX);
 	if (arg->segment_boundary)
 		dma_set_seg_boundary(&pdev->dev, arg->segment_boundary);
@@ -59,10 +59,10 @@ static phys_addr_t dma_to_memory(struct device *dev, dma_addr_t addr)
 }
 
 /*
- * Open what the cursor points to, at most @max bytes and up to the end of the
- * page: beyond it, addresses that are contiguous for the device may lie anywhere.
- * Of a page there is a mapping already, or room for one; to make one for other
- * memory (memremap()) would allocate, which nothing that a fence waits for may.
+ * Map the memory at the cursor for the CPU: at most @max bytes, and at most up
+ * to the end of the page, as memory that is contiguous for the device need not
+ * be so for the CPU. Memory without a struct page is refused: memremap() would
+ * allocate, which code that a fence depends on must not do.
  */
 static void *sw_open(struct device *dev, struct importer_cursor *cursor,
 		     u64 max, u32 *length)
@@ -81,7 +81,7 @@ static void *sw_open(struct device *dev, struct importer_cursor *cursor,
 	       offset_in_page(phys);
 }
 
-/* One piece of a copy; returns its length, 0 if there is no memory. */
+/* Copy one piece. Returns its length, or 0 if the memory cannot be reached. */
 static u32 sw_copy(struct device *dev, struct importer_cursor *src,
 		   struct importer_cursor *dst, u64 max)
 {
@@ -131,7 +131,7 @@ static u32 sw_sum(struct device *dev, struct importer_cursor *src, u64 *sum,
 	return length;
 }
 
-/* The result may lie across two pages: a byte at a time is good enough. */
+/* The result may cross a page, so store it byte by byte. */
 static int sw_store_sum(struct device *dev, struct importer_cursor *dst,
 			u64 sum)
 {
@@ -175,7 +175,7 @@ static int sw_execute(struct importer_job *job)
 	return 0;
 }
 
-/* The work is done at once; that it is done comes as an interrupt. */
+/* Execute the job at once; like hardware, finish it from an interrupt. */
 static void sw_start(struct importer_job *job)
 {
 	job->error = sw_execute(job);
