@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
  * /dev/dmabuf-importer: devices that import dma-bufs and do DMA to them on
- * behalf of tests. This is not a stable interface to user space: it changes with
- * the tests, which include this file from here, and it is not installed.
+ * behalf of tests. This is not a stable interface to user space: it changes
+ * with the tests, which include this file from here, and is not installed.
  *
  * Copyright (C) 2026 the dma-buf project authors
  *
@@ -26,11 +26,11 @@
 #define DMABUF_IMPORTER_ENGINE_EDU	1	/* QEMU's edu PCI device */
 
 /* The device follows moves; without this flag, memory stays in place. */
-#define DMABUF_IMPORTER_DEV_DYNAMIC	(1 << 0)
-/* The device reaches memory other than RAM; needs DMABUF_IMPORTER_DEV_DYNAMIC. */
-#define DMABUF_IMPORTER_DEV_P2P		(1 << 1)
+#define DMABUF_IMPORTER_DEV_DYNAMIC	0x1
+/* The device reaches memory other than RAM; needs the flag above. */
+#define DMABUF_IMPORTER_DEV_P2P		0x2
 /* The device handles a single segment only. */
-#define DMABUF_IMPORTER_DEV_CONTIGUOUS	(1 << 2)
+#define DMABUF_IMPORTER_DEV_CONTIGUOUS	0x4
 
 /**
  * struct dmabuf_importer_create_dev - argument of DMABUF_IMPORTER_CREATE_DEV
@@ -93,8 +93,8 @@ struct dmabuf_importer_attach {
 };
 
 /* What the device does with the memory; both may be set. */
-#define DMABUF_IMPORTER_READ	(1 << 0)
-#define DMABUF_IMPORTER_WRITE	(1 << 1)
+#define DMABUF_IMPORTER_READ	0x1
+#define DMABUF_IMPORTER_WRITE	0x2
 
 /**
  * struct dmabuf_importer_segment - a DMA segment of a mapping
@@ -166,11 +166,11 @@ struct dmabuf_importer_operand {
 #define DMABUF_IMPORTER_CHECKSUM	2
 
 /* Wait for the buffers' fences, and add a fence as reader or writer. */
-#define DMABUF_IMPORTER_JOB_IMPLICIT	(1 << 0)
+#define DMABUF_IMPORTER_JOB_IMPLICIT	0x1
 /* Return a sync_file. */
-#define DMABUF_IMPORTER_JOB_OUT_FENCE	(1 << 1)
+#define DMABUF_IMPORTER_JOB_OUT_FENCE	0x2
 /* Do not start before DMABUF_IMPORTER_RELEASE. */
-#define DMABUF_IMPORTER_JOB_HELD	(1 << 2)
+#define DMABUF_IMPORTER_JOB_HELD	0x4
 
 /* Bounds on the memory and the time that one job or device can take up. */
 #define DMABUF_IMPORTER_MAX_LENGTH	(64 << 20)
@@ -189,13 +189,13 @@ struct dmabuf_importer_operand {
  * @in_fences: array of __s32, sync_files to wait for; if one of them fails, the
  *	job fails with the same error
  * @src: the memory to read
- * @dst: the memory to write; may be in the same buffer unless the ranges overlap
+ * @dst: the memory to write; may be in the buffer of @src unless they overlap
  * @length: in bytes
  * @value: the byte to fill with
  * @delay_us: how long the job waits once it could start
  * @timeout_ms: how long after it could start the job fails with ETIMEDOUT; edu
  *	stops a running job between two transfers; 0 for the default
- * @error: zero, or the negative errno that the job fails with instead of running
+ * @error: zero, or the negative errno that the job fails with, not running
  * @out_fence: returns the sync_file, or -1
  * @job: returns the identifier
  * @pad: zero
@@ -203,8 +203,8 @@ struct dmabuf_importer_operand {
  * A cancelled job fails with ECANCELED.
  *
  * Errors: EBUSY for too many jobs; EMFILE; EINVAL also for a range outside the
- * buffer and a descriptor that is not a sync_file; EOPNOTSUPP if memory does not
- * meet the device's constraints; the exporter's errno.
+ * buffer and a descriptor that is not a sync_file; EOPNOTSUPP if memory does
+ * not meet the device's constraints; the exporter's errno.
  */
 struct dmabuf_importer_job {
 	__u32 dev;
@@ -225,11 +225,11 @@ struct dmabuf_importer_job {
 };
 
 /* The memory can move unless it is pinned. */
-#define DMABUF_IMPORTER_BUFFER_DYNAMIC		(1 << 0)
+#define DMABUF_IMPORTER_BUFFER_DYNAMIC		0x1
 /* The memory is physically contiguous. */
-#define DMABUF_IMPORTER_BUFFER_CONTIGUOUS	(1 << 1)
+#define DMABUF_IMPORTER_BUFFER_CONTIGUOUS	0x2
 /* The memory is at low addresses: ZONE_DMA, or ZONE_DMA32 without it. */
-#define DMABUF_IMPORTER_BUFFER_LOW		(1 << 2)
+#define DMABUF_IMPORTER_BUFFER_LOW		0x4
 
 /**
  * struct dmabuf_importer_buffer - argument of DMABUF_IMPORTER_EXPORT
