@@ -43,10 +43,28 @@ die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 case ${ACCEL:-tcg} in tcg | kvm) ;; *) die "ACCEL=$ACCEL: there are tcg, which is the default, and kvm" ;; esac
 
-# ours_dirs, ours_files: what the project lays into a tree, as paths relative to the root.
-ours_dirs() { local d; for d in drivers/dma-buf samples/dma-buf tools/testing/selftests/dmabuf; do
-	[ -d "$TOP/$d" ] && printf '%s\n' "$d"; done; return 0; }
+# sources: print those of the paths on stdin that are no build products; by names and contents, for want of git.
+sources() {
+	local f magic
+	while IFS= read -r f; do
+		case /$f in
+		*.o | *.ko | *.a | *.mod | *.mod.c | *.cmd | *.order | *.d | *.dwo | *.gcno | *.su | */Module.symvers) continue ;;
+		*.orig | *.rej | *~ | */.tmp_* | */.checkpatch-camelcase.*) continue ;;
+		esac
+		magic=''
+		{ LC_ALL=C IFS= read -r -N 4 magic <"$f"; } 2>/dev/null || true
+		[ "$magic" = $'\177ELF' ] || printf '%s\n' "$f"
+	done
+}
+
+# ours_dirs, ours_files: what the project lays into a tree, as paths relative to the root. ours_links: the same where
+# it is laid in by links. A directory of selftests is not linked as a whole: make finds the tree's lib.mk by `..`.
+ours_dirs() { local d; for d in drivers/dma-buf samples/dma-buf \
+	tools/testing/selftests/{dmabuf,dmabuf-heaps,drivers/dma-buf,sync}; do
+	[ ! -d "$TOP/$d" ] || printf '%s\n' "$d"; done; }
 ours_files() { (cd "$TOP" && find include Documentation -type f ! -name '.*' ! -name '*~' 2>/dev/null | sort) || true; }
+ours_links() { ours_dirs | (cd "$TOP" && while IFS= read -r d; do
+	case $d in tools/*) find "$d" -type f | sources ;; *) printf '%s\n' "$d" ;; esac; done); ours_files; }
 
 # is_6_12 DIR: tell whether DIR holds the sources of Linux 6.12.
 is_6_12() { grep -qx 'VERSION = 6' "$1/Makefile" 2>/dev/null && grep -qx 'PATCHLEVEL = 12' "$1/Makefile"; }

@@ -78,13 +78,14 @@ class InstallTree(unittest.TestCase):
         self.git('init', '-q')
         self.git('add', '-A')
         self.git('commit', '-q', '-m', 'base')
+        self.git('tag', 'v6.12')
 
     def git(self, *arguments):
         return self.run_in(self.tree, 'git', '-c', 'user.name=A', '-c', 'user.email=a@example.org', *arguments)
 
-    def run_in(self, cwd, *command):
-        env = {name: value for name, value in os.environ.items() if name not in ('LINK', 'ACCEL', 'GIT_DIR')}
-        done = subprocess.run(command, env=env | {'O': self.out, 'TREE': self.tree}, cwd=cwd, capture_output=True,
+    def run_in(self, cwd, *command, **variables):
+        env = {name: value for name, value in os.environ.items() if name not in ('LINK', 'FORCE', 'ACCEL', 'GIT_DIR')}
+        done = subprocess.run(command, env=env | {'O': self.out, 'TREE': self.tree} | variables, cwd=cwd, capture_output=True,
                               text=True, check=False, stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout
@@ -101,8 +102,9 @@ class InstallTree(unittest.TestCase):
             return f.read()
 
     def check_installed(self):
-        self.assertNotIn('theirs', self.read('drivers/dma-buf/dma-buf.c'))
-        for gone in ('drivers/dma-buf/st-dma-fence.c', ABI, 'tools/testing/selftests/sync/sync.c'):
+        self.assertNotIn('theirs', self.read('include/linux/dma-fence.h'))
+        self.assertTrue(os.path.exists(f'{self.tree}/drivers/dma-buf/buffer/dma-buf.c'))
+        for gone in ('drivers/dma-buf/dma-buf.c', 'drivers/dma-buf/st-dma-fence.c', ABI, 'tools/testing/selftests/sync/sync.c'):
             self.assertFalse(os.path.exists(f'{self.tree}/{gone}'), gone)
         self.assertEqual(self.read('tools/testing/selftests/Makefile'),
                          'TARGETS += damon\nTARGETS += dmabuf\nTARGETS += exec\n')
@@ -174,15 +176,14 @@ class InstallTree(unittest.TestCase):
         plant(f'{self.tree}/tools/testing/selftests/sync')
         if not tree_git:
             shutil.rmtree(f'{self.tree}/.git')
-        for name in ('Makefile', '.gitignore', 'scripts', 'drivers', 'include', 'samples', 'tools', 'Documentation'):
-            self.run_in(TOP, 'cp', '-R', name, f'{top}/' if os.path.isdir(top) else self.make_directory(top))
-        self.run_in(top, 'git', 'init', '-q')
-        self.run_in(top, 'git', 'add', '-A')
+        self.copy_project(top)
         if not top_git:
             shutil.rmtree(f'{top}/.git')
         plant(f'{top}/samples/dma-buf/module')
         plant(f'{top}/drivers/dma-buf')
-        self.run_in(top, f'{top}/scripts/install-tree', '--patch')
+        # Without git nothing says that the tree's files are mainline's.
+        force = {} if tree_git else {'FORCE': '1'}
+        self.run_in(top, f'{top}/scripts/install-tree', '--patch', **force)
         self.assertGreater(len(self.patches()), 1)
         for patch in self.patches():
             with open(patch, encoding='utf-8') as f:
@@ -192,18 +193,83 @@ class InstallTree(unittest.TestCase):
             self.git('am', '-q', *self.patches())
             self.assertEqual(self.git('status', '--porcelain'), '')
             self.git('reset', '-q', '--hard', f'HEAD~{len(self.patches())}')
-        self.run_in(top, f'{top}/scripts/install-tree')
+        self.run_in(top, f'{top}/scripts/install-tree', **force)
         for where, _, names in os.walk(self.tree):
             if where.startswith((f'{self.tree}/samples', f'{self.tree}/drivers/dma-buf')):
                 self.assertEqual(BUILT & set(names), set(), where)
+
+    def copy_project(self, top):
+        for name in ('Makefile', '.gitignore', 'scripts', 'drivers', 'include', 'samples', 'tools', 'Documentation'):
+            self.run_in(TOP, 'cp', '-R', name, f'{top}/' if os.path.isdir(top) else self.make_directory(top))
+        self.run_in(top, 'git', 'init', '-q')
+        self.run_in(top, 'git', 'add', '-A')
+
+    def write(self, path, text):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(text)
+
+    def test_unknown_files(self):
+        """A vendor's file, a backport, an added header and test: all are named, and nothing is changed."""
+        names = ('drivers/dma-buf/heaps/vendor heap.c', 'include/linux/dma-fence.h', 'include/uapi/linux/udmabuf.h',
+                 'samples/dma-buf/vendor.c')
+        for name in names:
+            self.write(f'{self.tree}/{name}', 'int theirs, vendor;\n')
+        plant(f'{self.tree}/drivers/dma-buf')
+        os.symlink('/nowhere', f'{self.tree}/drivers/dma-buf/link')
+        self.git('add', '-A', '-f')
+        self.git('commit', '-q', '-m', 'vendor')
+        for arguments in ((), ('--patch',)):
+            said = self.refused(*arguments)
+            self.assertEqual(sorted(line for line in said.splitlines() if '/' in line and ' has ' not in line),
+                             sorted((*names, 'drivers/dma-buf/link')))
+            self.assertIn('Nothing was changed', said)
+            self.assertEqual(self.git('status', '--porcelain'), '')
+        self.run_in(TOP, f'{TOP}/scripts/install-tree', FORCE='1')
+        self.assertFalse(os.path.exists(f'{self.tree}/{names[0]}'))
+        self.git('checkout', '-q', '.')
+        self.assertEqual(self.git('diff', '--stat', 'HEAD'), '')
+
+    def test_known_files(self):
+        """Without git: by the list of hashes, which scripts/known-files makes; ours by the history of the project."""
+        home = os.path.dirname(self.tree)
+        top = f'{home}/top with a blank'
+        self.copy_project(top)
+        shutil.rmtree(f'{self.tree}/.git')
+        for name in ('drivers/dma-buf/dma-buf.c', 'include/linux/dma-fence.h', ABI):
+            self.assertIn(name, self.refused(script=f'{top}/scripts/install-tree'))
+        # Every pattern matches something in a whole tree.
+        self.run_in(home, 'cp', '-R', 'tree', 'whole')
+        with open(f'{TOP}/scripts/configs/known-files', encoding='utf-8') as f:
+            for name in (line.rstrip('\n')[66:] for line in f if not line.startswith('#')):
+                if not os.path.exists(f'{home}/whole/{name}'):
+                    self.write(f'{home}/whole/{name}', f'int theirs; /* {name} */\n')
+        self.run_in(home, 'tar', '-cJf', 'whole.tar.xz', 'whole')
+        known = self.run_in(home, f'{top}/scripts/known-files', 'whole.tar.xz')
+        self.assertNotIn('drivers/base', known)
+        self.write(f'{top}/scripts/configs/known-files', '# Made of a tarball\n' + known)
+        self.write(f'{self.tree}/drivers/dma-buf/heaps/x.c', 'int theirs;\n')
+        self.assertEqual(self.refused(script=f'{top}/scripts/install-tree').splitlines()[1:-1], ['drivers/dma-buf/heaps/x.c'])
+        os.unlink(f'{self.tree}/drivers/dma-buf/heaps/x.c')
+        self.run_in(top, f'{top}/scripts/install-tree', LINK='1')
+        self.run_in(top, f'{top}/scripts/install-tree')
+        # What was laid in by an earlier version of ours is ours.
+        self.write(f'{top}/include/linux/dma-buf.h', 'int ours, later;\n')
+        self.run_in(top, f'{top}/scripts/install-tree')
+        self.assertEqual(self.read('include/linux/dma-buf.h'), 'int ours, later;\n')
+        self.write(f'{top}/include/linux/dma-buf.h', 'int ours, in_the_end;\n')
+        with self.assertRaises(AssertionError):
+            self.run_in(top, f'{top}/scripts/install-tree')
+        self.run_in(top, 'git', 'hash-object', '-w', f'{self.tree}/include/linux/dma-buf.h')
+        self.run_in(top, f'{top}/scripts/install-tree')
 
     def make_directory(self, path):
         os.makedirs(path)
         return f'{path}/'
 
-    def refused(self, *arguments, **variables):
-        env = {name: value for name, value in os.environ.items() if name not in ('LINK', 'ACCEL', 'GIT_DIR')}
-        done = subprocess.run((f'{TOP}/scripts/install-tree', *arguments), env=env | {'O': self.out, 'TREE': self.tree} | variables,
+    def refused(self, *arguments, script=f'{TOP}/scripts/install-tree', **variables):
+        env = {name: value for name, value in os.environ.items() if name not in ('LINK', 'FORCE', 'ACCEL', 'GIT_DIR')}
+        done = subprocess.run((script, *arguments), env=env | {'O': self.out, 'TREE': self.tree} | variables,
                               capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         self.assertEqual((done.returncode, done.stdout), (1, ''))
         self.assertIn('theirs', self.read('drivers/dma-buf/dma-buf.c'))
