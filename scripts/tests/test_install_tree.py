@@ -104,12 +104,16 @@ class InstallTree(unittest.TestCase):
     def check_installed(self):
         self.assertNotIn('theirs', self.read('include/linux/dma-fence.h'))
         self.assertTrue(os.path.exists(f'{self.tree}/drivers/dma-buf/buffer/dma-buf.c'))
+        for part in ('dmabuf', 'dmabuf-heaps', 'drivers/dma-buf', 'sync'):
+            for name in ('Makefile', 'config', 'settings'):
+                self.assertTrue(os.path.exists(f'{self.tree}/tools/testing/selftests/{part}/{name}'), part)
         for gone in ('drivers/dma-buf/dma-buf.c', 'drivers/dma-buf/st-dma-fence.c', ABI, 'tools/testing/selftests/sync/sync.c'):
             self.assertFalse(os.path.exists(f'{self.tree}/{gone}'), gone)
         self.assertEqual(self.read('tools/testing/selftests/Makefile'),
                          'TARGETS += damon\nTARGETS += dmabuf\nTARGETS += exec\n')
         self.assertEqual(self.read('drivers/base/core.c'), THEIRS['drivers/base/core.c'])
-        for ignored in ('samples/dma-buf/camera-to-screen', 'samples/dma-buf/a.o', 'tools/testing/selftests/dmabuf/sync_file'):
+        for ignored in ('samples/dma-buf/camera-to-screen', 'samples/dma-buf/a.o', 'tools/testing/selftests/dmabuf/sync_file',
+                        'tools/testing/selftests/sync/sync_file', 'tools/testing/selftests/drivers/dma-buf/dmabuf_udmabuf'):
             self.assertEqual(self.git('check-ignore', ignored).strip(), ignored)
         self.check_maintainers()
 
@@ -275,6 +279,30 @@ class InstallTree(unittest.TestCase):
         self.assertIn('theirs', self.read('drivers/dma-buf/dma-buf.c'))
         self.assertEqual(self.patches(), [])
         return done.stderr
+
+    def test_parts_of_the_selftests(self):
+        """Mainline's targets run what takes their place, all of it, and add nothing."""
+        selftests = f'{TOP}/tools/testing/selftests'
+        def text(name):
+            with open(f'{selftests}/{name}', encoding='utf-8') as f:
+                return f.read()
+        every = set(re.search(r'TEST_GEN_PROGS := \$\(or \$\(TEST_GEN_PROGS\),(.*?)\)\n', text('dmabuf/Makefile'), re.S)[1].split())
+        for part, globs in (('sync', ('sync_file*', 'sw_sync*')), ('dmabuf-heaps', ('dmabuf_heap', 'dmabuf_pool')),
+                            ('drivers/dma-buf', ('dmabuf_udmabuf*',))):
+            programs = re.search(r'^TEST_GEN_PROGS := (.*)$', text(f'{part}/Makefile'), re.M)[1].split()
+            self.assertEqual(sorted(programs), sorted(name for name in every if any(fnmatch.fnmatch(name, g) for g in globs)))
+            self.assertEqual(sorted(f'/{name}' for name in programs), text(f'{part}/.gitignore').splitlines()[1:])
+            self.assertEqual(text(f'{part}/settings'), text('dmabuf/settings'))
+            # A stand-in for lib.mk says what would be built, and where the sources are.
+            tree = f'{os.path.dirname(self.tree)}/selftests'
+            self.write(f'{tree}/lib.mk', 'TEST_GEN_PROGS := $(addprefix $(OUTPUT)/,$(TEST_GEN_PROGS))\nall: $(TEST_GEN_PROGS)\n'
+                       '$(OUTPUT)/%: %.c\n\t@echo $<\n')
+            for name in (part, 'dmabuf'):
+                self.write(f'{tree}/{name}/Makefile', text(f'{name}/Makefile'))
+            for name in every:
+                self.write(f'{tree}/dmabuf/{name}.c', '')
+            said = self.run_in('/', 'make', '-s', '--no-print-directory', '-C', f'{tree}/{part}', 'OUTPUT=/out').split()
+            self.assertEqual([os.path.realpath(name) for name in said], [f'{tree}/dmabuf/{name}.c' for name in programs])
 
     def test_unknown_options(self):
         for arguments in (('--patches',), ('--patch', 'x'), ('x',)):
