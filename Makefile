@@ -6,11 +6,11 @@
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 export O := $(abspath $(or $(O),build))
-export KERNEL J ACCEL V FULL TREE LINK CROSS
+export KERNEL J ACCEL V FULL TREE LINK FORCE CROSS
 
-GUEST := scripts/run-guest --kernel $(O)/kernel-demo/arch/x86/boot/bzImage
+RUN_GUEST := scripts/run-guest --kernel $(O)/kernel-demo/arch/x86/boot/bzImage
 
-.PHONY: all help deps prepare demo test kunit selftests suites bench check consumers modules shell install-tree patch clean
+.PHONY: all help deps prepare demo test kunit selftests suites bench check consumers modules shell menuconfig install-tree patch clean
 
 all: deps
 	@scripts/build-kernel objs W=1 drivers/dma-buf/
@@ -30,7 +30,10 @@ help:
 	@echo 'make prepare      unpack the sources and lay ours in: $(O)/linux'
 	@echo 'make modules M=dir                        build modules of yours for the kernel of make shell'
 	@echo 'make shell        an interactive guest    [APPEND="kernel options"]'
+	@echo 'make menuconfig [GUEST=demo|debug|base|bench]'
+	@echo '                  choose kernel options, ours first; kept in $(O) and applied by the next build'
 	@echo 'make install-tree TREE=dir [LINK=1]       put the subsystem into your own 6.12 tree'
+	@echo '                                          [FORCE=1: though files of others there are lost]'
 	@echo 'make patch [TREE=dir]                     the same as a series for git am, in $(O)/patches'
 	@echo 'make clean        remove $(O)'
 	@echo 'Variables: KERNEL=tree or tarball, O=dir (build), J=jobs, ACCEL=kvm, V=1 (show all)'
@@ -81,7 +84,10 @@ modules: deps
 
 shell: deps
 	@scripts/build-kernel demo
-	@$(GUEST) --append '$(APPEND)' --interactive
+	@$(RUN_GUEST) --append '$(APPEND)' --interactive
+
+menuconfig: deps
+	@scripts/menuconfig $(GUEST)
 
 install-tree:
 	@scripts/install-tree

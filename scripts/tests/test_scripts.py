@@ -265,6 +265,81 @@ class Scripts(unittest.TestCase):
             done = self.run_script(f'{scripts}/kunit', '--kernel', build, '*')
             self.assertEqual(done.returncode, status or report)
 
+    def menu_project(self):
+        """A kernel of three options: BASE is asked for, CHILD depends on it, EXTRA is off."""
+        scripts = self.project()
+        with open(f'{scripts}/build-kernel', 'w', encoding='ascii') as f:
+            f.write(f'''#!/bin/bash
+set -eu
+[ "$*" = "demo --configure" ]
+out={self.out}/kernel-demo choices=${{CHOICES:-{self.out}/config-demo}}
+mkdir -p $out
+printf 'CONFIG_BASE=y\\nCONFIG_CHILD=y\\n' >$out/wanted
+cp $out/wanted $out/.config
+echo '# CONFIG_EXTRA is not set' >>$out/.config
+[ ! -s "$choices" ] || cp "$choices" $out/.config
+''')
+        self.write_file(f'{self.out}/linux/Kconfig', 'mainmenu "x"\nsource "init/Kconfig"\nsource "drivers/Kconfig"\n')
+        self.write_file(f'{self.out}/linux/drivers/Kconfig', 'source "drivers/base/Kconfig"\nsource "drivers/dma-buf/Kconfig"\n')
+        self.write_file(f'{self.out}/linux/scripts/diffconfig', '#!/bin/sh\ndiff "$2" "$3" | sed -n "s/^> //p"\n')
+        os.chmod(f'{self.out}/linux/scripts/diffconfig', 0o755)
+        return scripts
+
+    def write_file(self, path, text):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w', encoding='ascii') as f:
+            f.write(text)
+
+    def test_menu_needs_a_terminal(self):
+        self.marks()
+        for arguments in ((), ('debug',), ('--with', 'nconfig')):
+            done = self.run_script(f'{TOP}/scripts/menuconfig', *arguments)
+            self.assertEqual((done.returncode, done.stdout), (1, ''))
+            self.assertIn('needs a terminal', done.stderr)
+        done = self.run_script(f'{TOP}/scripts/menuconfig', 'windows')
+        self.assertIn('no such guest: windows', done.stderr)
+
+    def test_menu(self):
+        scripts, menu, choices = self.menu_project(), f'{self.out}/menu-demo', f'{self.out}/config-demo'
+        chosen = f'{self.tmp.name}/chosen'
+        # The kernel's make: what is chosen becomes the configuration.
+        self.tool('make', f'for a; do case $a in KCONFIG_CONFIG=*) config=${{a#*=}} ;; KBUILD_KCONFIG=*) kconfig=${{a#*=}} ;; esac; done\n'
+                          f'cat "$kconfig" "$TREE_KCONFIG" >{self.tmp.name}/kconfig; [ ! -e {chosen} ] || cat {chosen} >"$config"')
+        shutil.copy(f'{TOP}/Kconfig', f'{self.tmp.name}/top')
+        for text, kept in (('CONFIG_BASE=y\nCONFIG_CHILD=y\nCONFIG_EXTRA=y\n', 'CONFIG_EXTRA=y\n'),
+                           ('# CONFIG_BASE is not set\n# CONFIG_EXTRA is not set\n',
+                            '# CONFIG_BASE is not set\n# CONFIG_CHILD is not set\n'),
+                           ('CONFIG_BASE=y\nCONFIG_CHILD=y\n# CONFIG_EXTRA is not set\n', None)):
+            self.write_file(chosen, text)
+            done = self.run_script(f'{scripts}/menuconfig', '--with', 'olddefconfig')
+            self.assertEqual((done.returncode, done.stderr), (0, ''))
+            if kept:
+                with open(choices, encoding='ascii') as f:
+                    self.assertEqual(f.read(), kept)
+            self.assertEqual(os.path.exists(choices), kept is not None)
+        with open(f'{self.tmp.name}/kconfig', encoding='utf-8') as f:
+            sources = re.findall(r'^(?:mainmenu|source) "(.*)"$', f.read(), re.M)
+        self.assertEqual(sources[1:], ['drivers/dma-buf/Kconfig', '$(TREE_KCONFIG)', 'init/Kconfig', f'{menu}/Kconfig.drivers'])
+        with open(f'{menu}/Kconfig.drivers', encoding='ascii') as f:
+            self.assertEqual(f.read(), 'source "drivers/base/Kconfig"\n')
+
+    def test_choices_are_applied_last(self):
+        scripts = self.project('prepare-tree')
+        merge = f'{self.out}/linux/scripts/kconfig/merge_config.sh'
+        self.write_file(merge, '#!/bin/sh\nshift 4\ncat "$@" >"$KCONFIG_CONFIG"\n')
+        os.chmod(merge, 0o755)
+        self.write_file(f'{self.out}/config-base', 'CONFIG_MINE=y\n')
+        self.tool('make', f'cp {self.out}/kernel-base/wanted {self.out}/kernel-base/.config')
+        self.assertEqual(self.run_script(f'{scripts}/build-kernel', 'base', '--configure').returncode, 0)
+        with open(f'{self.out}/kernel-base/wanted', encoding='ascii') as f:
+            self.assertEqual(f.read().splitlines()[-1], 'CONFIG_MINE=y')
+        self.write_file(f'{self.out}/config-base', 'CONFIG_YOURS=y\n')
+        self.tool('make', f'grep -v YOURS {self.out}/kernel-base/wanted >{self.out}/kernel-base/.config')
+        done = self.run_script(f'{scripts}/build-kernel', 'base', '--configure')
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f'{self.out}/config-base asks for', done.stderr)
+        self.assertEqual(self.run_script(f'{scripts}/build-kernel', 'base', '--configure', CHOICES='/dev/null').returncode, 0)
+
     def test_compiler(self):
         for name in ('gcc', 'clang'):
             self.tool(name, f'echo {name} "$@"')
