@@ -17,17 +17,13 @@
 
 static int held_locks(void)
 {
-#ifdef CONFIG_LOCKDEP
 	return current->lockdep_depth;
-#else
-	return 0;
-#endif
 }
 
 /* The number of locks that an outermost bracket acquires. */
 static int one(void)
 {
-	return IS_ENABLED(CONFIG_LOCKDEP) && debug_locks;
+	return debug_locks;
 }
 
 static void begin_signalling_nests(struct kunit *test)
@@ -110,9 +106,8 @@ static void might_wait_leaves_nothing_held(struct kunit *test)
 /* After a report lockdep is off, and the other cases would test nothing. */
 static void begin_signalling_has_lockdep(struct kunit *test)
 {
-	if (IS_ENABLED(CONFIG_PROVE_LOCKING))
-		KUNIT_EXPECT_TRUE_MSG(test, debug_locks,
-				      "lockdep has reported something before");
+	KUNIT_EXPECT_TRUE_MSG(test, debug_locks,
+			      "lockdep has reported something before");
 }
 
 static struct kunit_case dma_fence_annotate_cases[] = {

@@ -350,7 +350,7 @@ static bool use_array(struct kunit *test, struct race *race, int round)
 {
 	const struct use *param = test->param_value;
 	struct probe probe = {};
-	bool called = true;
+	bool signaled;
 
 	race->array = wrap_both(test, param->any, race->members[0],
 				race->members[1]);
@@ -363,10 +363,10 @@ static bool use_array(struct kunit *test, struct race *race, int round)
 		while (!atomic_read(&probe.called))
 			cpu_relax();
 	}
-	called = dma_fence_get_status(race->array) == 1;
+	signaled = dma_fence_get_status(race->array) == 1;
 	dma_fence_put(race->array);
 	rendezvous(&race->finished, 2 * (round + 1));
-	return called && atomic_read(&probe.called) <= 1;
+	return signaled && atomic_read(&probe.called) <= 1;
 }
 
 /*

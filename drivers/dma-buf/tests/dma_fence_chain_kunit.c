@@ -25,24 +25,13 @@ static int chain_test_init(struct kunit *test)
 	return 0;
 }
 
-/* Consumes the references to @prev and @fence, as the function under test. */
-static struct dma_fence *link_after(struct kunit *test, struct dma_fence *prev,
-				    struct dma_fence *fence, u64 seqno)
-{
-	struct dma_fence_chain *chain = dma_fence_chain_alloc();
-
-	KUNIT_ASSERT_NOT_NULL(test, chain);
-	dma_fence_chain_init(chain, prev, fence, seqno);
-	return &chain->base;
-}
-
 static void init_takes_over_references(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
 	struct dma_fence *one = mock_fence_create(timeline);
 	struct dma_fence *two = mock_fence_create(timeline);
-	struct dma_fence *first = link_after(test, NULL, one, 10);
-	struct dma_fence *head = link_after(test, first, two, 20);
+	struct dma_fence *first = mock_link_after(test, NULL, one, 10);
+	struct dma_fence *head = mock_link_after(test, first, two, 20);
 
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_chain(head));
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_container(head));
@@ -99,10 +88,10 @@ static void init_numbers_the_link(struct kunit *test)
 	u64 context;
 
 	if (param->prev)
-		prev = link_after(test, NULL, prev, param->prev);
+		prev = mock_link_after(test, NULL, prev, param->prev);
 	context = prev->context;
-	head = link_after(test, prev, mock_fence_create(test->priv),
-			  param->seqno);
+	head = mock_link_after(test, prev, mock_fence_create(test->priv),
+			       param->seqno);
 
 	KUNIT_EXPECT_EQ(test, head->seqno, param->expected);
 	KUNIT_EXPECT_EQ(test, to_dma_fence_chain(head)->prev_seqno,
@@ -123,8 +112,8 @@ static struct dma_fence *make_chain(struct kunit *test, int num,
 	struct dma_fence *head = NULL;
 
 	for (int i = 0; i < num; i++) {
-		head = link_after(test, head, mock_fence_create(test->priv),
-				  i + 1);
+		head = mock_link_after(test, head,
+				       mock_fence_create(test->priv), i + 1);
 		if (links)
 			links[i] = head;
 	}
@@ -173,8 +162,8 @@ static void walk_ends_with_plain_fence(struct kunit *test)
 	struct dma_fence *plain = mock_fence_create(timeline);
 	struct dma_fence *head, *link;
 
-	head = link_after(test, dma_fence_get(plain),
-			  mock_fence_create(timeline), 1);
+	head = mock_link_after(test, dma_fence_get(plain),
+			       mock_fence_create(timeline), 1);
 	link = dma_fence_chain_walk(dma_fence_get(head));
 	KUNIT_EXPECT_PTR_EQ(test, link, plain);
 	KUNIT_EXPECT_NULL(test, dma_fence_chain_walk(link));
@@ -338,8 +327,8 @@ static void is_signaled_contains_array(struct kunit *test)
 	members[1] = dma_fence_get(two);
 	array = dma_fence_array_create(2, members, 1, 1, false);
 	KUNIT_ASSERT_NOT_NULL(test, array);
-	head = link_after(test, NULL, &array->base, 1);
-	head = link_after(test, head, dma_fence_get(one), 2);
+	head = mock_link_after(test, NULL, &array->base, 1);
+	head = mock_link_after(test, head, dma_fence_get(one), 2);
 
 	dma_fence_set_deadline(head, 70);
 	KUNIT_EXPECT_EQ(test, to_mock_fence(two)->deadline, 70);
@@ -361,7 +350,7 @@ static struct dma_fence *make_long(struct kunit *test, struct dma_fence *fence)
 	struct dma_fence *head = NULL;
 
 	for (int i = 0; i < LONG; i++) {
-		head = link_after(test, head, dma_fence_get(fence), i + 1);
+		head = mock_link_after(test, head, dma_fence_get(fence), i + 1);
 		cond_resched();
 	}
 	return head;

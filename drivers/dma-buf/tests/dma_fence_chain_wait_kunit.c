@@ -39,16 +39,6 @@ static int chain_wait_init(struct kunit *test)
 	return 0;
 }
 
-static struct dma_fence *link_after(struct kunit *test, struct dma_fence *prev,
-				    struct dma_fence *fence, u64 seqno)
-{
-	struct dma_fence_chain *chain = dma_fence_chain_alloc();
-
-	KUNIT_ASSERT_NOT_NULL(test, chain);
-	dma_fence_chain_init(chain, prev, fence, seqno);
-	return &chain->base;
-}
-
 /* The newest of @num links; the test has a reference to each fence. */
 static struct dma_fence *make_chain(struct kunit *test, int num,
 				    struct dma_fence **fences)
@@ -57,7 +47,7 @@ static struct dma_fence *make_chain(struct kunit *test, int num,
 
 	for (int i = 0; i < num; i++) {
 		fences[i] = mock_fence_create(test->priv);
-		head = link_after(test, head, dma_fence_get(fences[i]), i + 1);
+		head = mock_link_after(test, head, dma_fence_get(fences[i]), i + 1);
 	}
 	return head;
 }
@@ -204,7 +194,7 @@ static void wait_every_link_in_few_steps(struct kunit *test)
 	make_order(param->direction, LINKS, order);
 	for (int i = 0; i < LINKS; i++) {
 		fences[i] = mock_fence_create(test->priv);
-		head = link_after(test, head, dma_fence_get(fences[i]), i + 1);
+		head = mock_link_after(test, head, dma_fence_get(fences[i]), i + 1);
 		dma_fence_enable_sw_signaling(head);
 	}
 	for (int i = 0; i < LINKS; i++) {
@@ -234,8 +224,8 @@ static void wait_every_link_in_each_order(struct kunit *test)
 
 		for (int i = 0; i < 5; i++) {
 			fences[i] = mock_fence_create(test->priv);
-			links[i] = link_after(test, i ? dma_fence_get(links[i - 1]) : NULL,
-					      dma_fence_get(fences[i]), i + 1);
+			links[i] = mock_link_after(test, i ? dma_fence_get(links[i - 1]) : NULL,
+						   dma_fence_get(fences[i]), i + 1);
 			dma_fence_add_callback(links[i], &probes[i].cb, probe_func);
 		}
 		for (int i = 4; i >= 0; i--) {
@@ -291,8 +281,8 @@ static void wait_includes_a_plain_first_fence(struct kunit *test)
 		struct dma_fence *head;
 		struct probe probe = {};
 
-		head = link_after(test, dma_fence_get(plain),
-				  dma_fence_get(fence), 1);
+		head = mock_link_after(test, dma_fence_get(plain),
+				       dma_fence_get(fence), 1);
 		dma_fence_add_callback(head, &probe.cb, probe_func);
 		dma_fence_signal(last ? plain : fence);
 		mock_irq_work_settle();
@@ -320,7 +310,7 @@ static void wait_includes_an_array(struct kunit *test)
 	}
 	array = dma_fence_array_create(2, members, 1, 1, false);
 	KUNIT_ASSERT_NOT_NULL(test, array);
-	head = link_after(test, NULL, &array->base, 1);
+	head = mock_link_after(test, NULL, &array->base, 1);
 	dma_fence_add_callback(head, &probe.cb, probe_func);
 	dma_fence_signal(fences[0]);
 	KUNIT_EXPECT_EQ(test, atomic_read(&probe.called), 0);
@@ -380,7 +370,7 @@ static void release_armed_takes_no_lock(struct kunit *test)
 		fences[i] = mock_fence_create_ops(timeline, i + 1,
 						  MOCK_FENCE_SHARED_LOCK,
 						  &locking_ops);
-		head = link_after(test, head, dma_fence_get(fences[i]), i + 1);
+		head = mock_link_after(test, head, dma_fence_get(fences[i]), i + 1);
 	}
 	dma_fence_enable_sw_signaling(head);
 	dma_fence_put(head);
@@ -395,13 +385,13 @@ static void release_armed_takes_no_lock(struct kunit *test)
 static void init_chain_in_chain_warns(struct kunit *test)
 {
 	struct dma_fence *fence = mock_fence_create(test->priv);
-	struct dma_fence *inner = link_after(test, NULL, dma_fence_get(fence),
-					     1);
+	struct dma_fence *inner = mock_link_after(test, NULL,
+						  dma_fence_get(fence), 1);
 	struct dma_fence *outer;
 	struct probe probe = {};
 
 	mock_warn_begin(test);
-	outer = link_after(test, NULL, inner, 1);
+	outer = mock_link_after(test, NULL, inner, 1);
 	mock_warn_end(test, "dma_fence_chain_init", 1);
 
 	dma_fence_set_deadline(outer, 1);
@@ -429,8 +419,8 @@ static struct dma_fence *nest_deeply(struct kunit *test,
 {
 	mock_warn_begin(test);
 	for (int i = 0; i < DEPTH; i++) {
-		fence = link_after(test, NULL, fence, 1);
-		fence = link_after(test, fence, dma_fence_get_stub(), 2);
+		fence = mock_link_after(test, NULL, fence, 1);
+		fence = mock_link_after(test, fence, dma_fence_get_stub(), 2);
 		cond_resched();
 	}
 	mock_warn_end(test, "dma_fence_chain_init", 1);

@@ -42,16 +42,6 @@ static struct dma_fence *array_of(struct kunit *test, int num,
 	return &array->base;
 }
 
-static struct dma_fence *link_after(struct kunit *test, struct dma_fence *prev,
-				    struct dma_fence *fence, u64 seqno)
-{
-	struct dma_fence_chain *chain = dma_fence_chain_alloc();
-
-	KUNIT_ASSERT_NOT_NULL(test, chain);
-	dma_fence_chain_init(chain, prev, fence, seqno);
-	return &chain->base;
-}
-
 /*
  * A chain of an array with a plain member, an array of a chain and a plain
  * member, and a plain fence.
@@ -63,12 +53,12 @@ static struct dma_fence *make_mixed(struct kunit *test,
 
 	for (int i = 0; i < 5; i++)
 		leaves[i] = mock_fence_create(test->priv);
-	inner = link_after(test, NULL, leaves[0], 1);
-	inner = link_after(test, inner, leaves[1], 2);
+	inner = mock_link_after(test, NULL, leaves[0], 1);
+	inner = mock_link_after(test, inner, leaves[1], 2);
 	array = array_of(test, 2, (struct dma_fence *[]){ inner, leaves[2] });
-	chain = link_after(test, NULL, array_of(test, 1, &leaves[3]), 1);
-	chain = link_after(test, chain, array, 2);
-	return link_after(test, chain, leaves[4], 3);
+	chain = mock_link_after(test, NULL, array_of(test, 1, &leaves[3]), 1);
+	chain = mock_link_after(test, chain, array, 2);
+	return mock_link_after(test, chain, leaves[4], 3);
 }
 
 static void release_reaches_all(struct kunit *test)
@@ -150,11 +140,11 @@ static void release_of_shared_members(struct kunit *test)
 	struct dma_fence *leaf = mock_fence_create(timeline);
 	struct dma_fence *link, *one, *two, *members[2];
 
-	link = link_after(test, NULL, leaf, 1);
+	link = mock_link_after(test, NULL, leaf, 1);
 	members[0] = dma_fence_get(link);
 	members[1] = dma_fence_get(link);
 	one = array_of(test, 2, members);
-	two = link_after(test, dma_fence_get(link), dma_fence_get(leaf), 2);
+	two = mock_link_after(test, dma_fence_get(link), dma_fence_get(leaf), 2);
 	dma_fence_put(link);
 	mock_fence_put_last(test, one);
 	KUNIT_EXPECT_EQ(test, kref_read(&link->refcount), 1);
@@ -227,7 +217,7 @@ static struct dma_fence *nest_deeply(struct kunit *test,
 				     struct dma_fence *fence)
 {
 	for (int i = 0; i < DEPTH; i++) {
-		fence = link_after(test, NULL, fence, 1);
+		fence = mock_link_after(test, NULL, fence, 1);
 		fence = array_of(test, 1, &fence);
 		cond_resched();
 	}
@@ -274,7 +264,7 @@ static void signal_moves_on_all_chains(struct kunit *test)
 	struct dma_fence *chains[8];
 
 	for (int i = 0; i < ARRAY_SIZE(chains); i++) {
-		chains[i] = link_after(test, NULL, dma_fence_get(fence), 1);
+		chains[i] = mock_link_after(test, NULL, dma_fence_get(fence), 1);
 		dma_fence_enable_sw_signaling(chains[i]);
 	}
 	dma_fence_signal(fence);
@@ -297,7 +287,7 @@ static struct dma_fence *make_chain(struct kunit *test,
 
 	for (int i = 0; i < LINKS; i++) {
 		fences[i] = mock_fence_create(test->priv);
-		head = link_after(test, head, dma_fence_get(fences[i]), i + 1);
+		head = mock_link_after(test, head, dma_fence_get(fences[i]), i + 1);
 	}
 	return head;
 }

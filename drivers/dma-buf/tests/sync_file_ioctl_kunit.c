@@ -7,7 +7,6 @@
  */
 #include <kunit/test.h>
 #include <linux/dma-fence-array.h>
-#include <linux/dma-fence-chain.h>
 #include <linux/dma-fence.h>
 #include <linux/file.h>
 #include <linux/kernel.h>
@@ -382,16 +381,6 @@ static void info_bad_argument(struct kunit *test)
 	sync_mock_close(test, fd);
 }
 
-static struct dma_fence *link(struct kunit *test, struct dma_fence *prev,
-			      struct dma_fence *fence, u64 seqno)
-{
-	struct dma_fence_chain *chain = dma_fence_chain_alloc();
-
-	KUNIT_ASSERT_NOT_NULL(test, chain);
-	dma_fence_chain_init(chain, prev, fence, seqno);
-	return &chain->base;
-}
-
 /*
  * The count follows the chain as it shrinks; a bad pointer leaks no reference.
  */
@@ -403,9 +392,9 @@ static void info_of_a_chain_that_shrinks(struct kunit *test)
 	struct dma_fence *chain;
 	int fd;
 
-	chain = link(test, NULL, make(test, 0, 1), 1);
-	chain = link(test, chain, make(test, 1, 1), 2);
-	chain = link(test, chain, make(test, 2, 1), 3);
+	chain = mock_link_after(test, NULL, make(test, 0, 1), 1);
+	chain = mock_link_after(test, chain, make(test, 1, 1), 2);
+	chain = mock_link_after(test, chain, make(test, 2, 1), 3);
 	fd = sync_mock_fd(test, dma_fence_get(chain));
 
 	KUNIT_EXPECT_EQ(test, get_info(test, fd, 3, &info, fences), 0);
