@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the DRM selftests share: finding a device by its driver's name, dumb
- * buffers, PRIME, and vgem's fences. Results are -errno or what was asked for.
+ * Helpers for the DRM selftests: finding a device by its driver's name, dumb
+ * buffers, PRIME, and vgem's fences. Functions return -errno on failure.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -47,7 +47,7 @@ static inline bool drm_is(int dev, const char *driver)
 	return !ioctl(dev, DRM_IOCTL_VERSION, &version) && !strcmp(name, driver);
 }
 
-/* A new open file of the device with that driver, or -ENOENT. */
+/* Opens the device with that driver, or returns -ENOENT. */
 static inline int drm_open(const char *driver)
 {
 	char path[64];
@@ -64,7 +64,7 @@ static inline int drm_open(const char *driver)
 	return -ENOENT;
 }
 
-/* The first device that can do what @capability names, or -ENOENT. */
+/* Opens the first device with @capability, or returns -ENOENT. */
 static inline int drm_open_capable(__u64 capability)
 {
 	struct drm_get_cap cap = { .capability = capability };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * epoll on a buffer: level and edge triggered, what is asked for changed after
- * the buffer was added, and a buffer closed while it is watched.
+ * epoll on a buffer: level and edge triggered, events that are modified after
+ * the buffer was added, and a buffer that is closed while it is watched.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -83,7 +83,7 @@ TEST_F(epoll, wakes_on_the_fence)
 	EXPECT_EQ(0, epoll_get(self->ep, 0));
 	ASSERT_EQ(0, sw_inc(self->timeline[0], 1));
 	EXPECT_EQ(EPOLLIN, epoll_get(self->ep, WAIT_MS));
-	/* Edge may repeat itself, level must. */
+	/* Edge triggered may report it again, level triggered must. */
 	if (!variant->flags)
 		EXPECT_EQ(EPOLLIN, epoll_get(self->ep, 0));
 }
@@ -96,7 +96,7 @@ TEST_F(epoll, sees_a_fence_added_after_it_was_ready)
 	EXPECT_EQ(0, epoll_get(self->ep, 0));
 }
 
-/* An event loop that adds a buffer first and says later what it waits for. */
+/* An event loop adds a buffer without events, and sets them later. */
 TEST_F(epoll, modified_after_it_was_added)
 {
 	static const unsigned int events[][2] = {
@@ -124,7 +124,7 @@ TEST_F(epoll, modified_after_it_was_added)
 	}
 }
 
-/* A program that asks for nothing yet, and sleeps in epoll_wait() when another asks. */
+/* Another process sets the events while this one sleeps in epoll_wait(). */
 TEST_F(epoll, modified_while_another_process_waits)
 {
 	struct epoll_event ev = { 0 };

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every allocation that a system call of the subsystem makes is failed in turn, by
- * /proc/thread-self/fail-nth: the first, the second and so on, until the call gets
- * through without one. Each failing call must say ENOMEM and leave no descriptor, no
- * fence and no page behind, and the next call must work. Slab leaks are kmemleak's to
- * find after the run; page leaks are looked for here.
+ * Each allocation of a system call fails in turn, by /proc/thread-self/fail-
+ * nth, until the call meets no failure. A failing call must return ENOMEM and
+ * leave no descriptor, fence or page behind, and the next call must work.
+ * kmemleak finds slab leaks after the run; page leaks are checked here.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -31,7 +30,9 @@ FIXTURE(nth)
 	int nth_fd;
 };
 
-/* One kind of call. prepare() and undo() run undisturbed before and after it. */
+/*
+ * One kind of call. Nothing fails in prepare() before it and undo() after it.
+ */
 FIXTURE_VARIANT(nth)
 {
 	int (*prepare)(struct ctx *c);
@@ -240,7 +241,7 @@ FIXTURE_VARIANT_ADD(nth, mmap)
 	.call = call_map,
 };
 
-/* The last page needs a page table after the huge entries are in. */
+/* The last page needs a page table beside the huge entries. */
 #define LARGE ((4u << 20) + 4096)
 
 static int prepare_large(struct ctx *c)
@@ -306,10 +307,10 @@ FIXTURE_VARIANT_ADD(nth, bufinfo)
 	.prepare = prepare_busy, .call = call_bufinfo,
 };
 
-/* Opens what the calls need; says what is missing, or NULL. */
+/* Opens what the calls need; returns what is missing, or NULL. */
 static const char *open_devices(struct ctx *c, int *nth_fd)
 {
-	/* A page fault in the middle of a call would have its allocation failed instead. */
+	/* A page fault during the call would take the failure instead. */
 	if (mlockall(MCL_CURRENT))
 		return "the right to lock memory";
 	*nth_fd = fail_nth_open();
@@ -354,7 +355,7 @@ FIXTURE_SETUP(nth)
 
 FIXTURE_TEARDOWN(nth)
 {
-	/* The process ends here and takes its descriptors with it. */
+	/* The end of the process closes its descriptors. */
 	unsigned long ino = db_ino(self->c.fd);
 
 	close(self->c.fd);
@@ -407,7 +408,7 @@ TEST_F_TIMEOUT(nth, every_failing_allocation_is_survived, 600)
 		injected += fired;
 		release_fresh(c);
 	}
-	/* The last round injected nothing and so must have worked. */
+	/* The last round injected no failure, so the call must have worked. */
 	EXPECT_FALSE(fired);
 	EXPECT_LE(0, ret);
 	EXPECT_TRUE(injected || variant->thrifty);
@@ -457,7 +458,9 @@ FIXTURE_TEARDOWN(pages)
 {
 }
 
-/* The calls that fail, over and over: 64 MiB are lost if each time a buffer's pages are. */
+/*
+ * Repeated failures: if each lost the buffer's pages, 64 MiB would be missing.
+ */
 TEST_F_TIMEOUT(pages, none_are_lost_by_failing_calls, 600)
 {
 	struct ctx *c = &self->c;

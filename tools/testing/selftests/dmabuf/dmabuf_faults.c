@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Programs that must not be held up map their buffers first, and count on touching
- * them without a fault afterwards, for every kind of buffer that user space can make
- * here, whether they lock or populate the mapping or not.
+ * Real-time programs map their buffers first and count on touching them without
+ * a fault later, for every kind of buffer that user space can make here,
+ * whether they lock or populate the mapping or not.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -10,7 +10,7 @@
 
 #include "dmabuf_setup.h"
 
-/* One word per page, at its start, that tells the page's number. */
+/* Writes the page's number into the first word of each page. */
 static void mark(void *map, size_t pages, unsigned int salt)
 {
 	size_t i;
@@ -74,7 +74,7 @@ FIXTURE_VARIANT_ADD(faults, udmabuf_locked)
 	.source = FROM_UDMABUF, .lock = true,
 };
 
-/* Not a multiple of a huge page: the rest is mapped in another way. */
+/* Not a multiple of a huge page: the rest is mapped by small pages. */
 FIXTURE_SETUP(faults)
 {
 	self->size = (8u << 20) + 3 * page_size();
@@ -89,13 +89,13 @@ FIXTURE_TEARDOWN(faults)
 	close(self->fd);
 }
 
-/* The faults that it takes to read, or to write, a word of each page. */
+/* Counts the faults of reading or writing a word of each page. */
 static long count_faults(char *map, size_t size, bool write)
 {
 	struct rusage before, after;
 	size_t at;
 
-	/* What the calls themselves touch is there after the first. */
+	/* The first call faults in what the calls themselves touch. */
 	getrusage(RUSAGE_SELF, &after);
 	getrusage(RUSAGE_SELF, &before);
 	for (at = 0; at < size; at += page_size()) {
@@ -156,7 +156,7 @@ TEST_F(faults, none_in_a_child)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		/* The stack is the child's own after this. */
+		/* This copies the stack, so that it does not fault later. */
 		count_faults(map, page_size(), true);
 		_exit(count_faults(map, self->size, true) ? 1 : 0);
 	}
@@ -165,7 +165,7 @@ TEST_F(faults, none_in_a_child)
 	munmap(map, self->size);
 }
 
-/* Whatever is cut out of the middle of a huge entry, the rest comes back. */
+/* After a part of a huge entry was moved away, the rest can be faulted in. */
 TEST_F(faults, part_of_a_mapping_moves_away)
 {
 	size_t page = page_size(), at = (4u << 20) + page;

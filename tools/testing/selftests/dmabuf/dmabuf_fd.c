@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the file behind a dma-buf is: its size and seeking, that it cannot be read
- * or written as a stream, its inode, its file system, its path and name, and the
- * lines it adds to /proc/pid/fdinfo.
+ * The file of a dma-buf: its size and seeking, that it cannot be read or
+ * written as a stream, its inode, file system, path and name, and its lines in
+ * /proc/pid/fdinfo.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -77,7 +77,7 @@ TEST_F(file, seek_elsewhere_is_einval)
 			EXPECT_EQ(-EINVAL, do_seek(self->fd, 0, whence[i]));
 }
 
-/* The position in /proc/self/fdinfo stays 0 whatever was sought. */
+/* The position in /proc/self/fdinfo stays 0 after any seek. */
 TEST_F(file, seek_moves_nothing)
 {
 	char path[64], text[512];
@@ -321,7 +321,9 @@ TEST_F(name, maps_show_name_and_inode)
 	munmap(map, page_size());
 }
 
-/* Compositors read the exporter of a client's buffer in there: it cannot be forged. */
+/*
+ * Compositors read a client's exporter from fdinfo: a name must not forge it.
+ */
 TEST_F(name, newline_forges_no_line)
 {
 	static const char name[] = "x\nexp_name:\tudmabuf\\";
@@ -339,7 +341,7 @@ TEST_F(name, newline_forges_no_line)
 	ASSERT_LT(0, read_file(path, self->text, sizeof(self->text)));
 	EXPECT_EQ(NULL, strstr(self->text, "\nexp_name:\tudmabuf"));
 
-	/* A path is no line: it is what was set. */
+	/* readlink() returns the name as it was set. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->fd);
 	n = readlink(path, link, sizeof(link) - 1);
 	ASSERT_LT(0, n);

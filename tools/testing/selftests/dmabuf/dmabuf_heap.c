@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Allocating from /dev/dma_heap/<name>: the checks of the request, user structs
- * older and newer than the kernel's, sizes, access modes, and that memory always
- * comes zeroed. Every case runs on the system heap and on the CMA heap.
+ * Allocation from /dev/dma_heap/<name>: checks of the request, structures older
+ * and newer than the kernel's, sizes, access modes, and that the memory is
+ * always zeroed. Every case runs on the system heap and on the CMA heap.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -89,7 +89,7 @@ TEST_F(heap, bad_requests_are_einval)
 TEST_F(heap, length_zero_is_einval)
 {
 	EXPECT_ERRNO(EINVAL, alloc_ioctl(self->heap, request(0)));
-	/* Rounded up to pages these become zero. */
+	/* These wrap to zero when rounded up to pages. */
 	EXPECT_ERRNO(EINVAL, alloc_ioctl(self->heap, request(~0ul)));
 	EXPECT_ERRNO(EINVAL, alloc_ioctl(self->heap, request(~0ul - page_size() + 2)));
 }
@@ -98,7 +98,9 @@ TEST_F(heap, length_beyond_all_memory_is_enomem)
 {
 	unsigned int shift;
 
-	/* A kernel that tries runs out of memory: then this process is to go, no other. */
+	/*
+	 * If the kernel tries and runs out of memory, kill this process first.
+	 */
 	ASSERT_EQ(0, write_file("/proc/self/oom_score_adj", "1000"));
 	for (shift = 44; shift < 64; shift += 4)
 		EXPECT_ERRNO(ENOMEM, alloc_ioctl(self->heap, request(1ul << shift)));
@@ -126,7 +128,7 @@ TEST_F(heap, fault_on_answer_keeps_no_memory)
 	void *ro = read_only_copy(&data, sizeof(data));
 	int i, fd;
 
-	/* More than there is, were each of them to leak. */
+	/* If each one leaked, this would be more memory than there is. */
 	for (i = 0; i < 16; i++)
 		EXPECT_ERRNO(EFAULT, do_ioctl(self->heap, DMA_HEAP_IOCTL_ALLOC, ro));
 	fd = alloc_ioctl(self->heap, request(variant->max));
@@ -142,7 +144,7 @@ TEST_F(heap, unknown_command_is_einval)
 	EXPECT_ERRNO(EINVAL, do_ioctl(self->heap, _IO('H', 0xff), &data));
 }
 
-/* A newer program's struct: what the kernel does not know is ignored and kept. */
+/* A newer program's structure: the kernel ignores and preserves the rest. */
 TEST_F(heap, larger_struct_is_accepted)
 {
 	struct {
@@ -158,7 +160,7 @@ TEST_F(heap, larger_struct_is_accepted)
 	close(arg.known.fd);
 }
 
-/* An older program's struct, without heap_flags: what it lacks counts as zero. */
+/* An older program's structure without heap_flags, which counts as zero. */
 TEST_F(heap, smaller_struct_is_accepted)
 {
 	struct {
@@ -254,7 +256,7 @@ static bool all_bytes(const unsigned char *p, size_t size, unsigned char value)
 	return p[0] == value && !memcmp(p, p + 1, size - 1);
 }
 
-/* Fills what it gets; tells whether it came zeroed. */
+/* Allocates, tells whether the memory is zeroed, and dirties it. */
 static int alloc_and_dirty(int heap, size_t size, bool *zeroed)
 {
 	int fd = alloc_ioctl(heap, request(size));
@@ -290,7 +292,7 @@ TEST_F_TIMEOUT(heap, freed_dirty_memory_comes_back_zeroed, 120)
 	}
 }
 
-/* What one size gave back dirty, another size takes: pools must not mix it up. */
+/* Pages that a buffer of one size dirtied may serve another size. */
 TEST_F_TIMEOUT(heap, memory_is_zeroed_across_sizes, 120)
 {
 	static const size_t sizes[] = { MIB, 4096, 65536, 12288, 69632, MIB };
@@ -373,7 +375,7 @@ TEST(every_heap_in_dev_allocates)
 		char path[300];
 		int heap, fd;
 
-		/* KUnit's heaps stay after its tests, and allocate nothing. */
+		/* Heaps of the KUnit suites stay, and need not allocate. */
 		if (d->d_name[0] == '.' || !strncmp(d->d_name, "kunit", 5))
 			continue;
 		snprintf(path, sizeof(path), "/dev/dma_heap/%s", d->d_name);

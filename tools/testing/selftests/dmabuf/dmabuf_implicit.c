@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Implicit synchronisation as user space sees it: fences put on a buffer with
- * IMPORT_SYNC_FILE, taken off with EXPORT_SYNC_FILE, and waited for by
- * DMA_BUF_IOCTL_SYNC. A reader waits for writers, a writer waits for all.
- * The fences come from sw_sync and are signalled by hand.
+ * Implicit synchronisation as user space sees it: IMPORT_SYNC_FILE adds fences
+ * to a buffer, EXPORT_SYNC_FILE gets them, and DMA_BUF_IOCTL_SYNC waits for
+ * them. A reader waits for writers, a writer for all. The fences come from
+ * sw_sync.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -39,7 +39,7 @@ FIXTURE_TEARDOWN(implicit)
 	EXPECT_EQ(0, close(self->fd));
 }
 
-/* Puts a new fence of the timeline on the buffer. */
+/* Adds a new fence of the timeline to the buffer. */
 static int add(int fd, __u32 flags, int timeline, __u32 value)
 {
 	int fence = sw_fence(timeline, value), ret;
@@ -110,7 +110,7 @@ TEST_F(implicit, read_fence_holds_writers_only)
 	EXPECT_EQ(1, exported_status(self->fd, DMA_BUF_SYNC_WRITE));
 }
 
-/* Both flags on import: the write flag decides. */
+/* With both flags the fence is a writer's. */
 TEST_F(implicit, import_for_read_and_write_is_a_write_fence)
 {
 	ASSERT_EQ(0, add(self->fd, DMA_BUF_SYNC_RW, self->timeline[0], 1));
@@ -137,7 +137,7 @@ TEST_F(implicit, reader_waits_for_the_writer_among_both)
 	close(sf);
 }
 
-/* A sync_file is a snapshot: what is put on the buffer later is not in it. */
+/* An exported sync_file does not wait for fences that are added later. */
 TEST_F(implicit, exported_sync_file_is_a_snapshot)
 {
 	int sf;
@@ -189,7 +189,7 @@ TEST_F(implicit, earlier_fence_of_a_timeline_replaces_nothing)
 	EXPECT_EQ(1, exported_status(self->fd, DMA_BUF_SYNC_READ));
 }
 
-/* A later read must not hide that the same timeline also writes. */
+/* A later read fence must not replace a write fence of the same timeline. */
 TEST_F(implicit, later_read_fence_does_not_weaken_a_write_fence)
 {
 	ASSERT_EQ(0, add(self->fd, DMA_BUF_SYNC_WRITE, self->timeline[0], 1));
@@ -227,7 +227,7 @@ TEST_F(implicit, signalled_fence_may_be_imported)
 	close(fence);
 }
 
-/* What bufinfo lists for the buffer, up to the next buffer. */
+/* The text of bufinfo about the buffer. */
 static char *bufinfo_of(int fd, char *text, size_t size)
 {
 	char *at, *end;
@@ -273,7 +273,7 @@ TEST_F(implicit, import_flattens_containers)
 	close(f1);
 }
 
-/* What one buffer gives out, another takes in. */
+/* Fences exported from one buffer can be imported into another. */
 TEST_F(implicit, fences_travel_from_buffer_to_buffer)
 {
 	int other = heap_alloc(page_size()), sf;
@@ -294,7 +294,7 @@ TEST_F(implicit, fences_travel_from_buffer_to_buffer)
 	close(other);
 }
 
-/* A buffer's own fences taken out and put back must not multiply. */
+/* Importing a buffer's own fences must not double them. */
 TEST_F(implicit, export_then_import_adds_nothing)
 {
 	int i, sf;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The arguments of the dma-buf ioctls SYNC, SET_NAME, EXPORT_SYNC_FILE and
- * IMPORT_SYNC_FILE: each errno, one at a time, in the order in which the kernel
- * checks, and that a refused call leaves no file descriptor and no fence behind.
- * What the ioctls mean for waiting is tested in dmabuf_implicit.c.
+ * IMPORT_SYNC_FILE: each errno, in the order of the kernel's checks, and that a
+ * failed call leaves no descriptor and no fence behind. Waiting is tested in
+ * dmabuf_implicit.c.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -202,7 +202,7 @@ TEST_F(ioctl_args, import_sync_file_refuses_bad_pointer_then_bad_flags)
 	EXPECT_ERRNO(EINVAL, db_import(self->fd, 0, self->fence));
 	EXPECT_ERRNO(EINVAL, db_import(self->fd, DMA_BUF_SYNC_END, self->fence));
 	EXPECT_ERRNO(EINVAL, db_import(self->fd, DMA_BUF_SYNC_WRITE | 8, self->fence));
-	/* None of the refused calls may have left the fence behind. */
+	/* No failed call has added the fence. */
 	EXPECT_EQ(POLLIN | POLLOUT, poll_now(self->fd, POLLIN | POLLOUT));
 }
 
@@ -241,7 +241,7 @@ TEST_F(ioctl_args, import_sync_file_needs_no_free_fd)
 	EXPECT_EQ(0, ret);
 }
 
-/* The sync_file is not kept: closing it right after the import changes nothing. */
+/* The import takes the fence, not the sync_file, which may be closed. */
 TEST_F(ioctl_args, import_sync_file_outlives_the_fd)
 {
 	int fence = sw_fence(self->timeline, 2);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The display side, on vkms: framebuffers on dma-bufs from the system heap, atomic
- * commits that wait for an in-fence or for the buffer's own fences, out-fences that
- * signal when the commit is done, and the writeback connector as a witness that the
- * picture came through.
+ * The display side, on vkms: framebuffers on dma-bufs from the system heap,
+ * atomic commits that wait for an in-fence or for the buffer's fences, out-
+ * fences that signal when the commit is done, and the picture, read back
+ * through the writeback connector.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -35,7 +35,7 @@ FIXTURE(kms)
 	int tl, fence;
 };
 
-/* The id of an object's property, and optionally its value; 0 if there is none. */
+/* Returns the id of a property, or 0, and optionally gets its value. */
 static __u32 property(int dev, __u32 obj, __u32 type, const char *name, __u64 *value)
 {
 	drmModeObjectPropertiesPtr props = drmModeObjectGetProperties(dev, obj, type);
@@ -69,7 +69,9 @@ static __u32 primary_plane(int dev)
 	return found;
 }
 
-/* A 32-bit framebuffer of the screen's size, on a heap buffer that vkms imported. */
+/*
+ * Makes a 32-bit framebuffer of the screen's size on an imported heap buffer.
+ */
 static int frame_create(const struct display *d, struct frame *f)
 {
 	__u32 width = d->mode.hdisplay, height = d->mode.vdisplay;
@@ -155,7 +157,7 @@ static void set(int dev, drmModeAtomicReqPtr req, __u32 obj, __u32 type, const c
 	drmModeAtomicAddProperty(req, obj, property(dev, obj, type, name, NULL), value);
 }
 
-/* A request that shows the framebuffer on the whole screen. */
+/* Makes a request that shows the framebuffer on the whole screen. */
 static drmModeAtomicReqPtr show(const struct display *d, __u32 fb)
 {
 	drmModeAtomicReqPtr req = drmModeAtomicAlloc();
@@ -232,7 +234,7 @@ TEST_F(kms, in_fence_holds_the_commit)
 	close(out);
 }
 
-/* No in-fence: what is on the buffer counts. */
+/* Without an in-fence the commit waits for the buffer's fences. */
 TEST_F(kms, implicit_write_fence_holds_the_commit)
 {
 	drmModeAtomicReqPtr req = show(&self->display, self->frame.fb);
@@ -286,7 +288,7 @@ TEST_F(kms, merged_in_fence_holds_until_all_signal)
 	close(other);
 }
 
-/* The camera's side: the buffer is written again when the display is done with it. */
+/* A camera must not write the buffer before the display is done with it. */
 TEST_F(kms, out_fence_becomes_the_buffers_read_fence)
 {
 	drmModeAtomicReqPtr req = show(&self->display, self->frame.fb);
@@ -315,7 +317,9 @@ TEST_F(kms, failing_commits_keep_nothing)
 	set(self->dev, req, self->display.crtc, DRM_MODE_OBJECT_CRTC, "OUT_FENCE_PTR", 8);
 	EXPECT_ERRNO(EFAULT, commit(self->dev, req, NONBLOCK));
 
-	/* The out-fence is made before the bad framebuffer is found. */
+	/*
+	 * The kernel makes the out-fence before it finds the bad framebuffer.
+	 */
 	req = show(&self->display, self->frame.fb);
 	want_out_fence(&self->display, req, &out);
 	set(self->dev, req, self->display.plane, DRM_MODE_OBJECT_PLANE, "CRTC_W", 1 << 30);
@@ -383,7 +387,7 @@ TEST_F_TIMEOUT(kms, picture_comes_back_through_writeback, 120)
 	paint(&self->frame, 12345);
 	EXPECT_FALSE(same_picture(&self->frame, &back));
 
-	/* The writeback connector takes the place of the monitor. */
+	/* Use the writeback connector instead of the monitor. */
 	d.conn = self->display.off;
 	d.off = self->display.conn;
 	req = show(&d, self->frame.fb);

@@ -60,7 +60,7 @@ static void *map_pages(int fd, size_t first, size_t n)
 		    first * page_size());
 }
 
-/* One word per page, at its start, that tells the page's number. */
+/* Writes the page's number into the first word of each page. */
 static void mark(void *map, size_t pages, unsigned int salt)
 {
 	size_t i;
@@ -153,7 +153,7 @@ TEST_F(map, past_the_end_is_einval)
 	EXPECT_EQ(0, try_map(self->fd, page, self->size - page));
 }
 
-/* pgoff + pages would wrap to something small. */
+/* pgoff + pages wraps to a small number. */
 TEST_F(map, wrapping_offset_is_refused)
 {
 	EXPECT_NE(0, try_map(self->fd, 2 * page_size(), -(off_t)page_size()));
@@ -167,7 +167,7 @@ static void on_fault(int sig)
 	siglongjmp(fault_jmp, sig);
 }
 
-/* The signal that touching @addr raises, 0 if none. */
+/* Touches @addr, and returns the signal that this raises, or 0. */
 static int touch(char *addr, bool write)
 {
 	struct sigaction sa = { .sa_handler = on_fault }, segv, bus;
@@ -256,7 +256,7 @@ TEST_F(map, protection_can_be_taken_and_given_back)
 	munmap(map, self->size);
 }
 
-/* Devices write there: whatever it is, it is no code. */
+/* Devices write to a buffer: executable, it would be an attack surface. */
 TEST_F(map, is_never_executable)
 {
 	char *map;
@@ -290,7 +290,7 @@ static int maps_exec(const void *map)
 	return found;
 }
 
-/* A program whose readable memory is all executable, as some that are old, can map it. */
+/* Old programs with READ_IMPLIES_EXEC must still be able to map a buffer. */
 TEST_F(map, maps_for_a_program_that_reads_and_executes)
 {
 	int status;
@@ -350,7 +350,7 @@ TEST_F(map, child_shares_the_mapping)
 	munmap(map, self->size);
 }
 
-/* get_user_pages() on the mapping: a pipe write copies, and must see the memory. */
+/* The kernel copies from and to the mapping, as in a write to a pipe. */
 TEST_F(map, kernel_copies_from_and_to_the_mapping)
 {
 	char *map = map_pages(self->fd, 0, PAGES), back[64];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What several programs begin with: a buffer of each source, two pending fences.
+ * Setup for several programs: a buffer of each source, and two pending fences.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -9,7 +9,7 @@
 
 #include "dmabuf_util.h"
 
-/* Every kind of buffer that user space can make without a driver of a device. */
+/* Every kind of buffer that user space can make without a device driver. */
 enum source { FROM_SYSTEM, FROM_CMA, FROM_UDMABUF };
 
 #define NEEDS_SOURCE "no such source: CONFIG_DMABUF_HEAPS_SYSTEM, _CMA or CONFIG_UDMABUF"
@@ -25,7 +25,7 @@ static inline int cma_alloc(size_t size)
 	return fd;
 }
 
-/* -ENOENT if there is no such source. */
+/* Returns a descriptor, or -ENOENT if there is no such source. */
 static inline int alloc_from(enum source source, size_t size)
 {
 	switch (source) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * DMA_BUF_IOCTL_SYNC as a wait: the start of CPU access blocks until the fences
- * that matter for the direction have signalled, can be interrupted and killed, and
- * is not stopped by a fence that failed. Every waiter says, when it returns,
- * whether the fence had signalled: no test relies on how long anything takes.
+ * that matter for the direction have signalled, can be interrupted and killed,
+ * and succeeds if a fence fails. Every waiter reports the status of the fence
+ * on return, so that no test relies on time.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -204,7 +204,7 @@ TEST_F(sync_signal, waiting_process_can_be_killed)
 	EXPECT_EQ(0, sf_status(self->fence));
 }
 
-/* A fence that failed has nevertheless happened: the wait is a success. */
+/* A failed fence means that the job is over: the wait succeeds. */
 TEST_F(sync_signal, failed_fence_ends_the_wait)
 {
 	ASSERT_EQ(0, task_start(&self->t, sync_call, &self->call));
@@ -236,7 +236,9 @@ TEST_F(sync_signal, all_waiters_wake)
 	}
 }
 
-/* A second fence that arrives during the wait need not be waited for, the first must. */
+/*
+ * A wait that returned after the first fence would let the CPU race the second.
+ */
 TEST_F(sync_signal, waiter_of_two_fences_waits_for_both)
 {
 	int other = sw_open(), second;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Helpers that all dma-buf selftests share: buffers from the system heap, fences
- * from sw_sync, the ioctls as functions, file descriptor counting, bufinfo and
- * threads that can be seen to sleep.
+ * Helpers for all dma-buf selftests: buffers from the system heap, fences from
+ * sw_sync, the ioctls as functions, counting of descriptors, bufinfo, and
+ * threads whose sleep can be observed.
  *
- * Every function that wraps a system call returns what it returned or -errno, so
- * that a test compares with one constant. Nothing here decides pass or fail.
+ * A function that wraps a system call returns its result or -errno, so that a
+ * test compares with one constant. Nothing here decides pass or fail.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -45,7 +45,7 @@
 #define BUFINFO_PATH "/sys/kernel/debug/dma_buf/bufinfo"
 #define SYSTEM_HEAP "/dev/dma_heap/system"
 
-/* Upper bound of every wait for something that must happen: slow guests. */
+/* Bound of every wait for something that must happen; guests are slow. */
 #define WAIT_MS 20000
 
 /* The ABI of sw_sync: no header declares it. */
@@ -65,14 +65,16 @@ struct sw_sync_deadline {
 #define SW_SYNC_INC _IOW('W', 1, __u32)
 #define SW_SYNC_GET_DEADLINE _IOWR('W', 2, struct sw_sync_deadline)
 
-/* The call fails with this errno, and no file descriptor more or less is open. */
+/*
+ * The call fails with this errno, and the number of descriptors is unchanged.
+ */
 #define EXPECT_ERRNO(err, call) do { \
 	int fds_before_ = count_fds(); \
 	EXPECT_EQ(-(err), (call)); \
 	EXPECT_EQ(fds_before_, count_fds()); \
 } while (0)
 
-/* With no descriptor left to hand out, the call fails with EMFILE and keeps none. */
+/* Without a free descriptor the call fails with EMFILE and leaks none. */
 #define EXPECT_EMFILE(call) do { \
 	int fds_before_ = count_fds(), ret_; \
 	forbid_new_fds(true); \
@@ -154,7 +156,7 @@ static inline void *read_only_copy(const void *arg, size_t size)
 	return page;
 }
 
-/* Lets no further file descriptor be opened; 0 gives the old limit back. */
+/* Keeps the process from opening descriptors; false restores the limit. */
 static inline void forbid_new_fds(bool on)
 {
 	static struct rlimit saved;
@@ -200,7 +202,7 @@ static inline int heap_alloc(size_t len)
 	return fd;
 }
 
-/* The CMA heap carries its area's name: the names that areas are known to have. */
+/* The CMA heap is named after its area; these are the known names. */
 static inline int cma_heap_open(void)
 {
 	static const char *const names[] = {
@@ -219,7 +221,7 @@ static inline int cma_heap_open(void)
 	return -ENOENT;
 }
 
-/* A memfd as udmabuf wants it: it may grow but not shrink. */
+/* A memfd with the seal that udmabuf requires: it cannot shrink. */
 static inline int sealed_memfd(size_t size)
 {
 	int fd = memfd_create("dmabuf-test", MFD_ALLOW_SEALING | MFD_CLOEXEC);
@@ -328,7 +330,7 @@ static inline int sf_merge(const char *name, int fd1, int fd2)
 	return ret ? ret : data.fence;
 }
 
-/* The status of the whole: 1 signalled, 0 active, negative an error of either kind. */
+/* The status: 1 signalled, 0 active, or the error of the fence or the ioctl. */
 static inline int sf_status(int fd)
 {
 	struct sync_file_info info = { 0 };
@@ -345,7 +347,7 @@ static inline int sf_count(int fd)
 	return ret ? ret : (int)info.num_fences;
 }
 
-/* The fences inside; returns how many, at most @max. */
+/* Gets the fences inside, at most @max; returns their number. */
 static inline int sf_fences(int fd, struct sync_fence_info *out, int max)
 {
 	struct sync_file_info info = {
@@ -356,7 +358,7 @@ static inline int sf_fences(int fd, struct sync_fence_info *out, int max)
 	return ret ? ret : (int)info.num_fences;
 }
 
-/* What poll() reports for @events within @ms: the revents, 0 for none, or -errno. */
+/* Polls for @events for @ms; returns the revents, 0 for none, or -errno. */
 static inline int poll_ms(int fd, short events, int ms)
 {
 	struct pollfd pfd = { .fd = fd, .events = events };
@@ -370,7 +372,9 @@ static inline int poll_now(int fd, short events)
 	return poll_ms(fd, events, 0);
 }
 
-/* Polls a condition that another actor makes true; false after WAIT_MS. */
+/*
+ * Waits until another thread or process makes @cond true; false after WAIT_MS.
+ */
 #define wait_until(cond) ({ \
 	__u64 end_ = now_ns(CLOCK_MONOTONIC) + WAIT_MS * 1000000ull; \
 	bool ok_; \
@@ -379,7 +383,7 @@ static inline int poll_now(int fd, short events)
 	ok_; \
 })
 
-/* The line of bufinfo for the buffer with inode @ino, and what follows it, or NULL. */
+/* Returns the text from the line of bufinfo for inode @ino on, or NULL. */
 static inline char *bufinfo_find(char *text, unsigned long ino)
 {
 	char *line = text, *next;
@@ -396,7 +400,7 @@ static inline char *bufinfo_find(char *text, unsigned long ino)
 	return NULL;
 }
 
-/* 1 while a buffer with that inode exists, 0 when it is gone, or -errno. */
+/* Returns 1 if a buffer with that inode exists, 0 if not, or -errno. */
 static inline int bufinfo_has(unsigned long ino)
 {
 	size_t size = 1 << 20;
@@ -409,7 +413,7 @@ static inline int bufinfo_has(unsigned long ino)
 	return ret;
 }
 
-/* The last put of a file may run in another task's context: give it time. */
+/* The release after the last put may run in another task: wait for it. */
 static inline bool buffer_gone(unsigned long ino)
 {
 	return wait_until(bufinfo_has(ino) == 0);
@@ -468,10 +472,7 @@ static inline bool task_asleep(struct task *t)
 			  task_state(atomic_load(&t->tid)) == 'S');
 }
 
-/*
- * A skip names what the kernel lacks. A run in which nothing may be skipped counts
- * it as a failure.
- */
+/* A skip names what the kernel lacks; a full run counts it as a failure. */
 #define NEEDS_HEAP "no " SYSTEM_HEAP ": CONFIG_DMABUF_HEAPS_SYSTEM"
 #define NEEDS_SW_SYNC "no " SW_SYNC_PATH ": CONFIG_SW_SYNC, or debugfs not mounted"
 #define NEEDS_BUFINFO "no " BUFINFO_PATH ": CONFIG_DEBUG_FS, or debugfs not mounted"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The nth allocation of a call is failed, by /proc/thread-self/fail-nth.
+ * Fails the nth allocation of a system call, by /proc/thread-self/fail-nth.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -17,7 +17,9 @@ static inline bool starts_with(const char *text, const char *start)
 	return !strncmp(text, start, strlen(start));
 }
 
-/* Where the kernel's DMA debugging lies: [start, end), empty if it is not built in. */
+/*
+ * The code of the kernel's DMA debugging: [start, end), empty if not built in.
+ */
 static inline void find_dma_debug(unsigned long *start, unsigned long *end)
 {
 	FILE *symbols = fopen("/proc/kallsyms", "r");
@@ -27,7 +29,7 @@ static inline void find_dma_debug(unsigned long *start, unsigned long *end)
 
 	*start = 0;
 	*end = 0;
-	/* In the order of their addresses. */
+	/* kallsyms is sorted by address. */
 	while (symbols && fscanf(symbols, "%lx %*c %511s%*[^\n]", &addr, name) == 2) {
 		if (inside)
 			*end = addr;
@@ -54,8 +56,8 @@ static inline int set_fault_attr(const char *name, const char *value)
 }
 
 /*
- * Any allocation may be chosen, none is reported in the log. Those of the kernel's DMA debugging
- * are not: one that fails turns it off, with a splat.
+ * Any allocation may fail, without a report in the log, except those of the
+ * kernel's DMA debugging: a failure turns it off, with a splat.
  */
 static inline int fail_nth_open(void)
 {
@@ -83,12 +85,12 @@ static inline int fail_nth_arm(int fd, unsigned int nth)
 	return pwrite(fd, text, len, 0) == len ? 0 : -1;
 }
 
-/* Tells whether there were so many. */
+/* Returns true if the nth allocation was reached. */
 static inline bool fail_nth_disarm(int fd)
 {
 	char left[16] = "";
 
-	/* Reading back what is left may itself be the nth allocation. */
+	/* The read itself may make the nth allocation. */
 	if (pread(fd, left, sizeof(left) - 1, 0) < 0)
 		left[0] = '1';
 	while (pwrite(fd, "0", 1, 0) < 0)
