@@ -80,8 +80,8 @@ static bool count_is_due(struct dma_resv_list *list)
 }
 
 /**
- * dma_resv_list_is_sparse - return whether too much of a list has signalled
- * @list: the list
+ * dma_resv_list_look_for_sparse - look whether too much of a list has signalled
+ * @list: a list with more than DMA_RESV_LIST_MIN slots in use
  *
  * Looks at as few slots as the bound on the length of a list allows.
  *
@@ -89,13 +89,11 @@ static bool count_is_due(struct dma_resv_list *list)
  * Return: true if the writer has to make a new list; false if not, or if it is
  * not time to count.
  */
-bool dma_resv_list_is_sparse(struct dma_resv_list *list)
+bool dma_resv_list_look_for_sparse(struct dma_resv_list *list)
 {
 	unsigned int num = list->num_fences, pending;
 	struct dma_resv_list_tail *tail;
 
-	if (num <= DMA_RESV_LIST_MIN)
-		return false;
 	if (num <= DMA_RESV_LIST_EXACT)
 		return !has_pending(list, DIV_ROUND_UP(num - DMA_RESV_LIST_MIN, 2));
 	if (!count_is_due(list))

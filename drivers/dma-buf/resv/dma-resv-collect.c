@@ -22,7 +22,7 @@ static unsigned int guess_pending(struct dma_resv_list *list, unsigned int end,
 	unsigned int pending = 0;
 
 	for (unsigned int i = 0; i < end; i++) {
-		struct dma_resv_slot slot = dma_resv_list_load(list, i);
+		struct dma_resv_slot slot = dma_resv_slot_load(&list->slots[i]);
 
 		if (dma_resv_slot_usage(slot) <= wanted)
 			pending += !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT,
@@ -49,28 +49,32 @@ static int collect_from(struct dma_resv *obj, struct dma_resv_list *list,
 			unsigned int end, enum dma_resv_usage wanted,
 			struct dma_resv_collection *to)
 {
+	struct dma_resv_slot *slots = to->list ? to->list->slots : NULL;
+	unsigned int i = 0, num = 0;
 	enum dma_resv_usage usage;
 	struct dma_fence *fence;
+	int ret = 0;
 
-	for (unsigned int i = 0; i < end;) {
+	while (i < end) {
 		fence = dma_resv_list_look_rcu(list, i, wanted, &usage);
 		if (!IS_ERR(fence))
 			i++;
 		else if (rcu_access_pointer(obj->fences) != list)
-			return -EAGAIN;
+			break;
 		if (IS_ERR_OR_NULL(fence))
 			continue;
-		if (to->num == to->room) {
+		if (num == to->room) {
 			dma_fence_put(fence);
-			return -ENOSPC;
+			ret = -ENOSPC;
+			break;
 		}
-		if (to->with_usages)
-			to->list->slots[to->num] = dma_resv_slot_make(fence, usage);
+		if (slots)
+			slots[num++] = dma_resv_slot_make(fence, usage);
 		else
-			to->fences[to->num] = fence;
-		to->num++;
+			to->fences[num++] = fence;
 	}
-	return rcu_access_pointer(obj->fences) == list ? 0 : -EAGAIN;
+	to->num = num;
+	return rcu_access_pointer(obj->fences) == list ? ret : -EAGAIN;
 }
 
 /**
@@ -120,7 +124,8 @@ static void free_room(struct dma_resv_collection *to)
 /* Replace the memory of an empty collection. Returns whether there is any. */
 static bool make_room(struct dma_resv_collection *to, unsigned int num)
 {
-	free_room(to);
+	if (to->room)
+		free_room(to);
 	if (to->with_usages) {
 		to->list = dma_resv_list_alloc(num, GFP_KERNEL);
 		to->room = to->list ? to->list->capacity : 0;

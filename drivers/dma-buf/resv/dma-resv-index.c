@@ -115,27 +115,35 @@ void dma_resv_index_add(struct dma_resv_list *list, unsigned int i,
 	*head = i;
 }
 
-/**
- * dma_resv_index_move - enter a slot by another fence
- * @list: a list with a tail
- * @i: the slot
- * @from: the fence by which it is entered
- * @to: the new fence
- *
- * Context: Any; the writer.
- */
-void dma_resv_index_move(struct dma_resv_list *list, unsigned int i,
-			 const struct dma_fence *from,
-			 const struct dma_fence *to)
+/* Enter slot @i by the fence @to instead of @from. */
+static void move(struct dma_resv_list *list, unsigned int i,
+		 const struct dma_fence *from, const struct dma_fence *to)
 {
 	u32 *at = head_of(list, key_of(from));
 
-	if (key_of(from) == key_of(to))
-		return;
 	while (*at != i)
 		at = next_of(list, *at);
 	*at = links_of(list)[i];
 	dma_resv_index_add(list, i, to);
+}
+
+/**
+ * dma_resv_index_set - replace the fence in a slot and in the index
+ * @list: a list with a tail
+ * @i: a slot in use
+ * @fence: the new fence; consumes a reference
+ * @usage: its usage
+ *
+ * Context: Any; the writer.
+ */
+void dma_resv_index_set(struct dma_resv_list *list, unsigned int i,
+			struct dma_fence *fence, enum dma_resv_usage usage)
+{
+	struct dma_fence *old = dma_resv_list_fence(list, i);
+
+	if (key_of(old) != key_of(fence))
+		move(list, i, old, fence);
+	dma_resv_list_set(list, i, fence, usage);
 }
 
 /**

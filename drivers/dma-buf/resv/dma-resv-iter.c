@@ -240,5 +240,5 @@ bool dma_resv_is_only_fence(struct dma_resv *obj, struct dma_fence *fence)
 	guard(rcu)();
 	list = rcu_dereference(obj->fences);
 	return dma_resv_list_length(list) == 1 &&
-	       dma_resv_slot_fence(dma_resv_list_load(list, 0)) == fence;
+	       dma_resv_slot_fence(dma_resv_slot_load(&list->slots[0])) == fence;
 }

@@ -8,6 +8,7 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 
+#include <kunit/visibility.h>
 #include <linux/atomic.h>
 #include <linux/build_bug.h>
 #include <linux/err.h>
@@ -53,11 +54,6 @@
  * an RCU read-side critical section.
  */
 
-/* Is @size the size of a kmalloc() cache? Large DMA alignment leaves some out. */
-#define IS_KMALLOC_SIZE(size) \
-	(KMALLOC_MIN_SIZE > 32 || \
-	 kmalloc_index(size) != kmalloc_index((size) + 1))
-
 static size_t size_of(unsigned int capacity)
 {
 	size_t size = struct_size_t(struct dma_resv_list, slots, capacity);
@@ -66,8 +62,13 @@ static size_t size_of(unsigned int capacity)
 				    DMA_RESV_LIST_MIN) == DMA_RESV_LIST_MIN_SIZE);
 	static_assert(struct_size_t(struct dma_resv_list, slots,
 				    DMA_RESV_LIST_SHORT) == DMA_RESV_LIST_SHORT_SIZE);
-	BUILD_BUG_ON(!IS_KMALLOC_SIZE(DMA_RESV_LIST_MIN_SIZE));
-	BUILD_BUG_ON(!IS_KMALLOC_SIZE(DMA_RESV_LIST_SHORT_SIZE));
+	/* An alignment for DMA of more than 32 bytes leaves some caches out. */
+	BUILD_BUG_ON(KMALLOC_MIN_SIZE <= 32 &&
+		     kmalloc_index(DMA_RESV_LIST_MIN_SIZE) ==
+		     kmalloc_index(DMA_RESV_LIST_MIN_SIZE + 1));
+	BUILD_BUG_ON(KMALLOC_MIN_SIZE <= 32 &&
+		     kmalloc_index(DMA_RESV_LIST_SHORT_SIZE) ==
+		     kmalloc_index(DMA_RESV_LIST_SHORT_SIZE + 1));
 
 	if (capacity > DMA_RESV_LIST_SHORT)
 		size = size_add(size, dma_resv_index_size(capacity));
@@ -166,7 +167,7 @@ static void store(struct dma_resv_list *list, unsigned int i,
 {
 	/*
 	 * Publishes the initialised fence. Pairs with the acquire in
-	 * dma_resv_list_load().
+	 * dma_resv_slot_load().
 	 */
 	smp_store_release(&list->slots[i].word,
 			  dma_resv_slot_make(fence, usage).word);
@@ -223,9 +224,9 @@ void dma_resv_list_replace(struct dma_resv_list *list, unsigned int i,
 			   struct dma_fence *fence, enum dma_resv_usage usage)
 {
 	if (dma_resv_list_has_tail(list))
-		dma_resv_index_move(list, i, dma_resv_list_fence(list, i),
-				    fence);
-	dma_resv_list_set(list, i, fence, usage);
+		dma_resv_index_set(list, i, fence, usage);
+	else
+		dma_resv_list_set(list, i, fence, usage);
 }
 
 /**
@@ -261,17 +262,15 @@ void dma_resv_list_replace_context(struct dma_resv_list *list, u64 context,
 }
 
 /**
- * dma_resv_list_get_rcu - get the fence that a reader has found pending
- * @list: the list
- * @i: the slot
+ * dma_resv_slot_get_rcu - get the fence that a reader has found pending
+ * @at: the slot
  * @slot: what the reader has found in it
  *
  * Context: Any, RCU read-side critical section.
  * Return: The fence, with a reference for the caller; NULL if it has signalled;
  * ERR_PTR(-EAGAIN) if the slot has changed.
  */
-struct dma_fence *dma_resv_list_get_rcu(struct dma_resv_list *list,
-					unsigned int i,
+struct dma_fence *dma_resv_slot_get_rcu(const struct dma_resv_slot *at,
 					struct dma_resv_slot slot)
 {
 	struct dma_fence *fence = dma_resv_slot_fence(slot);
@@ -284,14 +283,14 @@ struct dma_fence *dma_resv_list_get_rcu(struct dma_resv_list *list,
 	 * reference. It has not if the slot still refers to it, since a slot
 	 * holds a reference.
 	 */
-	changed = dma_resv_list_has_changed(list, i, slot);
+	changed = dma_resv_slot_has_changed(at, slot);
 	if (!changed && !dma_fence_is_signaled_rcu(fence))
 		return fence;
 	/*
 	 * A later fence may have taken the slot before this one signalled. The
 	 * reference keeps that fence from having the same address.
 	 */
-	changed = changed || dma_resv_list_has_changed(list, i, slot);
+	changed = changed || dma_resv_slot_has_changed(at, slot);
 	dma_fence_put(fence);
 	return changed ? ERR_PTR(-EAGAIN) : NULL;
 }
@@ -350,9 +349,9 @@ static unsigned int find_timeline(struct dma_resv_list *list,
  * Context: Any; the writer.
  * Return: The number of the slot, or DMA_RESV_NO_SLOT.
  */
-unsigned int dma_resv_list_find_slot(struct dma_resv_list *list,
-				     struct dma_fence *fence,
-				     enum dma_resv_usage usage)
+VISIBLE_IF_KUNIT unsigned int
+dma_resv_list_find_slot(struct dma_resv_list *list, struct dma_fence *fence,
+			enum dma_resv_usage usage)
 {
 	unsigned int i = find_timeline(list, fence, usage);
 
@@ -364,18 +363,58 @@ unsigned int dma_resv_list_find_slot(struct dma_resv_list *list,
 	return find_done(list);
 }
 
+/*
+ * Return whether the list may use one more slot. As in every 6.12 kernel, a driver
+ * may add more fences than it has reserved while there are slots. With
+ * DEBUG_MUTEXES it must have reserved at least one since the last unlock.
+ */
+static bool has_slot(const struct dma_resv_list *list)
+{
+	return list->num_fences < list->capacity &&
+	       (!IS_ENABLED(CONFIG_DEBUG_MUTEXES) || list->reserved);
+}
+
 /**
- * dma_resv_list_find_any_done - search all slots for a signalled fence
- * @list: the list, or NULL
+ * dma_resv_list_add - add a fence to a slot in use, or to one more
+ * @list: the list
+ * @fence: the fence; gets a reference if it is added
+ * @usage: its usage
  *
  * Context: Any; the writer.
- * Return: The number of the slot, or DMA_RESV_NO_SLOT.
+ * Return: Whether the list had a slot for @fence.
  */
-unsigned int dma_resv_list_find_any_done(struct dma_resv_list *list)
+bool dma_resv_list_add(struct dma_resv_list *list, struct dma_fence *fence,
+		       enum dma_resv_usage usage)
 {
-	for (unsigned int i = 0; list && i < list->num_fences; i++) {
-		if (dma_fence_is_signaled(dma_resv_list_fence(list, i)))
-			return i;
+	unsigned int i = dma_resv_list_find_slot(list, fence, usage);
+
+	if (i != DMA_RESV_NO_SLOT)
+		dma_resv_list_replace(list, i, dma_fence_get(fence), usage);
+	else if (has_slot(list))
+		dma_resv_list_append(list, dma_fence_get(fence), usage);
+	else
+		return false;
+	return true;
+}
+
+/**
+ * dma_resv_list_replace_done - search all slots for a signalled fence to replace
+ * @list: the list
+ * @fence: the new fence; gets a reference if it is added
+ * @usage: its usage
+ *
+ * Context: Any; the writer.
+ * Return: Whether there was a signalled fence.
+ */
+bool dma_resv_list_replace_done(struct dma_resv_list *list,
+				struct dma_fence *fence,
+				enum dma_resv_usage usage)
+{
+	for (unsigned int i = 0; i < list->num_fences; i++) {
+		if (!dma_fence_is_signaled(dma_resv_list_fence(list, i)))
+			continue;
+		dma_resv_list_replace(list, i, dma_fence_get(fence), usage);
+		return true;
 	}
-	return DMA_RESV_NO_SLOT;
+	return false;
 }

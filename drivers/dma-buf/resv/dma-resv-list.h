@@ -10,6 +10,7 @@
 #ifndef _DMA_RESV_LIST_H
 #define _DMA_RESV_LIST_H
 
+#include <linux/bitops.h>
 #include <linux/build_bug.h>
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
@@ -180,10 +181,6 @@ static inline bool dma_resv_slot_stands_for(struct dma_resv_slot slot,
 	       (fence->context && dma_fence_is_later(fence, old));
 }
 
-struct dma_fence *dma_resv_list_get_rcu(struct dma_resv_list *list,
-					unsigned int i,
-					struct dma_resv_slot slot);
-
 /* Return the number of slots that a reader may look at. */
 static inline unsigned int dma_resv_list_length(struct dma_resv_list *list)
 {
@@ -191,23 +188,25 @@ static inline unsigned int dma_resv_list_length(struct dma_resv_list *list)
 	return list ? smp_load_acquire(&list->num_fences) : 0;
 }
 
-/* Read slot @i without the lock. */
+/* Read a slot without the lock. */
 static inline struct dma_resv_slot
-dma_resv_list_load(struct dma_resv_list *list, unsigned int i)
+dma_resv_slot_load(const struct dma_resv_slot *at)
 {
-	/* Makes the fence visible. Pairs with the release in the store(). */
-	return (struct dma_resv_slot){ smp_load_acquire(&list->slots[i].word) };
+	/* Makes the fence visible. Pairs with the release in store(). */
+	return (struct dma_resv_slot){ smp_load_acquire(&at->word) };
 }
 
-/* Read slot @i again. Return whether it has changed since it was @slot. */
-static inline bool dma_resv_list_has_changed(struct dma_resv_list *list,
-					     unsigned int i,
+/* Read a slot again. Return whether it has changed since it was @slot. */
+static inline bool dma_resv_slot_has_changed(const struct dma_resv_slot *at,
 					     struct dma_resv_slot slot)
 {
 	/* Orders the look at the fence before this one at the slot. */
 	smp_rmb();
-	return READ_ONCE(list->slots[i].word) != slot.word;
+	return READ_ONCE(at->word) != slot.word;
 }
+
+struct dma_fence *dma_resv_slot_get_rcu(const struct dma_resv_slot *at,
+					struct dma_resv_slot slot);
 
 /*
  * Return the fence in slot @i with a reference, if it is pending and of a usage
@@ -221,16 +220,17 @@ static inline struct dma_fence *
 dma_resv_list_look_rcu(struct dma_resv_list *list, unsigned int i,
 		       enum dma_resv_usage wanted, enum dma_resv_usage *usage)
 {
-	struct dma_resv_slot slot = dma_resv_list_load(list, i);
+	const struct dma_resv_slot *at = &list->slots[i];
+	struct dma_resv_slot slot = dma_resv_slot_load(at);
 
 	*usage = dma_resv_slot_usage(slot);
 	if (*usage > wanted)
 		return NULL;
 	if (!test_bit(DMA_FENCE_FLAG_SIGNALED_BIT,
 		      &dma_resv_slot_fence(slot)->flags))
-		return dma_resv_list_get_rcu(list, i, slot);
+		return dma_resv_slot_get_rcu(at, slot);
 	/* A later fence may have taken the slot before this one signalled. */
-	return dma_resv_list_has_changed(list, i, slot) ? ERR_PTR(-EAGAIN) : NULL;
+	return dma_resv_slot_has_changed(at, slot) ? ERR_PTR(-EAGAIN) : NULL;
 }
 
 /* dma-resv-list.c */
@@ -247,10 +247,11 @@ void dma_resv_list_replace(struct dma_resv_list *list, unsigned int i,
 void dma_resv_list_replace_context(struct dma_resv_list *list, u64 context,
 				   struct dma_fence *fence,
 				   enum dma_resv_usage usage);
-unsigned int dma_resv_list_find_slot(struct dma_resv_list *list,
-				     struct dma_fence *fence,
-				     enum dma_resv_usage usage);
-unsigned int dma_resv_list_find_any_done(struct dma_resv_list *list);
+bool dma_resv_list_add(struct dma_resv_list *list, struct dma_fence *fence,
+		       enum dma_resv_usage usage);
+bool dma_resv_list_replace_done(struct dma_resv_list *list,
+				struct dma_fence *fence,
+				enum dma_resv_usage usage);
 
 /* dma-resv-collect.c */
 unsigned int dma_resv_try_collect(struct dma_resv *obj,
@@ -262,7 +263,14 @@ int dma_resv_collect(struct dma_resv *obj, enum dma_resv_usage usage,
 /* dma-resv-bound.c */
 void dma_resv_bound_init(struct dma_resv_list *list);
 unsigned int dma_resv_list_count_pending(const struct dma_resv_list *list);
-bool dma_resv_list_is_sparse(struct dma_resv_list *list);
+bool dma_resv_list_look_for_sparse(struct dma_resv_list *list);
+
+/* Return whether too much of a list has signalled. The shortest list never has. */
+static inline bool dma_resv_list_is_sparse(struct dma_resv_list *list)
+{
+	return list->num_fences > DMA_RESV_LIST_MIN &&
+	       dma_resv_list_look_for_sparse(list);
+}
 
 /* dma-resv-index.c */
 size_t dma_resv_index_size(unsigned int capacity);
@@ -270,15 +278,20 @@ void dma_resv_index_init(struct dma_resv_list *list);
 void dma_resv_index_fill(struct dma_resv_list *list);
 void dma_resv_index_add(struct dma_resv_list *list, unsigned int i,
 			const struct dma_fence *fence);
-void dma_resv_index_move(struct dma_resv_list *list, unsigned int i,
-			 const struct dma_fence *from,
-			 const struct dma_fence *to);
+void dma_resv_index_set(struct dma_resv_list *list, unsigned int i,
+			struct dma_fence *fence, enum dma_resv_usage usage);
 unsigned int dma_resv_index_find(struct dma_resv_list *list,
 				 struct dma_fence *fence,
 				 enum dma_resv_usage usage);
 void dma_resv_index_replace(struct dma_resv_list *list, u64 context,
 			    struct dma_fence *fence,
 			    enum dma_resv_usage usage);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+unsigned int dma_resv_list_find_slot(struct dma_resv_list *list,
+				     struct dma_fence *fence,
+				     enum dma_resv_usage usage);
+#endif
 
 /* Links followed in all indexes, for tests. */
 extern u64 dma_resv_index_steps;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reservation objects: making room for fences and adding them. Questions about
- * them are answered in dma-resv-query.c, walks are in dma-resv-iter.c, and the
- * list that holds them is in dma-resv-list.c.
+ * Reservation objects: reserving slots for fences and adding them. Queries are in
+ * dma-resv-query.c, walks in dma-resv-iter.c, and the list that holds the fences is
+ * in dma-resv-list.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -18,23 +18,23 @@
 /**
  * DOC: Reservation Object Overview
  *
- * A &struct dma_resv collects the fences of the work that uses a buffer, each
- * with a usage that tells who has to wait for it: see &enum dma_resv_usage.
+ * A &struct dma_resv collects the fences of the work that uses a buffer. Each fence
+ * has a usage, which says who must wait for it: see &enum dma_resv_usage.
  *
- * *Adding.* Under the lock, dma_resv_reserve_fences() makes room, which may fail;
- * then the work is submitted, and dma_resv_add_fence() adds its fence, which may
- * not. Within one timeline a fence takes the place of earlier ones, unless that
- * made fewer wait; context 0 is no timeline, its fences have no order. Signalled
- * fences go as their slots are needed.
+ * *Adding.* Under the lock, a driver calls dma_resv_reserve_fences(), which may
+ * fail, submits its work and adds the fence by dma_resv_add_fence(), which cannot
+ * fail. Within one timeline a fence replaces earlier ones, unless fewer waiters
+ * would then wait; fences of context 0 have no order and replace none. The slot of
+ * a signalled fence is reused when a slot is needed.
  *
- * *Asking* needs no lock: readers see each fence that was there when they began,
- * and maybe some that were added since.
+ * *Queries* need no lock: readers see every fence that was there when they began,
+ * and may see some that were added since.
  *
  * *Locking.* &dma_resv.lock is a wait/die mutex: dma_resv_lock() with an acquire
- * context takes many in any order. It protects the list against other writers,
- * and whatever the exporter and the importers agree it does; dma-buf-attach.c has
- * the order of the locks of the whole subsystem. The list is replaced and read by
- * RCU.
+ * context takes any number of them in any order. It serialises the writers of the
+ * list, and protects what the exporter and the importers agree that it protects;
+ * dma-buf-attach.c has the order of all locks of the subsystem. Readers reach the
+ * list by RCU.
  */
 
 DEFINE_WD_CLASS(reservation_ww_class);
@@ -47,7 +47,7 @@ static struct dma_resv_list *held_list(struct dma_resv *obj)
 
 /**
  * dma_resv_init - initialise a reservation object
- * @obj: the object; may be on the stack
+ * @obj: the object, which may be on the stack
  *
  * Context: Any.
  */
@@ -59,14 +59,13 @@ void dma_resv_init(struct dma_resv *obj)
 EXPORT_SYMBOL(dma_resv_init);
 
 /**
- * dma_resv_fini - drop all fences
- * @obj: an object that nobody uses any more
+ * dma_resv_fini - release the fences of a reservation object
+ * @obj: the object, with neither writers nor readers left
  *
  * Context: Any.
  */
 void dma_resv_fini(struct dma_resv *obj)
 {
-	/* There are neither writers nor readers left. */
 	struct dma_resv_list *list = rcu_dereference_protected(obj->fences,
 							       true);
 
@@ -77,8 +76,8 @@ void dma_resv_fini(struct dma_resv *obj)
 EXPORT_SYMBOL(dma_resv_fini);
 
 /*
- * @list has taken over from @old what was pending, in the same order, and the
- * references to it: drop those to the rest.
+ * Drop the references of @old to the fences that @list, which has the pending ones
+ * in the same order, did not take over.
  */
 static void put_left_behind(struct dma_resv_list *old,
 			    struct dma_resv_list *list)
@@ -95,9 +94,9 @@ static void put_left_behind(struct dma_resv_list *old,
 }
 
 /*
- * Publish a list of what is pending in the old one, with @num reserved and room
- * for at least as many again as it has, so that this stays rare. Returns it,
- * or NULL for no memory.
+ * Publish a new list with the pending fences of the old one and @num slots
+ * reserved. It has slots for at least twice its fences, so that this stays rare.
+ * Returns the list, or NULL if there is no memory.
  */
 static struct dma_resv_list *renew(struct dma_resv *obj, unsigned int num,
 				   gfp_t gfp)
@@ -106,7 +105,7 @@ static struct dma_resv_list *renew(struct dma_resv *obj, unsigned int num,
 	unsigned int pending = old ? old->num_fences : 0;
 	struct dma_fence *fence;
 
-	/* What the shortest one holds is not worth counting. */
+	/* In the shortest list, counting would not save memory. */
 	if (pending > DMA_RESV_LIST_MIN)
 		pending = dma_resv_list_count_pending(old);
 	list = dma_resv_list_alloc(pending + max(num, pending), gfp);
@@ -122,7 +121,7 @@ static struct dma_resv_list *renew(struct dma_resv *obj, unsigned int num,
 	list->reserved = list->num_fences + num;
 	rcu_assign_pointer(obj->fences, list);
 
-	/* Not before nobody new finds the old list: its slots hold references. */
+	/* Only now: a reader of a published list relies on its references. */
 	if (old) {
 		put_left_behind(old, list);
 		dma_resv_list_free(old);
@@ -131,35 +130,34 @@ static struct dma_resv_list *renew(struct dma_resv *obj, unsigned int num,
 }
 
 /*
- * A new list with room for @num more, as the one there is has none or is too long
- * for what is pending. NULL for no memory.
+ * Make a new list with @num slots reserved, because the old one has no room for
+ * them or is too long. Returns the list to use, or NULL if there is no memory.
  */
-static noinline struct dma_resv_list *make_room(struct dma_resv *obj,
-						unsigned int num)
+static struct dma_resv_list *make_room(struct dma_resv *obj, unsigned int num)
 {
 	struct dma_resv_list *old = held_list(obj), *list;
 
 	if (!old)
 		return renew(obj, num, GFP_KERNEL);
-	/* What was reserved before, and is not used up, holds. */
+	/* Keep earlier reservations that are not used up. */
 	if (old->reserved > old->num_fences)
 		num = max(num, old->reserved - old->num_fences);
 	if (old->num_fences + num > old->capacity)
 		return renew(obj, num, GFP_KERNEL);
-	/* It could go on as it is: nothing fails for that. */
+	/* The old list is only too long: without memory, keep it. */
 	list = renew(obj, num, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	return list ?: old;
 }
 
 /**
- * dma_resv_reserve_fences - make room for fences
+ * dma_resv_reserve_fences - reserve slots for fences
  * @obj: the object
- * @num_fences: so many will be added before it is unlocked
+ * @num_fences: number of fences to be added before the object is unlocked
  *
- * Does not add up: counts from what is there now.
+ * Reservations do not add up: each counts from the slots now in use.
  *
  * Context: Process, may sleep, reservation lock held.
- * Return: 0; -ENOMEM; -EINVAL, with a warning, for zero.
+ * Return: 0; -ENOMEM; -EINVAL, with a warning, if @num_fences is 0.
  */
 int dma_resv_reserve_fences(struct dma_resv *obj, unsigned int num_fences)
 {
@@ -187,18 +185,19 @@ EXPORT_SYMBOL(dma_resv_reserve_fences);
 
 #ifdef CONFIG_DEBUG_MUTEXES
 /**
- * dma_resv_reset_max_fences - forget what was reserved and not used
+ * dma_resv_reset_max_fences - forget the reserved slots that were not used
  * @obj: the object
  *
- * Shows those who add fences without a reservation of their own.
+ * A driver that adds a fence without a reservation of its own gets a warning then.
  *
  * Context: Process, reservation lock held.
  */
 void dma_resv_reset_max_fences(struct dma_resv *obj)
 {
-	struct dma_resv_list *list = held_list(obj);
+	struct dma_resv_list *list;
 
 	dma_resv_assert_held(obj);
+	list = held_list(obj);
 	if (list)
 		list->reserved = 0;
 }
@@ -206,81 +205,62 @@ EXPORT_SYMBOL(dma_resv_reset_max_fences);
 #endif
 
 /*
- * May the list use one more slot? Drivers that add more than they have reserved
- * go unnoticed while there is room: always have, and nothing is wrong with the
- * fence. With DEBUG_MUTEXES something has to be reserved since the last unlock.
+ * Handle a driver's bug: no slot is reserved for @fence. The fence must not be
+ * lost, because its work is running. So replace a signalled fence, allocate a list
+ * now or, as the last resort, wait for the fence.
  */
-static bool has_slot(const struct dma_resv_list *list)
-{
-	return list && list->num_fences < list->capacity &&
-	       (!IS_ENABLED(CONFIG_DEBUG_MUTEXES) || list->reserved);
-}
-
-/*
- * There is no slot, and no fence that has signalled either: a bug of the caller's.
- * The fence must not be lost, its work is running; so find memory now or, as the
- * last resort, wait for it. Returns a list with a slot, or NULL if the fence has
- * signalled.
- */
-static struct dma_resv_list *make_slot(struct dma_resv *obj,
-				       struct dma_fence *fence)
+static void add_without_slot(struct dma_resv *obj, struct dma_fence *fence,
+			     enum dma_resv_usage usage)
 {
 	struct dma_resv_list *list = held_list(obj);
 
+	if (list && dma_resv_list_replace_done(list, fence, usage))
+		return;
 	WARN_ONCE(1, "dma_resv: fence added without a reservation\n");
-	if (list && list->num_fences < list->capacity)
-		return list;
-	list = renew(obj, 1, GFP_NOWAIT);
-	if (!list)
+	if (!list || list->num_fences == list->capacity)
+		list = renew(obj, 1, GFP_NOWAIT);
+	if (list)
+		dma_resv_list_append(list, dma_fence_get(fence), usage);
+	else
 		dma_fence_wait(fence, false);
-	return list;
 }
 
 /**
- * dma_resv_add_fence - add a fence
+ * dma_resv_add_fence - add a fence to a reservation object
  * @obj: the object
- * @fence: the fence, no container; the object takes a reference of its own
- * @usage: what its work does with the buffer
+ * @fence: the fence, not a container; the object takes a reference of its own
+ * @usage: what the work of the fence does with the buffer
  *
- * Warns if there is no slot at all. With CONFIG_DEBUG_MUTEXES it warns as well if
- * nothing has been reserved since the object was locked, unless a slot is free
- * because its fence has signalled.
+ * Warns if there is no slot. With CONFIG_DEBUG_MUTEXES it also warns if no slot
+ * was reserved since the object was locked, unless it can replace a signalled
+ * fence.
  *
  * Context: Any, reservation lock held and a slot reserved.
  */
 void dma_resv_add_fence(struct dma_resv *obj, struct dma_fence *fence,
 			enum dma_resv_usage usage)
 {
-	struct dma_resv_list *list = held_list(obj);
-	unsigned int slot;
+	struct dma_resv_list *list;
 
 	dma_resv_assert_held(obj);
-	/* Readers would take the container's context for a timeline. */
+	/* The context of a container is not the timeline of its members. */
 	WARN_ON_ONCE(dma_fence_is_container(fence));
 
-	slot = list ? dma_resv_list_find_slot(list, fence, usage) :
-		      DMA_RESV_NO_SLOT;
-	if (slot == DMA_RESV_NO_SLOT && !has_slot(list)) {
-		slot = dma_resv_list_find_any_done(list);
-		if (slot == DMA_RESV_NO_SLOT)
-			list = make_slot(obj, fence);
-	}
-	if (slot != DMA_RESV_NO_SLOT)
-		dma_resv_list_replace(list, slot, dma_fence_get(fence), usage);
-	else if (list)
-		dma_resv_list_append(list, dma_fence_get(fence), usage);
+	list = held_list(obj);
+	if (!list || !dma_resv_list_add(list, fence, usage))
+		add_without_slot(obj, fence, usage);
 }
 EXPORT_SYMBOL(dma_resv_add_fence);
 
 /**
- * dma_resv_replace_fences - put one fence in the place of a whole timeline
+ * dma_resv_replace_fences - replace all fences of a context by one
  * @obj: the object
- * @context: the timeline; or 0 for all fences of context 0, which is none
- * @replacement: what takes the place; the object takes its own references
- * @usage: usage of the replacement
+ * @context: the timeline; or 0 for all fences without an order
+ * @replacement: the new fence; the object takes references of its own
+ * @usage: the usage of @replacement
  *
- * For fences that kept memory in place which is now free in another way. A
- * walk of the caller's over the same object may be under way.
+ * For fences that keep memory in place, once something else guards that memory.
+ * The caller may be in the middle of a walk over the same object.
  *
  * Context: Any, reservation lock held.
  */
@@ -288,9 +268,10 @@ void dma_resv_replace_fences(struct dma_resv *obj, uint64_t context,
 			     struct dma_fence *replacement,
 			     enum dma_resv_usage usage)
 {
-	struct dma_resv_list *list = held_list(obj);
+	struct dma_resv_list *list;
 
 	dma_resv_assert_held(obj);
+	list = held_list(obj);
 	if (list)
 		dma_resv_list_replace_context(list, context, replacement,
 					      usage);
@@ -298,12 +279,12 @@ void dma_resv_replace_fences(struct dma_resv *obj, uint64_t context,
 EXPORT_SYMBOL(dma_resv_replace_fences);
 
 /**
- * dma_resv_copy_fences - take over the fences of another object
- * @dst: gets what is pending, of all usages, in place of what it has; nothing
- *	is reserved
- * @src: where from; need not be locked
+ * dma_resv_copy_fences - copy the pending fences of another object
+ * @dst: the object whose fences are replaced by those of @src, of all usages; no
+ *	slot is reserved
+ * @src: the other object; need not be locked
  *
- * Context: Process, may sleep, lock of @dst held.
+ * Context: Process, may sleep, reservation lock of @dst held.
  * Return: 0, or -ENOMEM with @dst unchanged.
  */
 int dma_resv_copy_fences(struct dma_resv *dst, struct dma_resv *src)

@@ -370,12 +370,13 @@ static void get_rcu_of_another_fence_tells_to_retry(struct kunit *test)
 	struct dma_resv_slot slot;
 
 	dma_resv_list_append(list, dma_fence_get(fence), DMA_RESV_USAGE_READ);
-	slot = dma_resv_list_load(list, 0);
+	slot = dma_resv_slot_load(&list->slots[0]);
 	dma_resv_list_replace(list, 0, make(test, 1, 2), DMA_RESV_USAGE_READ);
 	guard(rcu)();
 	for (int signaled = 0; signaled < 2; signaled++) {
 		KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EAGAIN),
-				    dma_resv_list_get_rcu(list, 0, slot));
+				    dma_resv_slot_get_rcu(&list->slots[0],
+							  slot));
 		KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
 		dma_fence_signal(fence);
 	}
