@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A reservation object holds the fences of all work that uses a buffer, and
- * the lock under which the buffer is mapped, moved and given more work.
+ * A reservation object holds the fences of all work that uses a buffer, and the
+ * lock under which drivers map the buffer, move it and submit more work on it.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -20,12 +20,13 @@ extern struct ww_class reservation_ww_class;
 
 /**
  * enum dma_resv_usage - what the work behind a fence does with the buffer
- * @DMA_RESV_USAGE_KERNEL: moves or clears it: everybody waits, always
+ * @DMA_RESV_USAGE_KERNEL: moves or clears it; everybody must wait
  * @DMA_RESV_USAGE_WRITE: writes it under implicit synchronisation
  * @DMA_RESV_USAGE_READ: reads it under implicit synchronisation
- * @DMA_RESV_USAGE_BOOKKEEP: keeps its memory in place, nothing more
+ * @DMA_RESV_USAGE_BOOKKEEP: only needs its memory to stay in place
  *
- * To ask for one usage means to get all fences of it and of those before it.
+ * From the strongest usage to the weakest. A query for one usage sees the fences
+ * of this usage and of all stronger ones.
  */
 enum dma_resv_usage {
 	DMA_RESV_USAGE_KERNEL,
@@ -35,11 +36,12 @@ enum dma_resv_usage {
 };
 
 /**
- * dma_resv_usage_rw - what an implicitly synchronised access has to wait for
- * @write: true for an access that writes
+ * dma_resv_usage_rw - return the usage that an implicit access must wait for
+ * @write: whether the access writes
  *
  * Context: Any.
- * Return: The usage to ask for: a writer waits for readers too.
+ * Return: The usage to query: a writer waits for readers and writers, a reader for
+ * writers.
  */
 static inline enum dma_resv_usage dma_resv_usage_rw(bool write)
 {
@@ -49,34 +51,36 @@ static inline enum dma_resv_usage dma_resv_usage_rw(bool write)
 /**
  * struct dma_resv - a reservation object
  *
- * Exporters share one among their objects as they see fit.
+ * An exporter may share one among several buffers.
  */
 struct dma_resv {
 	/** @lock: serialises writers of @fences; see dma_resv_lock(). */
 	struct ww_mutex lock;
-	/** @fences: NULL before the first reservation. Writers: @lock. RCU. */
+	/** @fences: written under @lock, read by RCU; NULL until first reserved. */
 	struct dma_resv_list __rcu *fences;
 };
 
 /**
- * struct dma_resv_iter - where a walk over the fences is
+ * struct dma_resv_iter - the position of a walk over the fences
+ *
+ * Private to the walk, which takes no lock of its own.
  */
 struct dma_resv_iter {
-	/** @obj: what is walked. */
+	/** @obj: the object. */
 	struct dma_resv *obj;
-	/** @usage: fences of it and of stronger usages are seen. */
+	/** @usage: the weakest usage that the walk sees. */
 	enum dma_resv_usage usage;
-	/** @fence_usage: of @fence. */
+	/** @fence_usage: the usage of the current fence. */
 	enum dma_resv_usage fence_usage;
-	/** @fence: the one it has come to; unlocked walks hold a reference. */
+	/** @fence: the current fence of an unlocked walk, with a reference. */
 	struct dma_fence *fence;
-	/** @list_id: identity of the list that @index belongs to. */
+	/** @list_id: the id of the list that @index belongs to. */
 	u64 list_id;
-	/** @index: of the next slot. */
+	/** @index: the next slot. */
 	unsigned int index;
-	/** @num_fences: slots in use when the walk began. */
+	/** @num_fences: slots in use when the walk began or restarted. */
 	unsigned int num_fences;
-	/** @is_restarted: @fence is the first one, maybe once more. */
+	/** @is_restarted: the current fence is the first since a restart. */
 	bool is_restarted;
 };
 
@@ -88,8 +92,8 @@ struct dma_fence *dma_resv_iter_next(struct dma_resv_iter *cursor);
 /**
  * dma_resv_iter_begin - prepare a walk
  * @cursor: the walk
- * @obj: what to walk
- * @usage: see fences of it and of stronger usages
+ * @obj: the object
+ * @usage: see fences of this and of stronger usages
  *
  * Context: Any.
  */
@@ -103,7 +107,7 @@ static inline void dma_resv_iter_begin(struct dma_resv_iter *cursor,
 }
 
 /**
- * dma_resv_iter_end - drop what an unlocked walk holds
+ * dma_resv_iter_end - drop the reference that an unlocked walk holds
  * @cursor: the walk
  *
  * Context: Any.
@@ -114,7 +118,7 @@ static inline void dma_resv_iter_end(struct dma_resv_iter *cursor)
 }
 
 /**
- * dma_resv_iter_usage - usage of the fence that a walk has come to
+ * dma_resv_iter_usage - return the usage of the current fence of a walk
  * @cursor: the walk
  *
  * Context: Any.
@@ -127,14 +131,14 @@ dma_resv_iter_usage(struct dma_resv_iter *cursor)
 }
 
 /**
- * dma_resv_iter_is_restarted - is this the first fence of a walk?
+ * dma_resv_iter_is_restarted - return whether a walk has just started or restarted
  * @cursor: the walk
  *
- * An unlocked walk begins anew when the set of fences changes; whoever collects
- * has to forget what it has.
+ * An unlocked walk restarts when the list of fences is replaced. A caller that
+ * collects fences must then drop those that it has.
  *
  * Context: Any.
- * Return: true if so.
+ * Return: true if the current fence is the first one.
  */
 static inline bool dma_resv_iter_is_restarted(struct dma_resv_iter *cursor)
 {
@@ -143,10 +147,10 @@ static inline bool dma_resv_iter_is_restarted(struct dma_resv_iter *cursor)
 
 /**
  * dma_resv_for_each_fence_unlocked - walk without the lock
- * @cursor: between dma_resv_iter_begin() and dma_resv_iter_end()
- * @fence: the fence, valid until the next step
+ * @cursor: the walk, between dma_resv_iter_begin() and dma_resv_iter_end()
+ * @fence: the current fence, valid until the next step
  *
- * Fences that have signalled are left out. The body may sleep.
+ * Skips signalled fences. The body may sleep.
  */
 #define dma_resv_for_each_fence_unlocked(cursor, fence)			\
 	for ((fence) = dma_resv_iter_first_unlocked(cursor); (fence);	\
@@ -155,11 +159,11 @@ static inline bool dma_resv_iter_is_restarted(struct dma_resv_iter *cursor)
 /**
  * dma_resv_for_each_fence - walk under the lock
  * @cursor: the walk; needs neither begin nor end
- * @obj: what to walk, locked
- * @usage: see fences of it and of stronger usages
- * @fence: the fence, valid while locked
+ * @obj: the object, locked
+ * @usage: see fences of this and of stronger usages
+ * @fence: the current fence, valid while the lock is held
  *
- * Fences that have signalled are seen too.
+ * Sees signalled fences, too.
  */
 #define dma_resv_for_each_fence(cursor, obj, usage, fence)		\
 	for (dma_resv_iter_begin(cursor, obj, usage),			\
@@ -180,12 +184,12 @@ static inline void dma_resv_reset_max_fences(struct dma_resv *obj)
 /**
  * dma_resv_lock - lock a reservation object
  * @obj: the object
- * @ctx: the acquire context if more than one is locked, or NULL
+ * @ctx: the acquire context to lock more than one object, or NULL
  *
  * Context: Process, may sleep.
- * Return: 0; with a context also -EDEADLK when the caller has to drop all
- * locks of it and go on with dma_resv_lock_slow(), and -EALREADY when it
- * holds this one.
+ * Return: 0. With a context also -EDEADLK, if the caller must drop all locks of
+ * the context and continue with dma_resv_lock_slow(); or -EALREADY, if the context
+ * already holds this lock.
  */
 static inline int dma_resv_lock(struct dma_resv *obj,
 				struct ww_acquire_ctx *ctx)
@@ -196,10 +200,10 @@ static inline int dma_resv_lock(struct dma_resv *obj,
 /**
  * dma_resv_lock_interruptible - lock a reservation object unless interrupted
  * @obj: the object
- * @ctx: the acquire context if more than one is locked, or NULL
+ * @ctx: the acquire context to lock more than one object, or NULL
  *
  * Context: Process, may sleep.
- * Return: As dma_resv_lock(), or -EINTR on a signal.
+ * Return: As dma_resv_lock(), or -EINTR after a signal to the task.
  */
 static inline int dma_resv_lock_interruptible(struct dma_resv *obj,
 					      struct ww_acquire_ctx *ctx)
@@ -208,9 +212,9 @@ static inline int dma_resv_lock_interruptible(struct dma_resv *obj,
 }
 
 /**
- * dma_resv_lock_slow - take the lock that gave -EDEADLK
+ * dma_resv_lock_slow - take the lock that returned -EDEADLK
  * @obj: the object
- * @ctx: the acquire context, no lock of which is held
+ * @ctx: the acquire context, which holds no lock
  *
  * Context: Process, may sleep.
  */
@@ -221,12 +225,12 @@ static inline void dma_resv_lock_slow(struct dma_resv *obj,
 }
 
 /**
- * dma_resv_lock_slow_interruptible - take the lock that gave -EDEADLK
+ * dma_resv_lock_slow_interruptible - take the lock that returned -EDEADLK
  * @obj: the object
- * @ctx: the acquire context, no lock of which is held
+ * @ctx: the acquire context, which holds no lock
  *
  * Context: Process, may sleep.
- * Return: 0, or -EINTR on a signal.
+ * Return: 0, or -EINTR after a signal to the task.
  */
 static inline int
 dma_resv_lock_slow_interruptible(struct dma_resv *obj,
@@ -236,11 +240,11 @@ dma_resv_lock_slow_interruptible(struct dma_resv *obj,
 }
 
 /**
- * dma_resv_trylock - lock a reservation object if nobody has
+ * dma_resv_trylock - lock a reservation object without waiting
  * @obj: the object
  *
- * Context: Process, also while atomic.
- * Return: true if it is now locked, without a context.
+ * Context: Process, atomic sections included.
+ * Return: true if the caller has taken the lock, without a context.
  */
 static inline bool __must_check dma_resv_trylock(struct dma_resv *obj)
 {
@@ -248,11 +252,11 @@ static inline bool __must_check dma_resv_trylock(struct dma_resv *obj)
 }
 
 /**
- * dma_resv_is_locked - has anybody locked it?
+ * dma_resv_is_locked - return whether a reservation object is locked
  * @obj: the object
  *
  * Context: Any.
- * Return: true if so.
+ * Return: true if a task holds the lock.
  */
 static inline bool dma_resv_is_locked(struct dma_resv *obj)
 {
@@ -260,15 +264,15 @@ static inline bool dma_resv_is_locked(struct dma_resv *obj)
 }
 
 /**
- * dma_resv_locking_ctx - the context that it is locked with
+ * dma_resv_locking_ctx - return the acquire context that holds the lock
  * @obj: the object
  *
- * Context: Any; stable for the holder alone.
+ * Context: Any. Without the lock, the answer may be out of date.
  * Return: The context, or NULL.
  */
 static inline struct ww_acquire_ctx *dma_resv_locking_ctx(struct dma_resv *obj)
 {
-	/* Others may be taking or dropping the lock: a plain snapshot. */
+	/* A snapshot, as a task may take or drop the lock: no barrier pairs. */
 	return READ_ONCE(obj->lock.ctx);
 }
 
@@ -276,9 +280,9 @@ static inline struct ww_acquire_ctx *dma_resv_locking_ctx(struct dma_resv *obj)
  * dma_resv_unlock - unlock a reservation object
  * @obj: the object
  *
- * Reserved slots that were not used are no longer promised.
+ * Ends all reservations of slots.
  *
- * Context: Process, @obj locked.
+ * Context: Process, reservation lock held.
  */
 static inline void dma_resv_unlock(struct dma_resv *obj)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Show lockdep once, at boot, in which order the locks around reservation
- * objects are taken, so that the first driver that does otherwise is reported
- * and not the second. Built with lockdep alone.
+ * Teaches lockdep at boot the order of the locks around reservation objects, so
+ * that it reports the first driver that takes them in another order. Without this
+ * it would take the order of that driver for the right one. Built only with
+ * lockdep.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -14,11 +15,11 @@
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
 
-/* What memory reclaim does, with fences waited for in a notifier. */
+/* Do as memory reclaim does, whose MMU notifiers may wait for fences. */
 static void __init reclaim(struct address_space *mapping)
 {
 	fs_reclaim_acquire(GFP_KERNEL);
-	/* Unmapping pages; the lock is dropped before notifiers wait. */
+	/* Reclaim unmaps pages, and drops this lock before notifiers wait. */
 	i_mmap_lock_write(mapping);
 	i_mmap_unlock_write(mapping);
 #ifdef CONFIG_MMU_NOTIFIER
@@ -32,8 +33,9 @@ static void __init reclaim(struct address_space *mapping)
 }
 
 /*
- * User memory may be touched before, but not under, the lock of a reservation
- * object; memory may be allocated, and fences waited for, under it.
+ * Under the lock of a reservation object a driver may allocate memory and wait for
+ * fences, but must not touch user memory: a fault takes the mmap lock, which comes
+ * first.
  */
 static int __init dma_resv_lockdep(void)
 {
@@ -50,7 +52,7 @@ static int __init dma_resv_lockdep(void)
 
 	mmap_read_lock(mm);
 	ww_acquire_init(&ctx, &reservation_ww_class);
-	/* -EDEADLK is injected by CONFIG_DEBUG_WW_MUTEX_SLOWPATH. */
+	/* CONFIG_DEBUG_WW_MUTEX_SLOWPATH injects -EDEADLK. */
 	if (dma_resv_lock(&obj, &ctx) == -EDEADLK)
 		dma_resv_lock_slow(&obj, &ctx);
 	reclaim(&mapping);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Questions to a reservation object: is all done, wait until it is, what is it
- * waiting for. None takes the lock; all are walks over what is pending, see
- * dma-resv-iter.c for what such a walk sees.
+ * Queries of a reservation object: get its pending fences, wait for them, test
+ * whether there are any, print them. All but dma_resv_describe() work without the
+ * lock, on unlocked walks: "Walks over fences" says what these see.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -27,13 +27,13 @@ static void drop_fences(struct dma_fence **fences, unsigned int num)
 /**
  * dma_resv_get_fences - get all pending fences
  * @obj: the object; need not be locked
- * @usage: of it and of stronger usages
- * @num_fences: returned: how many
- * @fences: returned: the fences, a reference to each, in an array for kfree();
- *	NULL if there are none
+ * @usage: get fences of this and of stronger usages
+ * @num_fences: returned: the number of fences
+ * @fences: returned: an array for kfree(), with a reference to each fence for the
+ *	caller; NULL if no fence is pending
  *
  * Context: Process, may sleep.
- * Return: 0, or -ENOMEM and nothing returned.
+ * Return: 0; or -ENOMEM, with no fence and NULL returned.
  */
 int dma_resv_get_fences(struct dma_resv *obj, enum dma_resv_usage usage,
 			unsigned int *num_fences, struct dma_fence ***fences)
@@ -48,7 +48,7 @@ int dma_resv_get_fences(struct dma_resv *obj, enum dma_resv_usage usage,
 }
 EXPORT_SYMBOL_GPL(dma_resv_get_fences);
 
-/* Of two fences, does one stand for the other? In context 0 none does. */
+/* Return whether one of two fences stands for the other. */
 static bool have_order(struct dma_fence *one, struct dma_fence *two)
 {
 	return one->context && one->context == two->context &&
@@ -56,8 +56,8 @@ static bool have_order(struct dma_fence *one, struct dma_fence *two)
 }
 
 /*
- * If one fence stands for all that is pending, that one, with a reference, or
- * NULL if none is. If it takes more of them, ERR_PTR(-E2BIG).
+ * Return the fence that stands for all pending ones, with a reference; NULL if no
+ * fence is pending; ERR_PTR(-E2BIG) if no single fence stands for all.
  */
 static struct dma_fence *get_only_fence(struct dma_resv *obj,
 					enum dma_resv_usage usage)
@@ -90,14 +90,14 @@ static struct dma_fence *get_only_fence(struct dma_resv *obj,
 }
 
 /**
- * dma_resv_get_singleton - get one fence for all that are pending
+ * dma_resv_get_singleton - get one fence that stands for all pending ones
  * @obj: the object; need not be locked
- * @usage: of it and of stronger usages
- * @fence: returned: the only fence, or an array of them, with a reference for
- *	the caller; NULL if there is none
+ * @usage: get fences of this and of stronger usages
+ * @fence: returned: the only fence, or a fence array of all, with a reference for
+ *	the caller; NULL if no fence is pending
  *
  * Context: Process, may sleep.
- * Return: 0, or -ENOMEM and nothing returned.
+ * Return: 0; or -ENOMEM, with NULL returned.
  */
 int dma_resv_get_singleton(struct dma_resv *obj, enum dma_resv_usage usage,
 			   struct dma_fence **fence)
@@ -133,19 +133,19 @@ int dma_resv_get_singleton(struct dma_resv *obj, enum dma_resv_usage usage,
 EXPORT_SYMBOL_GPL(dma_resv_get_singleton);
 
 /**
- * dma_resv_wait_timeout - wait until all is done
+ * dma_resv_wait_timeout - wait until no fence is pending
  * @obj: the object; need not be locked
- * @usage: wait for it and for stronger usages
- * @intr: end the wait on a signal
- * @timeout: for all together, in jiffies; 0 to poll, MAX_SCHEDULE_TIMEOUT for
- *	no limit
+ * @usage: wait for fences of this and of stronger usages
+ * @intr: whether a signal to the task ends the wait
+ * @timeout: in jiffies, for all fences together; 0 to poll,
+ *	MAX_SCHEDULE_TIMEOUT for no limit
  *
- * An error of a fence's is no error of the wait.
+ * The wait succeeds even if a fence has signalled with an error.
  *
  * Context: Process, may sleep.
- * Return: What is left of @timeout, at least 1, when nothing is pending; 0 when
- * the time is up; -ERESTARTSYS on a signal; or what a driver's own
- * &dma_fence_ops.wait returns.
+ * Return: The rest of @timeout, at least 1, once no fence is pending; 0 if the
+ * time is up; -ERESTARTSYS after a signal to the task; or a negative value of a
+ * driver's own &dma_fence_ops.wait.
  */
 long dma_resv_wait_timeout(struct dma_resv *obj, enum dma_resv_usage usage,
 			   bool intr, unsigned long timeout)
@@ -161,7 +161,7 @@ long dma_resv_wait_timeout(struct dma_resv *obj, enum dma_resv_usage usage,
 		ret = dma_fence_wait_timeout(fence, intr, timeout);
 		if (ret <= 0)
 			break;
-		/* Polling goes on polling, whatever it is told is left. */
+		/* A poll stays a poll: 1 is not the time left, but success. */
 		if (timeout)
 			timeout = ret;
 	}
@@ -171,10 +171,11 @@ long dma_resv_wait_timeout(struct dma_resv *obj, enum dma_resv_usage usage,
 EXPORT_SYMBOL_GPL(dma_resv_wait_timeout);
 
 /**
- * dma_resv_set_deadline - say when all is wanted
+ * dma_resv_set_deadline - set a deadline on the pending fences
  * @obj: the object; need not be locked
- * @usage: of it and of stronger usages
- * @deadline: the time, CLOCK_MONOTONIC
+ * @usage: set it on fences of this and of stronger usages
+ * @deadline: the time by CLOCK_MONOTONIC at which the caller needs the fences
+ *	signalled
  *
  * Context: Any.
  */
@@ -192,12 +193,12 @@ void dma_resv_set_deadline(struct dma_resv *obj, enum dma_resv_usage usage,
 EXPORT_SYMBOL_GPL(dma_resv_set_deadline);
 
 /**
- * dma_resv_test_signaled - is all done?
+ * dma_resv_test_signaled - test whether all fences have signalled
  * @obj: the object; need not be locked
- * @usage: of it and of stronger usages
+ * @usage: test fences of this and of stronger usages
  *
  * Context: Any.
- * Return: true if nothing is pending.
+ * Return: true if no fence is pending.
  */
 bool dma_resv_test_signaled(struct dma_resv *obj, enum dma_resv_usage usage)
 {
@@ -233,7 +234,9 @@ static void describe_fence(struct dma_resv_iter *cursor,
 /**
  * dma_resv_describe - print the fences that order access, for debugfs
  * @obj: the object
- * @seq: where to
+ * @seq: the file to print to
+ *
+ * Prints signalled fences, too, and leaves out those of DMA_RESV_USAGE_BOOKKEEP.
  *
  * Context: Process, reservation lock held.
  */
@@ -251,7 +254,7 @@ EXPORT_SYMBOL_GPL(dma_resv_describe);
 /**
  * dma_resv_describe_unlocked - print the pending fences that order access
  * @obj: the object; need not be locked
- * @seq: where to
+ * @seq: the file to print to
  *
  * Context: Any.
  */
