@@ -58,9 +58,8 @@ static int check_range(struct dma_buf *dmabuf, size_t offset, size_t len)
 	return end > dmabuf->size ? -EINVAL : 0;
 }
 
-static __always_inline int exporter_begin(struct dma_buf *dmabuf,
-					  enum dma_data_direction dir,
-					  size_t offset, size_t len)
+static int exporter_begin(struct dma_buf *dmabuf, enum dma_data_direction dir,
+			  size_t offset, size_t len)
 {
 	const struct dma_buf_ops *ops = dmabuf->ops;
 
@@ -70,9 +69,8 @@ static __always_inline int exporter_begin(struct dma_buf *dmabuf,
 }
 
 /* These are inline as nearly all callers ask for the whole buffer. */
-static __always_inline int begin_access(struct dma_buf *dmabuf,
-					enum dma_data_direction dir,
-					size_t offset, size_t len)
+static int begin_access(struct dma_buf *dmabuf, enum dma_data_direction dir,
+			size_t offset, size_t len)
 {
 	bool write = dir == DMA_BIDIRECTIONAL || dir == DMA_TO_DEVICE;
 	int ret;
@@ -89,9 +87,8 @@ static __always_inline int begin_access(struct dma_buf *dmabuf,
 	return ret ?: wait_for_devices(dmabuf, write);
 }
 
-static __always_inline int end_access(struct dma_buf *dmabuf,
-				      enum dma_data_direction dir,
-				      size_t offset, size_t len)
+static int end_access(struct dma_buf *dmabuf, enum dma_data_direction dir,
+		      size_t offset, size_t len)
 {
 	const struct dma_buf_ops *ops = dmabuf->ops;
 

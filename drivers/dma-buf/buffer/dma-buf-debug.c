@@ -141,7 +141,7 @@ void dma_buf_debug_detach(struct dma_buf_attachment *attach)
 	bool shared = atomic_read(&attached->kept) == DMA_BUF_KEPT_SHARED;
 
 	dma_resv_assert_held(attach->dmabuf->resv);
-	/* What all users share goes with the attachment, with no unmap. */
+	/* Detach ends a shared mapping: no unmap is due. */
 	WARN_ONCE(!shared && atomic_read(&attached->map_count),
 		  "dma_buf: %s detaches without unmapping\n",
 		  dev_name(attach->dev));

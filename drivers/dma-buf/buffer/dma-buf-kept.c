@@ -106,10 +106,10 @@ static void end_kept(struct dma_buf_attachment *attach, bool unmap)
 {
 	if (unmap)
 		dma_buf_unmap_memory(attach, attach->sgt, attach->dir);
-	attach->sgt = NULL;
+	WRITE_ONCE(attach->sgt, NULL);
 	scoped_guard(spinlock, &kept_lock) {
 		list_del(&to_attached(attach)->node);
-		num_kept--;
+		WRITE_ONCE(num_kept, num_kept - 1);
 	}
 	dma_buf_kept_uncharge(attach);
 	settle(attach, DMA_BUF_KEPT_NONE);
@@ -148,7 +148,7 @@ void dma_buf_kept_share(struct dma_buf_attachment *attach, struct sg_table *sgt,
 	dma_resv_assert_held(attach->dmabuf->resv);
 	if (!claim(attach, DMA_BUF_KEPT_NONE))
 		return;
-	attach->sgt = sgt;
+	WRITE_ONCE(attach->sgt, sgt);
 	attach->dir = dir;
 	settle(attach, DMA_BUF_KEPT_SHARED);
 }
@@ -175,12 +175,12 @@ void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		settle(attach, DMA_BUF_KEPT_NONE);
 		return;
 	}
-	attach->sgt = sgt;
+	WRITE_ONCE(attach->sgt, sgt);
 	attach->dir = dir;
-	to_attached(attach)->used = false;
+	WRITE_ONCE(to_attached(attach)->used, false);
 	scoped_guard(spinlock, &kept_lock) {
 		list_add_tail(&to_attached(attach)->node, &kept);
-		num_kept++;
+		WRITE_ONCE(num_kept, num_kept + 1);
 	}
 	settle(attach, DMA_BUF_KEPT_BUSY);
 	/*
@@ -225,7 +225,7 @@ struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
 	if (to_attached(attach)->keep == DMA_BUF_KEEP_IDLE)
 		attach->dmabuf->ops->begin_device_access(attach,
 							 dma_buf_debug_real(sgt));
-	to_attached(attach)->used = true;
+	WRITE_ONCE(to_attached(attach)->used, true);
 	settle(attach, DMA_BUF_KEPT_BUSY);
 	return sgt;
 }
@@ -300,7 +300,7 @@ bool dma_buf_kept_detach(struct dma_buf_attachment *attach)
 	case DMA_BUF_KEPT_SHARED:
 		/* No claim: only detach ends a shared mapping. */
 		dma_buf_unmap_memory(attach, attach->sgt, attach->dir);
-		attach->sgt = NULL;
+		WRITE_ONCE(attach->sgt, NULL);
 		atomic_set(&to_attached(attach)->kept, DMA_BUF_KEPT_NONE);
 		return true;
 	default:
@@ -436,8 +436,8 @@ static struct dma_buf_attachment *claim_next(void)
 	if (!attached)
 		return NULL;
 	list_move_tail(&attached->node, &kept);
-	used = attached->used;
-	attached->used = false;
+	used = READ_ONCE(attached->used);
+	WRITE_ONCE(attached->used, false);
 	if (used || !claim_listed(&attached->attach, DMA_BUF_KEPT_IDLE))
 		return NULL;
 	return &attached->attach;
