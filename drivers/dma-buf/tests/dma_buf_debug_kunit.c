@@ -170,19 +170,19 @@ static void detach_mapped_warns(struct kunit *test)
 	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
 	struct mock_importer *imp = mock_importer_create(test, "imp", exp);
 	struct dma_buf_attachment *attach = mock_attach(imp, false);
-	struct dma_buf_attachment again;
+	struct dma_buf_attached again;
 	struct sg_table *sgt;
 
 	sgt = dma_buf_map_attachment_unlocked(attach, DMA_TO_DEVICE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
-	again = *attach;
+	again = *to_attached(attach);
 	mock_warn_begin(test);
 	dma_buf_detach(exp->dmabuf, attach);
 	mock_warn_end(test, "dma_buf_debug_detach", 1);
 
 	/* The importer has lost the table: the test frees it. */
 	dma_resv_lock(exp->dmabuf->resv, NULL);
-	exp->ops.unmap_dma_buf(&again, dma_buf_debug_unwrap(sgt),
+	exp->ops.unmap_dma_buf(&again.attach, dma_buf_debug_unwrap(sgt),
 			       DMA_TO_DEVICE);
 	dma_resv_unlock(exp->dmabuf->resv);
 	mock_exporter_put_last(exp);
