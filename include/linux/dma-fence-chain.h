@@ -29,9 +29,12 @@ struct dma_fence_chain {
 	 * has signalled. RCU.
 	 */
 	struct dma_fence __rcu *skip;
-	/** @prev_seqno: number of the first link in @prev; immutable. */
+	/**
+	 * @prev_seqno: number of the first link in @prev; 0 if that is not of
+	 * the same context. Immutable.
+	 */
 	u64 prev_seqno;
-	/** @depth: number of links before this one; immutable. */
+	/** @depth: number of links before it in its context; immutable. */
 	u32 depth;
 	/** @lock: the lock of @base. */
 	spinlock_t lock;
