@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the engines of the importer test driver go by: the walk over a table of
- * DMA addresses, the check of a device's constraints, and the checksum. The
- * ioctls are tested from user space, by the programs importer_*.
+ * What the engines of the importer test driver rely on: the walk over a table
+ * of DMA addresses, the check of a device's constraints, and the checksum. The
+ * selftests importer_* test the ioctls from user space.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -16,7 +16,7 @@
 
 #define SEGMENTS 3
 
-/* Addresses and lengths that no other test has. */
+/* Three segments with gaps between them. */
 static const struct {
 	dma_addr_t address;
 	unsigned int length;
@@ -92,7 +92,7 @@ static void importer_cursor_peek_finds_place(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->address, address);
 }
 
-/* In steps of any size each byte is seen once, and then it is over. */
+/* Whatever the step, the walk sees each byte once and then ends. */
 static void importer_cursor_advance_sees_all(struct kunit *test)
 {
 	static const u32 steps[] = { 1, 0x1000, 0xfff, 0x2000, 0x6000 };
@@ -124,7 +124,7 @@ struct constraint_case {
 	bool meets;
 };
 
-/* U64_MAX: outside a function, clang takes DMA_BIT_MASK(64) for a shift too far. */
+/* U64_MAX: at file scope, clang warns of the shift in DMA_BIT_MASK(64). */
 static const struct constraint_case constraint_cases[] = {
 	{ "none", U64_MAX, ULONG_MAX, UINT_MAX, 0, true },
 	{ "mask just reached", 0x81fff, ULONG_MAX, UINT_MAX, 0, true },
@@ -160,7 +160,7 @@ static void importer_meets_constraints_decides(struct kunit *test)
 	dev.dev->dma_parms = NULL;
 }
 
-/* Values that are published with the algorithm. */
+/* The expected values are published with the algorithm. */
 static void importer_checksum_is_fnv1a(struct kunit *test)
 {
 	u64 sum = importer_checksum(IMPORTER_CHECKSUM_INIT, "foo", 3);

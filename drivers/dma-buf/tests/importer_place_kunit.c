@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Places of the importer test driver's buffers, and moves between them.
+ * Places for the memory of the test exporter's buffers, and moves between them.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -22,7 +22,7 @@ static void put_place(void *place)
 	importer_place_put(place);
 }
 
-/* The test has one reference to it. */
+/* The reference belongs to the test and is dropped at its end. */
 static struct importer_place *place_create(struct kunit *test, u32 flags)
 {
 	struct importer_place *place = importer_place_create(PAGES, flags);
@@ -53,7 +53,7 @@ static void window_close(struct window *w)
 	importer_place_unmap(w->dev, w->sgt, DMA_BIDIRECTIONAL);
 }
 
-/* Writes, or compares with, a value that differs from page to page. */
+/* Write a value that grows by one from page to page. */
 static void window_fill(struct window *w, u8 value)
 {
 	struct sg_page_iter iter;
@@ -66,6 +66,7 @@ static void window_fill(struct window *w, u8 value)
 	}
 }
 
+/* Count the pages that differ from a value that grows by @step per page. */
 static unsigned int window_differs(struct window *w, u8 value, u8 step)
 {
 	unsigned int bad = 0, pages = 0;
@@ -91,7 +92,7 @@ static void place_is_zeroed(struct kunit *test)
 	window_close(&w);
 }
 
-/* A device that states its limits. */
+/* Create a device that has limits of its own. */
 static struct device *limited_device(struct kunit *test, const char *name)
 {
 	struct device *dev = mock_importer_create(test, name, NULL)->dev;
@@ -133,7 +134,7 @@ static void segments_keep_to_the_limits(struct kunit *test)
 	window_close(&w);
 }
 
-/* The memory is there for as long as somebody sees it. */
+/* A mapping keeps the place after the last other reference is dropped. */
 static void mapping_keeps_the_place(struct kunit *test)
 {
 	struct device *dev = mock_importer_create(test, "keeps", NULL)->dev;
@@ -181,7 +182,7 @@ static void move_copies_all(struct kunit *test)
 	window_close(&new);
 }
 
-/* What is written until those who use the old place are done moves too. */
+/* A move copies what the users of the old place write before they signal. */
 static void move_waits_for_the_users(struct kunit *test)
 {
 	struct device *dev = mock_importer_create(test, "waits", NULL)->dev;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The queue of a device of the importer test driver, with an engine that does
- * what the test says. Flushing the worker makes each step deterministic.
+ * The queue of a device of the importer test driver, with a mock engine that
+ * tests step by hand. Flushing the worker makes each step deterministic.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -15,16 +15,17 @@
 #include "../importer/importer.h"
 #include "mock.h"
 
+/* A timeout that no test reaches. */
 #define LONG_MS 60000
 
 /**
- * struct queue_test - a file with a device
+ * struct queue_test - an open file with one device
  * @importer: the file
  * @dev: the device
- * @running: the job that the engine was given and has not finished
- * @started: how many it was given
- * @at_once: it finishes them as it gets them
- * @context: of the fences
+ * @running: the job that the engine has started and not finished, or NULL
+ * @started: number of jobs that the engine has started
+ * @at_once: the engine finishes each job when it starts it
+ * @context: fence context of the jobs
  */
 struct queue_test {
 	struct importer importer;
@@ -63,7 +64,7 @@ static int queue_init(struct kunit *test)
 	return 0;
 }
 
-/* What the worker has been woken for has happened. */
+/* Wait until the worker has handled all events so far. */
 static void settle(struct queue_test *t)
 {
 	flush_work(&t->dev.run);
@@ -78,7 +79,7 @@ static void finish(struct queue_test *t, int error)
 	settle(t);
 }
 
-/* Whatever a test has left there ends, and gives back what it holds. */
+/* Jobs that a test has left behind end and release what they hold. */
 static void queue_exit(struct kunit *test)
 {
 	struct queue_test *t = test->priv;
@@ -116,7 +117,7 @@ static struct importer_job *job_create(struct kunit *test)
 	return job;
 }
 
-/* The worker has looked at it; its fence is returned, with a reference. */
+/* Queue a job and let the worker look at it. Returns a fence reference. */
 static struct dma_fence *job_queue(struct importer_job *job)
 {
 	struct queue_test *t = container_of(job->dev, struct queue_test, dev);
@@ -146,7 +147,7 @@ static int tell(struct queue_test *t, int (*what)(struct importer_cmd *cmd),
 	return ret;
 }
 
-/* Puts the fence, of which the queue has no reference once the job is gone. */
+/* Expect a job retired with @status and its last reference here; drop that. */
 static void expect_over(struct kunit *test, struct dma_fence *fence, int status)
 {
 	struct queue_test *t = test->priv;
@@ -252,7 +253,7 @@ static void job_waits_for_all_fences(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_timeline_wait_released(tl, 2));
 }
 
-/* Of a fence that it was made to wait for, not of the buffer's last user. */
+/* The job fails with a fence from user space, not with the buffer's users. */
 static void failed_fence_fails_who_asked_for_it(struct kunit *test)
 {
 	struct queue_test *t = test->priv;
@@ -290,7 +291,7 @@ static void cancelled_while_it_waits_for_a_fence(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, tell(t, importer_cancel_job, job->id));
 	expect_over(test, fence, -ECANCELED);
 	KUNIT_EXPECT_EQ(test, 0, t->started);
-	/* No callback is left there, which would run with the job's memory. */
+	/* No callback is left that would use the freed job. */
 	KUNIT_EXPECT_EQ(test, 1, kref_read(&dep->refcount));
 	KUNIT_EXPECT_TRUE(test, list_empty(&dep->cb_list));
 	dma_fence_signal(dep);
@@ -314,7 +315,7 @@ static void cancelled_behind_another(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, t->started);
 }
 
-/* It is the engine's: the memory may be in use until the engine is done. */
+/* The device may use the memory until the engine finishes the job. */
 static void cancelled_while_it_runs(struct kunit *test)
 {
 	struct queue_test *t = test->priv;

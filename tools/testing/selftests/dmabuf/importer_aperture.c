@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device that maps more buffers in turn than it has addresses for. What the
- * kernel keeps of a mapping for the next time must not stand in the way of the
- * next buffer: what works without keeping works with it.
+ * A device maps one buffer after the other, all of them larger than its address
+ * space. A mapping that the core keeps for the next map must not make the map of
+ * another buffer fail: what works without kept mappings works with them.
  *
- * The edu device has 28 bits for addresses. Behind an IOMMU four of these buffers
- * do not fit at a time, whatever else is mapped.
+ * The edu device has 28 bits of addresses. Behind an IOMMU, four of these buffers
+ * do not fit at the same time, whatever else is mapped.
  *
  * Copyright (C) the dma-buf project authors
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every allocation that an ioctl of the importer test driver makes - its own, the
- * core's and the exporter's - is failed in turn, by /proc/thread-self/fail-nth. Each
- * failing call must say why, leave nothing behind, and the next call must work.
+ * Fail each allocation that an ioctl of the importer test driver makes, its own, the
+ * core's and the exporter's, in turn, by /proc/thread-self/fail-nth. A failing call
+ * must return the right errno and leave nothing behind, and the next call must work.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -17,8 +17,8 @@ struct ctx {
 	int other, other_att;
 	int heap;
 	int fence; /* signalled */
-	int made; /* by prepare() */
-	int victim; /* buffer to be revoked */
+	int made; /* identifier that prepare() has made */
+	int victim; /* buffer to revoke */
 	unsigned char *memory;
 };
 
@@ -28,13 +28,13 @@ FIXTURE(nth)
 	int nth_fd;
 };
 
-/* One kind of call. prepare() and undo() run undisturbed before and after it. */
+/* One kind of call. No allocation is failed in prepare() and undo(). */
 FIXTURE_VARIANT(nth)
 {
 	int (*prepare)(struct ctx *c);
 	int (*call)(struct ctx *c);
 	void (*undo)(struct ctx *c, int ret);
-	bool never_fails; /* and may have nothing that could */
+	bool never_fails; /* and may not allocate at all */
 };
 
 static void undo_dev(struct ctx *c, int ret)
@@ -153,7 +153,7 @@ static int submit(struct ctx *c, struct dmabuf_importer_job *job)
 	return ret ? ret : job->out_fence;
 }
 
-/* The mapping is stale: the job has to make one. */
+/* Make the mapping stale, so that the job has to map. */
 static int prepare_stale(struct ctx *c)
 {
 	return imp_move(c->imp, c->fd);
@@ -219,7 +219,7 @@ FIXTURE_VARIANT_ADD(nth, submit_checksum)
 	.call = call_checksum, .undo = undo_job,
 };
 
-/* Calls that take, look or give back: they have no reason to fail. */
+/* Calls that must not fail for lack of memory. */
 
 static int call_pin(struct ctx *c)
 {
@@ -380,7 +380,7 @@ FIXTURE_SETUP(nth)
 	ASSERT_LE(0, c->fence);
 }
 
-/* As usable as before, and nothing is held any more. */
+/* The devices still work, and nothing holds the buffers. */
 FIXTURE_TEARDOWN(nth)
 {
 	struct ctx *c = &self->c;
@@ -415,7 +415,7 @@ TEST_F_TIMEOUT(nth, every_failing_allocation_is_survived, 280)
 		if (ret >= 0 && variant->undo)
 			variant->undo(c, ret);
 		if (ret < 0) {
-			/* EFAULT: memory of the process that could not be brought in. */
+			/* EFAULT: the page fault on memory of the process failed. */
 			EXPECT_TRUE(!variant->never_fails && (ret == -ENOMEM || ret == -EFAULT)) {
 				TH_LOG("allocation %u failed and the call said %d", nth, ret);
 			}
@@ -424,7 +424,7 @@ TEST_F_TIMEOUT(nth, every_failing_allocation_is_survived, 280)
 		EXPECT_EQ(fds, count_fds());
 		injected += fired;
 	}
-	/* The last round injected nothing and so must have worked. */
+	/* The last round injected no failure, so its call must succeed. */
 	EXPECT_FALSE(fired);
 	EXPECT_LE(0, ret);
 	EXPECT_TRUE(injected || variant->never_fails);

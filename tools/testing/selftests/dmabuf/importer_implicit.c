@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Implicit synchronisation between devices: readers run together and a writer alone,
- * poll() and EXPORT_SYNC_FILE see jobs that run, and IMPORT_SYNC_FILE holds them up.
+ * poll() and EXPORT_SYNC_FILE see running jobs, and jobs wait for the fences that
+ * IMPORT_SYNC_FILE adds.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -121,7 +122,7 @@ TEST_F(implicit, writers_run_one_after_the_other)
 	EXPECT_EQ(2, self->byte[2]);
 }
 
-/* Who does not take part neither waits nor holds anybody up. */
+/* A job without IMPLICIT neither waits for others nor makes them wait. */
 TEST_F(implicit, explicit_jobs_do_not_wait)
 {
 	struct dmabuf_importer_job w = writer(self, 0, IMPLICIT | HELD, 7);
@@ -136,7 +137,7 @@ TEST_F(implicit, explicit_jobs_do_not_wait)
 	EXPECT_EQ(0, sf_status(held.out_fence));
 }
 
-/* An error belongs to the one who failed: the next may well overwrite it all. */
+/* The error of an earlier user is not an error of the next job. */
 TEST_F(implicit, failed_writer_does_not_fail_the_next)
 {
 	struct dmabuf_importer_job w = {
@@ -197,7 +198,7 @@ TEST_F(implicit, imported_sync_file_holds_jobs_up)
 	EXPECT_EQ(1, fence_result(w.out_fence));
 }
 
-/* The answer of one device is the question of the next, by hand. */
+/* Explicit synchronisation: the out fence of one device is an in fence of the next. */
 TEST_F(implicit, out_fence_is_in_fence)
 {
 	struct dmabuf_importer_job w = writer(self, 0, HELD, 6);
@@ -214,7 +215,7 @@ TEST_F(implicit, out_fence_is_in_fence)
 	EXPECT_EQ(6, self->byte[1]);
 }
 
-/* Two jobs that lock the same two buffers in opposite order, again and again. */
+/* Submit jobs that name the same two buffers in alternating order. */
 static int copy_back_and_forth(void *arg)
 {
 	FIXTURE_DATA(implicit) *self = arg;
@@ -241,7 +242,7 @@ TEST_F(implicit, two_buffers_are_locked_in_any_order)
 	FIXTURE_DATA(implicit) shared = *self;
 	struct task t[2];
 
-	/* dev[0] lends its place to the second buffer's descriptor. */
+	/* In the copy, dev[0] is the descriptor of the second buffer. */
 	shared.dev[0] = imp_buffer(self->imp, PAGE, DMABUF_IMPORTER_BUFFER_DYNAMIC);
 	ASSERT_LE(0, shared.dev[0]);
 	ASSERT_EQ(0, task_start(&t[0], copy_back_and_forth, &shared));

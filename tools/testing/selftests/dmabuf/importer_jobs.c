@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Jobs on the importer test driver's devices, on each engine: that the bytes arrive,
- * that fences signal in order and with the right status, and that jobs which are held,
- * delayed, made to fail, too late or cancelled end as they should.
+ * Jobs on devices of the importer test driver, with each engine: the bytes arrive,
+ * fences signal in order and with the right status, and jobs that are held, delayed,
+ * made to fail, timed out or cancelled end as they should.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -38,7 +38,7 @@ FIXTURE_VARIANT_ADD(job, edu)
 	.buffer = DMABUF_IMPORTER_BUFFER_DYNAMIC | DMABUF_IMPORTER_BUFFER_LOW,
 };
 
-/* Moves bytes into the buffer and out of it, by jobs. */
+/* Copy bytes into the buffer and out of it, by jobs. */
 static int put(FIXTURE_DATA(job) *self, __u64 offset, const void *data, __u64 length)
 {
 	return imp_copy(self->imp, self->dev, buffer(self->att, offset), user(data), length);
@@ -85,7 +85,7 @@ static struct dmabuf_importer_job fill_job(FIXTURE_DATA(job) *self, __u32 flags,
 	};
 }
 
-/* The first byte of the buffer. */
+/* Return the first byte of the buffer, or the status of the failed job. */
 static int first_byte(FIXTURE_DATA(job) *self)
 {
 	unsigned char byte = 0;
@@ -101,7 +101,7 @@ TEST_F(job, copy_there_and_back)
 	EXPECT_EQ(0, memcmp(self->in, self->out, self->size));
 }
 
-/* Ranges that begin and end anywhere, and nothing beside them changes. */
+/* A range may begin and end at any byte, and no byte outside it changes. */
 TEST_F(job, copy_of_a_range)
 {
 	size_t n = PAGE + 77;
@@ -136,7 +136,7 @@ TEST_F(job, checksum)
 	ASSERT_EQ(1, imp_run(self->imp, &job));
 	EXPECT_EQ(fnv1a(self->in + 5, self->size - 5), sum);
 
-	/* Into a buffer, across the end of a page. */
+	/* Store the result into a buffer, across the end of a page. */
 	job.src = buffer(self->att, 0);
 	job.length = 16;
 	job.dst = buffer(self->att, PAGE - 3);
@@ -154,7 +154,7 @@ TEST_F(job, held_until_released)
 	ASSERT_EQ(0, imp_submit(self->imp, &job));
 	ASSERT_EQ(0, imp_submit(self->imp, &next));
 	EXPECT_EQ(0, sf_status(job.out_fence));
-	/* One timeline: those behind it wait too. */
+	/* Jobs behind it on the timeline wait, too. */
 	EXPECT_EQ(0, poll_ms(next.out_fence, POLLIN, 50));
 	EXPECT_EQ(0, imp_id(self->imp, DMABUF_IMPORTER_RELEASE, job.job));
 	EXPECT_EQ(1, fence_result(next.out_fence));
@@ -201,7 +201,7 @@ TEST_F(job, cancelled_is_ecanceled)
 	ASSERT_EQ(1, imp_fill(self->imp, self->dev, self->att, 64, 1));
 	ASSERT_EQ(0, imp_submit(self->imp, &job));
 	ASSERT_EQ(0, imp_submit(self->imp, &next));
-	/* Fences of a timeline signal in order: the second waits for its turn. */
+	/* Fences of a timeline signal in order: the second one waits. */
 	EXPECT_EQ(0, imp_id(self->imp, DMABUF_IMPORTER_CANCEL, next.job));
 	EXPECT_EQ(0, poll_ms(next.out_fence, POLLIN, 50));
 	EXPECT_EQ(0, imp_id(self->imp, DMABUF_IMPORTER_CANCEL, job.job));
@@ -247,7 +247,7 @@ TEST_F(job, failed_in_fence_fails_the_job)
 	job.in_fences = (uintptr_t)&fence;
 	job.num_in_fences = 1;
 	ASSERT_EQ(0, imp_submit(self->imp, &job));
-	/* Ends what is pending with an error. */
+	/* Closing the timeline signals its pending fences with an error. */
 	close(tl);
 	EXPECT_EQ(-ENOENT, fence_result(job.out_fence));
 	close(job.out_fence);
@@ -260,8 +260,12 @@ static int step_timeline(void *arg)
 }
 
 /*
- * The window: the fence's callback has said that it signalled, and not yet woken the
- * device, when that looks because of the release. The job then ends and goes away.
+ * The window: the job must not be freed before the callback has queued the worker.
+ *
+ *	CPU 0 (signaller)               CPU 1 (worker, queued by RELEASE)
+ *	callback sets the bit
+ *	                                sees the bit, finishes the job
+ *	callback queues the worker      retires the job
  */
 TEST_F(job, released_while_its_in_fence_signals)
 {
@@ -286,7 +290,7 @@ TEST_F(job, released_while_its_in_fence_signals)
 	close(tl);
 }
 
-/* A job that waits for a fence of another can be cancelled, and the other remains. */
+/* Cancelling a job that waits for a fence does not affect the fence. */
 TEST_F(job, cancelled_while_it_waits)
 {
 	struct dmabuf_importer_job job = fill_job(self, 0, 5);
@@ -307,7 +311,7 @@ TEST_F(job, cancelled_while_it_waits)
 	close(tl);
 }
 
-/* The fences of what a file has submitted outlive it. */
+/* The fences of jobs outlive the file that submitted them. */
 TEST_F(job, closing_the_file_cancels)
 {
 	struct dmabuf_importer_job next = fill_job(self, IMPLICIT, 6);
@@ -321,7 +325,7 @@ TEST_F(job, closing_the_file_cancels)
 	EXPECT_EQ(-ECANCELED, fence_result(next.out_fence));
 	close(held.out_fence);
 	close(next.out_fence);
-	/* Nothing of it holds the buffer. */
+	/* Nothing of the file holds the buffer. */
 	close(self->fd);
 	EXPECT_TRUE(buffer_gone(ino));
 	self->imp = -1;
@@ -330,7 +334,7 @@ TEST_F(job, closing_the_file_cancels)
 
 #define EDU_DRIVER "/sys/bus/pci/drivers/dmabuf-importer-edu/"
 
-/* The name of the device that the driver has, as 0000:00:04.0. */
+/* Find the PCI name of the bound device, such as 0000:00:04.0. */
 static bool edu_slot(char name[256])
 {
 	DIR *dir = opendir(EDU_DRIVER);
@@ -350,7 +354,7 @@ static int unbind_edu(void *slot)
 	return write_file(EDU_DRIVER "unbind", slot);
 }
 
-/* Who has the device keeps it until the file is closed; nobody else gets it then. */
+/* A file keeps the device until it is closed; no other file gets it meanwhile. */
 TEST(unbinding_waits_for_the_users)
 {
 	struct dmabuf_importer_job job;
@@ -380,7 +384,7 @@ TEST(unbinding_waits_for_the_users)
 
 	ASSERT_EQ(0, task_start(&unbind, unbind_edu, slot));
 	EXPECT_TRUE(wait_until(imp_dev(other, EDU, DYNAMIC) == -ENODEV));
-	/* It works on. */
+	/* The device still works for the file that has it. */
 	EXPECT_EQ(0, imp_id(imp, DMABUF_IMPORTER_RELEASE, job.job));
 	EXPECT_EQ(1, fence_result(job.out_fence));
 	EXPECT_EQ(1, imp_fill(imp, dev, att, 64, 5));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Processes that die, fork, exec or get a signal with work in flight: whatever they had
- * begun, their fences signal, their buffers go away, and those who share a buffer carry on.
+ * Processes die, fork, exec or get a signal with work in flight: their fences signal,
+ * their buffers are freed, and other users of a shared buffer carry on.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -9,10 +9,10 @@
 
 #include "importer_util.h"
 
-/* As long as a map may take: nobody waits for its end. */
+/* The longest map; no test waits until it ends. */
 #define SLOW_MS 10000
 
-/* How far the child gets before it is killed. */
+/* What the child does before it is killed. */
 enum stage {
 	ATTACHED,
 	MAPPED,
@@ -94,7 +94,7 @@ FIXTURE_SETUP(kill)
 	ASSERT_EQ(0, pipe(self->from_child));
 }
 
-/* The survivor writes and reads the buffer, which then goes away. */
+/* The survivor can still use and move the buffer, which is then freed. */
 FIXTURE_TEARDOWN(kill)
 {
 	unsigned long ino = db_ino(self->fd);
@@ -124,7 +124,7 @@ static int child_job(FIXTURE_DATA(kill) *self, int imp, int dev, int att, __u32 
 	return imp_submit(imp, &job);
 }
 
-/* Gets as far as the stage, says so, and waits for its end. */
+/* Reach the stage, report it, and wait to be killed. */
 static void child(FIXTURE_DATA(kill) *self, enum stage stage)
 {
 	int imp = imp_open(), dev = imp_dev(imp, any_engine(), DYNAMIC);
@@ -149,7 +149,7 @@ static void child(FIXTURE_DATA(kill) *self, enum stage stage)
 		ret = child_job(self, imp, dev, att, 0, 0, &fence);
 		break;
 	case JOB_RUNS:
-		/* Where the engine takes its time. */
+		/* Still running when the child is killed, if the engine is slow. */
 		ret = child_job(self, imp, dev, att, 0, 0, NULL);
 		break;
 	case JOBS_QUEUED:
@@ -184,7 +184,7 @@ TEST_F(kill, process_dies)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(0, imp_control(self->imp, self->fd, DMABUF_IMPORTER_SLOW_MAP, 0));
-	/* Not on the timeout of the job: its fences have been cancelled. */
+	/* Long before the timeout of the job: the kernel has cancelled it. */
 	EXPECT_EQ(POLLOUT, poll_ms(self->fd, POLLOUT, 5000));
 }
 
@@ -203,7 +203,7 @@ static void catch_usr1(int flags)
 	sigaction(SIGUSR1, &sa, NULL);
 }
 
-/* One process sleeps in a map, with the buffer's lock; a thread waits for that. */
+/* A process sleeps in a map with the reservation lock held; a thread waits for it. */
 FIXTURE(lock_wait)
 {
 	int imp, fd, dev, att, timeline, fence;
@@ -277,7 +277,7 @@ FIXTURE_SETUP(lock_wait)
 		imp_map(imp, att, DMABUF_IMPORTER_READ, NULL, 0);
 		_exit(0);
 	}
-	/* Whoever sleeps there holds the lock: it is in the map that takes so long. */
+	/* Once it sleeps, it holds the lock: it is in the slow map. */
 	ASSERT_TRUE(wait_until(task_state(self->holder) == 'S'));
 }
 
@@ -308,7 +308,7 @@ TEST_F(lock_wait, signal_ends_it)
 	ASSERT_TRUE(end_holder(self));
 }
 
-/* As all calls that wait: a program that asks for it never sees EINTR. */
+/* With SA_RESTART, a program never sees EINTR. */
 TEST_F(lock_wait, restarting_signal_continues_it)
 {
 	catch_usr1(SA_RESTART);
@@ -344,7 +344,7 @@ FIXTURE_TEARDOWN(inherit)
 	close(self->imp);
 }
 
-/* The file belongs to both: the jobs go on when one of them ends. */
+/* Both processes have the file open, so the job stays when the child exits. */
 TEST_F(inherit, fork_with_a_job_in_flight)
 {
 	struct dmabuf_importer_job job = {
@@ -366,7 +366,7 @@ TEST_F(inherit, fork_with_a_job_in_flight)
 	EXPECT_EQ(1, fence_result(job.out_fence));
 }
 
-/* All descriptors are close-on-exec: the program that comes has none of them. */
+/* All descriptors are close-on-exec, so exec closes the file and cancels the job. */
 TEST_F(inherit, exec_with_a_job_in_flight)
 {
 	int status, fds[2];
@@ -391,14 +391,14 @@ TEST_F(inherit, exec_with_a_job_in_flight)
 		_exit(2);
 	}
 	close(fds[1]);
-	/* Ends as the exec does. */
+	/* End of file: the exec has closed the other end. */
 	EXPECT_EQ(0, read(fds[0], &byte, 1));
 	EXPECT_EQ(POLLOUT, poll_ms(self->fd, POLLOUT, 10000));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
 }
 
-/* A descriptor that is let through keeps the file, and so the job, until the program ends. */
+/* A descriptor that survives exec keeps the file and the job until the program ends. */
 TEST_F(inherit, exec_with_a_descriptor_that_survives)
 {
 	int status, fds[2];
@@ -423,7 +423,7 @@ TEST_F(inherit, exec_with_a_descriptor_that_survives)
 		_exit(2);
 	}
 	close(fds[1]);
-	/* Ends as the exec does. */
+	/* End of file: the exec has closed the other end. */
 	EXPECT_EQ(0, read(fds[0], &byte, 1));
 	EXPECT_EQ(0, poll_now(self->fd, POLLOUT));
 	ASSERT_EQ(0, kill(pid, SIGKILL));

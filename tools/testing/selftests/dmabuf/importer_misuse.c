@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every order of attach, pin, map and detach that is wrong, every argument that
- * is, and what exporters may refuse: each with its errno, and the devices as usable
- * afterwards as before.
+ * Wrong orders of attach, pin, map and detach, wrong arguments, and refusals by the
+ * exporter: each gives its errno, and the devices still work afterwards.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -29,7 +28,7 @@ FIXTURE_SETUP(misuse)
 	ASSERT_LT(0, self->att);
 }
 
-/* Whatever has been refused, a job still runs. */
+/* After each refusal, a job still runs. */
 FIXTURE_TEARDOWN(misuse)
 {
 	EXPECT_EQ(1, imp_fill(self->imp, self->dev, self->att, 4 * PAGE, 1));
@@ -52,7 +51,7 @@ TEST_F(misuse, bad_pointer_is_efault)
 	EXPECT_EQ(-EFAULT, do_ioctl(self->imp, DMABUF_IMPORTER_SUBMIT, NULL));
 }
 
-/* What was made for an answer that cannot be delivered is taken back. */
+/* If the answer cannot be copied out, the ioctl undoes what it has made. */
 TEST_F(misuse, answer_that_cannot_be_written_leaves_nothing)
 {
 	struct dmabuf_importer_create_dev dev = { .flags = DYNAMIC };
@@ -77,7 +76,7 @@ TEST_F(misuse, answer_that_cannot_be_written_leaves_nothing)
 				      read_only_copy(&map, sizeof(map))));
 	EXPECT_ERRNO(EFAULT, do_ioctl(imp, DMABUF_IMPORTER_SUBMIT,
 				      read_only_copy(&job, sizeof(job))));
-	/* Neither mapped, nor busy with a job. */
+	/* The attachment is neither mapped nor in use by a job. */
 	EXPECT_EQ(0, imp_id(imp, DMABUF_IMPORTER_DETACH, self->att));
 	self->att = imp_attach(imp, self->dev, self->fd);
 }
@@ -200,7 +199,7 @@ TEST_F(misuse, pin_of_static_importer_is_einval)
 	self->fixed_att = imp_attach(self->imp, self->fixed_dev, self->fd);
 	ASSERT_LT(0, self->fixed_att);
 	EXPECT_EQ(-EINVAL, imp_id(self->imp, DMABUF_IMPORTER_PIN, self->fixed_att));
-	/* It keeps the memory in place as long as it is attached. */
+	/* A static importer keeps the memory in place while it is attached. */
 	EXPECT_EQ(-EBUSY, imp_move(self->imp, self->fd));
 	EXPECT_EQ(0, imp_id(self->imp, DMABUF_IMPORTER_DETACH, self->fixed_att));
 	EXPECT_EQ(0, imp_move(self->imp, self->fd));
@@ -302,7 +301,7 @@ TEST_F(misuse, failing_map_and_pin_give_the_exporters_errno)
 	EXPECT_EQ(0, imp_control(imp, fd, DMABUF_IMPORTER_FAIL_MAP, -ENOSPC));
 	EXPECT_EQ(-ENOSPC, imp_map(imp, self->att, DMABUF_IMPORTER_READ, NULL, 0));
 	EXPECT_EQ(-ENOSPC, imp_fill(imp, self->dev, self->att, PAGE, 1));
-	/* The core maps for a static importer as it attaches. */
+	/* The core maps at attach for a static importer. */
 	EXPECT_EQ(-ENOSPC, imp_attach(imp, self->fixed_dev, fd));
 	EXPECT_EQ(0, imp_control(imp, fd, DMABUF_IMPORTER_FAIL_MAP, 0));
 
@@ -381,7 +380,7 @@ TEST_F(misuse, control_checks_its_arguments)
 	close(heap);
 }
 
-/* Of two devices that need the opposite, the second is refused, and no harm done. */
+/* A device whose constraints the buffer cannot meet is refused, without harm. */
 TEST_F(misuse, contradicting_constraints)
 {
 	struct dmabuf_importer_create_dev small = { .flags = DYNAMIC, .dma_mask = 0xffffffff };
@@ -413,7 +412,7 @@ TEST_F(misuse, contradicting_constraints)
 	close(one);
 }
 
-/* The segments are reported, as far as there is room, and keep to the limits. */
+/* Segments keep to the limits; as many are reported as there is room for. */
 TEST_F(misuse, segments_keep_to_the_constraints)
 {
 	struct dmabuf_importer_create_dev arg = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory that moves while devices use it: importers are told once, jobs that run keep
- * the old place, the next ones find the data at the new one, pins hold it back.
+ * Memory moves while devices use it: importers are notified once, running jobs keep
+ * the old place, later jobs find the data at the new place, and pins prevent moves.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -15,7 +15,7 @@ FIXTURE(move)
 	unsigned char *in, *out;
 };
 
-/* Moves bytes into the buffer and out of it, by jobs. */
+/* Copy bytes into the buffer and out of it, by jobs. */
 static int put(FIXTURE_DATA(move) *self, __u64 offset, const void *data, __u64 length)
 {
 	return imp_copy(self->imp, self->dev, buffer(self->att, offset), user(data), length);
@@ -66,7 +66,7 @@ TEST_F(move, content_and_importer_follow)
 	}
 }
 
-/* Who has nothing mapped has nothing to be told. */
+/* An attachment without a mapping is not notified of a move. */
 TEST_F(move, told_only_while_mapped)
 {
 	int att = imp_attach(self->imp, self->dev, self->fd);
@@ -85,7 +85,7 @@ TEST_F(move, addresses_change)
 	int imp = self->imp, att = self->att, other = imp_attach(imp, self->dev, self->fd);
 
 	ASSERT_LT(0, other);
-	/* The old place is held, so nothing else can be there, nor be given its address. */
+	/* The mapping holds the old place, so no other memory gets its address. */
 	ASSERT_LT(0, imp_map(imp, att, DMABUF_IMPORTER_READ, &a, 1));
 	ASSERT_EQ(0, imp_move(imp, self->fd));
 	ASSERT_LT(0, imp_map(imp, other, DMABUF_IMPORTER_READ, &b, 1));
@@ -102,7 +102,7 @@ TEST_F(move, pinned_memory_stays)
 	EXPECT_EQ(-EBUSY, imp_move(imp, self->fd));
 	ASSERT_EQ(0, imp_id(imp, DMABUF_IMPORTER_UNPIN, self->att));
 	EXPECT_EQ(0, imp_move(imp, self->fd));
-	/* A pin whose owner is gone holds nothing. */
+	/* Closing the file drops its pins. */
 	ASSERT_EQ(0, imp_id(imp, DMABUF_IMPORTER_PIN, self->att));
 	close(imp);
 	self->imp = imp_open();
@@ -112,8 +112,8 @@ TEST_F(move, pinned_memory_stays)
 }
 
 /*
- * A job is held as it writes to the old place; the memory moves; a reader at the new
- * place must not be faster than the data.
+ * The memory moves while a held job has yet to write to the old place. A reader of
+ * the new place must wait until the data has arrived.
  */
 TEST_F(move, waits_for_the_job_that_runs)
 {
@@ -133,9 +133,9 @@ TEST_F(move, waits_for_the_job_that_runs)
 	r.dev = other;
 	r.src = buffer(imp_attach(self->imp, other, self->fd), 0);
 	ASSERT_EQ(0, imp_submit(self->imp, &r));
-	/* It takes no part in implicit synchronisation: moves it waits for. */
+	/* The reader waits for the move although it does not set IMPLICIT. */
 	EXPECT_EQ(0, poll_ms(r.out_fence, POLLIN, 50));
-	/* So does everybody who asks: the fence of a move is one for all. */
+	/* poll() waits for it, too: everybody waits for a fence of kernel usage. */
 	EXPECT_EQ(0, poll_now(self->fd, POLLIN));
 	EXPECT_EQ(0, imp_id(self->imp, DMABUF_IMPORTER_RELEASE, w.job));
 	EXPECT_EQ(1, fence_result(r.out_fence));
@@ -144,7 +144,7 @@ TEST_F(move, waits_for_the_job_that_runs)
 	close(r.out_fence);
 }
 
-/* Several moves wait behind one job, one behind the other. */
+/* Several moves wait behind one job and run one after the other. */
 TEST_F(move, moves_queue_up)
 {
 	struct dmabuf_importer_job w = {
@@ -162,7 +162,7 @@ TEST_F(move, moves_queue_up)
 	close(w.out_fence);
 }
 
-/* A static importer keeps what it has; attaching it waits for a move under way. */
+/* Attaching a static importer waits for a pending move and prevents the next. */
 TEST_F(move, static_importer_attaches_behind_a_move)
 {
 	int dev = imp_dev(self->imp, any_engine(), 0), att;
@@ -188,13 +188,13 @@ static int keep_moving(void *arg)
 	while (!ret && !atomic_load(&m->stop)) {
 		ret = imp_move(m->imp, m->fd);
 		m->moved++;
-		/* Not faster than the memory arrives: each place takes some. */
+		/* Wait for each move: every place that is in use takes memory. */
 		poll_ms(m->fd, POLLIN, WAIT_MS);
 	}
 	return ret;
 }
 
-/* The window: between mapping and the fence of the job, the memory moves. */
+/* The window: the memory moves between the map and the adding of the job's fence. */
 TEST_F(move, in_the_middle_of_jobs)
 {
 	struct mover m = { .imp = imp_open(), .fd = self->fd };

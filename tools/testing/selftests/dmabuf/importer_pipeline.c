@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A camera, an encoder and a display of different speeds, which share a thousand
- * buffers and know of each other by implicit synchronisation alone. The program only
- * feeds them, hundreds of frames ahead, and looks at every byte that comes out.
+ * A camera, an encoder and a display of different speeds share a thousand buffers
+ * and are ordered by implicit synchronisation alone. The program only submits their
+ * jobs, hundreds of frames ahead, and checks every byte that comes out.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -14,7 +14,7 @@
 struct slot {
 	int frame_fd, packet_fd;
 	int camera_att, encoder_in, encoder_out, display_att;
-	int fence; /* of the display, or -1 */
+	int fence; /* of the display job, or -1 */
 	__u32 seed;
 	unsigned char *in, *out;
 };
@@ -96,12 +96,12 @@ FIXTURE_TEARDOWN(pipeline)
 		free(self->slots[i].out);
 	}
 	free(self->slots);
-	/* Nothing that was in flight holds a buffer. */
+	/* No job that was in flight still holds a buffer. */
 	EXPECT_TRUE(buffer_gone(ino[0]));
 	EXPECT_TRUE(buffer_gone(ino[1]));
 }
 
-/* What came out is what went in, and the slot is free again. */
+/* Wait for the frame of a slot; true if what came out is what went in. */
 static bool collect(struct slot *s)
 {
 	bool same;
@@ -130,7 +130,7 @@ static int submit(FIXTURE_DATA(pipeline) *self, int dev, struct dmabuf_importer_
 	return ret;
 }
 
-/* All three at once: none of them is ready to run, the order is the kernel's to find. */
+/* Submit all three jobs at once; only their fences order them. */
 static int shoot(FIXTURE_DATA(pipeline) *self, struct slot *s, __u32 n)
 {
 	int ret;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The CPU and a device in turn, on memory that the device has mapped all the time:
- * what either writes the other one sees, in the whole buffer or a part of it, once
- * DMA_BUF_IOCTL_SYNC or DMA_BUF_IOCTL_SYNC_PARTIAL has handed that over. Where the
- * device gets at memory by bounce buffers, each byte is copied or is missing.
+ * The CPU and a device take turns on memory that the device keeps mapped: each sees
+ * what the other has written, in the whole buffer or a part of it, after
+ * DMA_BUF_IOCTL_SYNC or DMA_BUF_IOCTL_SYNC_PARTIAL. With bounce buffers, a byte that
+ * is not synced is missing on the other side.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -17,7 +17,7 @@ FIXTURE(sync)
 	unsigned char *map, *out;
 };
 
-/* A part, or the whole if it has no length. */
+/* The part to sync, or the whole buffer if len is 0. */
 FIXTURE_VARIANT(sync)
 {
 	__u32 offset, len;
@@ -38,7 +38,7 @@ FIXTURE_SETUP(sync)
 		SKIP(return, NEEDS_HEAP);
 	self->imp = imp_open();
 	ASSERT_LE(0, self->imp);
-	/* One of this kind keeps its mapping from job to job. */
+	/* A dynamic device keeps its mapping from job to job. */
 	self->dev = imp_dev(self->imp, any_engine(), DYNAMIC);
 	ASSERT_LT(0, self->dev);
 	self->fd = heap_alloc(SIZE);
@@ -75,7 +75,7 @@ TEST_F(sync, cpu_sees_what_the_device_wrote)
 	EXPECT_EQ(0, hand_over(self, variant, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ));
 }
 
-/* And nothing but that: the rest is still the device's. */
+/* The rest of the buffer keeps what the device wrote. */
 TEST_F(sync, device_sees_what_the_cpu_wrote)
 {
 	__u32 len = variant->len ? variant->len : SIZE, end = variant->offset + len;
@@ -90,7 +90,7 @@ TEST_F(sync, device_sees_what_the_cpu_wrote)
 	EXPECT_TRUE(all_bytes(self->out + end, SIZE - end, 0x5a));
 }
 
-/* A device that takes a segment of any length, which a bounce buffer does not. */
+/* The device takes segments of any length; a bounce buffer is limited. */
 TEST(map_more_than_a_bounce_buffer_holds)
 {
 	struct dmabuf_importer_segment segments[256];

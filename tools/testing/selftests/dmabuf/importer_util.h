@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Helpers for the tests that run on /dev/dmabuf-importer: its ioctls as functions
- * that return what they made or -errno, and buffers whose content can be seen
- * through a device alone.
+ * Helpers for the tests that run on /dev/dmabuf-importer: each ioctl as a function
+ * that returns the new identifier or descriptor, or -errno, and jobs that fill,
+ * copy and check buffers.
  *
  * Copyright (C) the dma-buf project authors
  */
 #ifndef IMPORTER_UTIL_H
 #define IMPORTER_UTIL_H
-
 
 #include "../../../../drivers/dma-buf/importer/dmabuf-importer.h"
 #include "dmabuf_util.h"
@@ -25,7 +24,7 @@
 #define OUT_FENCE DMABUF_IMPORTER_JOB_OUT_FENCE
 #define HELD DMABUF_IMPORTER_JOB_HELD
 
-/* Of tests that run with either: IMPORTER_ENGINE=edu in the environment asks for that. */
+/* The engine of tests that run on either: SW, or edu if IMPORTER_ENGINE=edu is set. */
 static inline __u32 any_engine(void)
 {
 	const char *name = getenv("IMPORTER_ENGINE");
@@ -33,7 +32,7 @@ static inline __u32 any_engine(void)
 	return name && !strcmp(name, "edu") ? EDU : SW;
 }
 
-/* How often to do something that takes edu a fifth of a second for 4 KiB. */
+/* Scale a number of rounds down for edu, which takes 0.2 s to copy 4 KiB. */
 static inline int rounds(int n)
 {
 	return any_engine() == EDU ? (n + 19) / 20 : n;
@@ -66,7 +65,7 @@ static inline int imp_attach(int imp, int dev, int fd)
 	return ret ? ret : (int)arg.attachment;
 }
 
-/* DESTROY_DEV, DETACH, PIN, UNPIN, UNMAP, RELEASE, CANCEL */
+/* For DESTROY_DEV, DETACH, PIN, UNPIN, UNMAP, RELEASE and CANCEL. */
 static inline int imp_id(int imp, unsigned long cmd, __u32 id)
 {
 	struct dmabuf_importer_id arg = { .id = id };
@@ -74,7 +73,7 @@ static inline int imp_id(int imp, unsigned long cmd, __u32 id)
 	return do_ioctl(imp, cmd, &arg);
 }
 
-/* Returns how many segments there are. */
+/* Return the number of segments of the mapping. */
 static inline int imp_map(int imp, int att, __u32 flags,
 			  struct dmabuf_importer_segment *segments, __u32 room)
 {
@@ -118,7 +117,7 @@ static inline int imp_move(int imp, int fd)
 	return imp_control(imp, fd, DMABUF_IMPORTER_MOVE, 0);
 }
 
-/* Memory of the caller, or a place in a buffer, as an operand. */
+/* Describe memory of the caller, or a range of a buffer, as an operand. */
 static inline struct dmabuf_importer_operand user(const void *p)
 {
 	return (struct dmabuf_importer_operand){ .offset = (uintptr_t)p };
@@ -134,7 +133,7 @@ static inline int imp_submit(int imp, struct dmabuf_importer_job *job)
 	return do_ioctl(imp, DMABUF_IMPORTER_SUBMIT, job);
 }
 
-/* The status of a fence once it has signalled: 1 or -errno; -ETIME after WAIT_MS. */
+/* Wait for a fence. Returns its status, 1 or -errno; -ETIME after WAIT_MS. */
 static inline int fence_result(int fd)
 {
 	if (poll_ms(fd, POLLIN, WAIT_MS) != POLLIN)
@@ -142,7 +141,7 @@ static inline int fence_result(int fd)
 	return sf_status(fd);
 }
 
-/* Submits a job with an out fence, waits, and returns what became of it. */
+/* Submit a job, wait for its fence, and return its status or the ioctl's -errno. */
 static inline int imp_run(int imp, struct dmabuf_importer_job *job)
 {
 	int ret;
@@ -177,7 +176,7 @@ static inline int imp_copy(int imp, int dev, struct dmabuf_importer_operand dst,
 	return imp_run(imp, &job);
 }
 
-/* What the checksum of a job should be. */
+/* Return the expected checksum of a job. */
 static inline __u64 fnv1a(const void *data, size_t length)
 {
 	__u64 sum = 0xcbf29ce484222325ull;
@@ -188,7 +187,7 @@ static inline __u64 fnv1a(const void *data, size_t length)
 	return sum;
 }
 
-/* A different content for each seed, and each place. */
+/* Fill memory with bytes that depend on the seed and the position. */
 static inline void pattern(void *data, size_t length, __u32 seed)
 {
 	unsigned char *p = data;
