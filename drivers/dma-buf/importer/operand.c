@@ -19,7 +19,7 @@
 static int pin_pages(struct importer_operand *op, unsigned long start,
 		     size_t length)
 {
-	/* Jobs may wait for long: take the pages out of movable memory. */
+	/* Jobs may wait for long: migrate the pages out of movable zones. */
 	unsigned int gup = FOLL_LONGTERM |
 			   (op->dir == DMA_FROM_DEVICE ? FOLL_WRITE : 0);
 	unsigned int n = DIV_ROUND_UP(offset_in_page(start) + length, PAGE_SIZE);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device maps one buffer after the other, all of them larger than its address
+ * A device maps one buffer after the other, together larger than its address
  * space. A mapping that the core keeps for the next map must not make the map of
  * another buffer fail: what works without kept mappings works with them.
  *
