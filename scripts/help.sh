@@ -2,9 +2,8 @@
 # shellcheck shell=sh
 # Copyright the dma-buf project authors
 #
-# help.sh - --help for every script: prints the comment at the script's head, from `usage:` on, and starts
-# nothing. Sourced by sh or bash, with the script's own arguments, before the script does anything. What
-# stands behind `--` belongs to somebody else.
+# help.sh - --help for every script: prints the comment at the script's head, from `usage:` on, and exits. Each
+# script, for sh or bash, sources it before it does anything else. Arguments after `--` belong to another program.
 
 usage() { sed -n '/^# usage: /,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 

@@ -2,9 +2,9 @@
 # shellcheck shell=bash
 # Copyright the dma-buf project authors
 #
-# lib.sh - what the scripts share: the directories, the list of mainline files that ours take the
-# place of, and running a long step with a progress line. Sourced by bash, never run by itself. Arguments
-# and variables that every script knows are looked at here, before anything starts.
+# lib.sh - what the scripts share: the directories, the list of the mainline files that ours replace, and
+# run_logged, which runs a long step with a progress line. Bash scripts source it. It checks the arguments and
+# variables that every script accepts, before the script starts anything.
 
 . "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 
@@ -14,8 +14,8 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 OUT=$(realpath -m "${O:-$TOP/build}")
 JOBS=${J:-$(nproc)}
 
-# Everything of mainline's subsystem, relative to the tree's root. A tree is prepared (and a
-# user's tree is installed into) by removing these paths and laying ours in.
+# Everything of mainline's subsystem, relative to the tree's root. prepare-tree and install-tree remove these
+# paths and lay ours in.
 # shellcheck disable=SC2034
 REPLACED=(
 	drivers/dma-buf
@@ -41,9 +41,9 @@ REPLACED=(
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
-case ${ACCEL:-tcg} in tcg | kvm) ;; *) die "ACCEL=$ACCEL: there are tcg, which is the default, and kvm" ;; esac
+case ${ACCEL:-tcg} in tcg | kvm) ;; *) die "ACCEL=$ACCEL: it must be tcg (the default) or kvm" ;; esac
 
-# sources: print those of the paths on stdin that are no build products; by names and contents, for want of git.
+# sources: print the paths from stdin that are not build products, judged by name and content: git may be missing.
 sources() {
 	local f magic
 	while IFS= read -r f; do
@@ -57,8 +57,8 @@ sources() {
 	done
 }
 
-# ours_dirs, ours_files: what the project lays into a tree, as paths relative to the root. ours_links: the same where
-# it is laid in by links. A directory of selftests is not linked as a whole: make finds the tree's lib.mk by `..`.
+# ours_dirs, ours_files: print what the project lays into a tree, as paths relative to the root. ours_links: print
+# the paths that become links. Selftests are linked file by file: their Makefiles find the tree's lib.mk by `..`.
 ours_dirs() { local d; for d in drivers/dma-buf samples/dma-buf \
 	tools/testing/selftests/{dmabuf,dmabuf-heaps,drivers/dma-buf,sync}; do
 	[ ! -d "$TOP/$d" ] || printf '%s\n' "$d"; done; }
@@ -69,7 +69,7 @@ ours_links() { ours_dirs | (cd "$TOP" && while IFS= read -r d; do
 # is_6_12 DIR: tell whether DIR holds the sources of Linux 6.12.
 is_6_12() { grep -qx 'VERSION = 6' "$1/Makefile" 2>/dev/null && grep -qx 'PATCHLEVEL = 12' "$1/Makefile"; }
 
-# need_space DIR MB: refuse to begin what cannot be finished. DIR need not be there yet.
+# need_space DIR MB: stop unless MB megabytes are free where DIR is, or will be.
 need_space() {
 	local dir=$1 free
 	while [ ! -d "$dir" ]; do dir=$(dirname "$dir"); done
@@ -77,13 +77,13 @@ need_space() {
 	[ "$free" -ge "$2" ] || die "$free MB of disk are free in $dir, and $2 are needed: make room, or give O=dir"
 }
 
-# ticker LABEL LOG TOTAL START: while the shell that called lives, say how far LOG has come. The log of a
-# continuous integration run gets a line a minute.
+# ticker LABEL LOG TOTAL START: report the length of LOG until the calling shell ends. The log of a CI run gets
+# one line a minute.
 ticker() {
 	local label=$1 log=$2 total=$3 start=$4 pause=15 before='  ' after='\n' of='' n far
 	if [ -t 1 ]; then pause=2 before='\r  ' after=' '; elif [ -n "${CI:-}" ]; then pause=60; fi
 	[ "$total" -eq 0 ] || of=" of about $total"
-	# Not the pipe: a sleep that is left behind would keep its reader waiting.
+	# A sleep that outlives the script must not hold its stdout open: the reader of the pipe would wait.
 	while sleep "$pause" >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
 		n=$(wc -l <"$log" 2>/dev/null || echo 0)
 		far=''
@@ -92,10 +92,10 @@ ticker() {
 	done
 }
 
-# run_logged LABEL LOG TOTAL COMMAND...: COMMAND's output goes to LOG, progress to the screen; a
-# failure shows the log's path and end. TOTAL is the expected number of lines, 0 if unknown. COMMAND may be a
-# function, which ends at the first command in it that fails: so run_logged does not run it with `||` behind it,
-# where `set -e` has no effect, and callers do not run run_logged so. Variables that the function sets are lost.
+# run_logged LABEL LOG TOTAL COMMAND...: run COMMAND with its output in LOG and progress on the screen; on failure
+# show the log's path and end. TOTAL is the expected number of lines, 0 if unknown. COMMAND may be a function; it
+# ends at its first failing command. `set -e` has no effect left of `||`, so neither run_logged nor its callers
+# use that. The function runs in a subshell: variables that it sets are lost.
 run_logged() {
 	local label=$1 log=$2 total=$3 start=$SECONDS ret tick
 	shift 3
@@ -127,10 +127,10 @@ run_logged() {
 	say "  $label: done in $((SECONDS - start)) s"
 }
 
-# kmake TREE OUTDIR ARGS...: the kernel's make, the same way everywhere. A fixed build identity keeps
-# ccache's hits and makes two builds of one source equal, and paths count from the project's root, so that
-# another clone has the hits too. ARGS come last, so that they may name another
-# architecture and compiler: ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC="$TOP/scripts/cc --compiler=...".
+# kmake TREE OUTDIR ARGS...: run the kernel's make, the same way for every script. With a fixed build identity two
+# builds of one source are equal, and ccache hits; with paths relative to the project's root it also hits in
+# another clone. ARGS come last, so that they may name another architecture and compiler:
+# ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC="$TOP/scripts/cc --compiler=...".
 kmake() {
 	local tree=$1 out=$2
 	shift 2
@@ -140,8 +140,8 @@ kmake() {
 		CC="$TOP/scripts/cc" HOSTCC="$TOP/scripts/cc" ${V:+V=1} "$@"
 }
 
-# judge STATUS ARGUMENT...: have scripts/report judge what a program left behind that ended with STATUS. Return
-# STATUS, or what report returns if the program succeeded.
+# judge STATUS ARGUMENT...: let scripts/report judge the output of a program that ended with STATUS. Return
+# STATUS, or report's own status if the program succeeded.
 judge() {
 	local status=$1 ret=0
 	shift
@@ -150,8 +150,8 @@ judge() {
 	return "$ret"
 }
 
-# lost_options OUTDIR: the lines of OUTDIR/wanted that OUTDIR/.config does not have, as Kconfig dropped
-# them. An option that is absent counts as "is not set".
+# lost_options OUTDIR: print the lines of OUTDIR/wanted that OUTDIR/.config lacks because Kconfig dropped them. An
+# absent option counts as "is not set".
 lost_options() {
 	local line name
 	while IFS= read -r line; do
