@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * poll() on a buffer: readable when its writers are done, writable when everybody
- * is; one poller and many, closing while a poller is armed. Each waiter reports,
- * when it wakes, the status of the fence it was promised.
+ * poll() on a buffer: readable when its writers are done, writable when readers
+ * are too; one poller and many, and a close while a poller is armed. Each
+ * waiter reports the status of the fence that must have signalled when it
+ * wakes.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -195,7 +196,7 @@ TEST_F(wake, by_another_process)
 	close(go[1]);
 }
 
-/* A fence put on the buffer while a poller sleeps on an older one counts too. */
+/* A fence that is added while a poller sleeps on an older one counts too. */
 TEST_F(wake, not_before_a_fence_added_meanwhile)
 {
 	struct poller p = { self->fd, variant->events, self->fence[1], -1 };
@@ -248,7 +249,7 @@ TEST_F(wake, signal_ends_the_poll)
 	ASSERT_EQ(0, kill(pid, SIGUSR1));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFSIGNALED(status));
-	/* The interrupted poller left its callback: it must do no harm. */
+	/* The callback of the interrupted poller is still armed. */
 	ASSERT_EQ(0, sw_inc(self->timeline[0], 1));
 	EXPECT_EQ(variant->events, poll_ms(self->fd, variant->events, WAIT_MS));
 }
@@ -316,7 +317,7 @@ TEST_F(poll, reader_wakes_while_writer_still_waits)
 	EXPECT_EQ(1, out.status);
 }
 
-/* As the documentation has it: to wait for what is there now, export it. */
+/* To wait for the present fences only, export them: see the documentation. */
 TEST_F(poll, busy_as_long_as_work_keeps_coming)
 {
 	struct poller p = { self->fd, POLLIN, self->fence[0], -1 };

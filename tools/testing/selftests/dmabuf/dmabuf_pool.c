@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The memory that the system heap keeps for the next buffer: that it is of use to
- * buffers of any size, and not in the way of anybody else.
+ * The page pool of the system heap: it serves buffers of any size, and gives
+ * its memory back when others need it.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -14,7 +14,7 @@
 #define POOL_MB "/sys/module/system_heap/parameters/pool_mb"
 #define POOL_STATS "/sys/kernel/debug/dma-heap-pool-system"
 
-/* A figure of the pool of the system heap. */
+/* Reads a statistic of the system heap's pool. */
 static long pool_stat(const char *name)
 {
 	char text[2048], *line;
@@ -56,7 +56,7 @@ static void alloc_and_free(struct __test_metadata *_metadata, int heap, size_t s
 	close(fd);
 }
 
-/* Also what the kernel is zeroing at that moment. */
+/* The limit counts for pages that the worker is zeroing too. */
 TEST_F(pool, limit_of_zero_leaves_nothing)
 {
 	int i;
@@ -80,7 +80,7 @@ TEST_F(pool, single_pages_are_not_kept)
 		EXPECT_EQ(0, pool_stat("pages: "));
 }
 
-/* What a large buffer has left fills the pool. */
+/* The pages of a large buffer fill the pool, and must make room. */
 TEST_F(pool, full_pool_makes_room_for_small_buffers)
 {
 	long hits;
@@ -91,11 +91,11 @@ TEST_F(pool, full_pool_makes_room_for_small_buffers)
 	for (i = 0; i < 100; i++)
 		alloc_and_free(_metadata, self->heap, 2 * 65536);
 	hits = pool_stat("\nhits: ") + pool_stat("dirty_hits: ") - hits;
-	/* Two for each, but for the first; a page may be in the zeroing worker's hands. */
+	/* Two hits each but for the first; the worker may have some pages. */
 	EXPECT_LE(150, hits);
 }
 
-/* Reclaims little, which all other caches hardly notice. */
+/* Reclaim of little memory must take it from the idle pool. */
 TEST_F(pool, idle_pool_is_the_first_to_go)
 {
 	char dir[] = "/tmp/dmabuf-cgroup.XXXXXX", reclaim[64], control[64];
@@ -105,7 +105,7 @@ TEST_F(pool, idle_pool_is_the_first_to_go)
 	ASSERT_NE(NULL, mkdtemp(dir));
 	snprintf(reclaim, sizeof(reclaim), "%s/memory.reclaim", dir);
 	snprintf(control, sizeof(control), "%s/cgroup.subtree_control", dir);
-	/* Until a controller is asked for, its files may be missing even at the root. */
+	/* The root may lack a controller's files until it is enabled. */
 	if (mount("none", dir, "cgroup2", 0, NULL) ||
 	    write_file(control, "+memory") || missing(reclaim)) {
 		umount(dir);
@@ -115,7 +115,7 @@ TEST_F(pool, idle_pool_is_the_first_to_go)
 	alloc_and_free(_metadata, self->heap, 16 * MIB);
 	pages = pool_stat("pages: ");
 	EXPECT_LT(8 * MIB / page_size(), pages);
-	/* Whether so much could be reclaimed elsewhere is no matter. */
+	/* The write fails if less can be reclaimed, which does not matter. */
 	for (i = 0; i < 10; i++)
 		write_file(reclaim, "64K");
 	EXPECT_GT(pages / 8, pool_stat("pages: "));

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * PRIME: GEM objects of vgem and vkms passed to each other as dma-bufs, and heap
- * buffers passed to both. What is exported twice is one buffer, what is imported
- * twice is one handle, devices appear in bufinfo while they hold it, and the last
- * one to let go frees it. vgem's fences are implicit fences on the buffer.
+ * PRIME: GEM objects of vgem and vkms passed to each other as dma-bufs, and
+ * heap buffers passed to both. Two exports of an object give one buffer, two
+ * imports of a buffer one handle; devices appear in bufinfo while they are
+ * attached, and the last user frees the buffer. vgem's fences are implicit
+ * fences.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -76,7 +77,7 @@ FIXTURE_TEARDOWN(prime)
 	close(self->to);
 }
 
-/* How many devices bufinfo shows attached to the buffer, and that @name is one. */
+/* The number of attached devices in bufinfo, of which @name must be one. */
 static int attached(unsigned long ino, const char *name)
 {
 	static char text[1 << 18];
@@ -139,7 +140,7 @@ TEST_F(prime, exported_twice_is_one_buffer)
 		close(again);
 		again = prime_export(self->to, self->handle);
 	}
-	/* An import exported again is the buffer that came in. */
+	/* The export of an imported object is the original buffer. */
 	ASSERT_LE(0, again);
 	EXPECT_EQ(self->ino, db_ino(again));
 	close(again);
@@ -156,7 +157,7 @@ TEST_F(prime, imported_twice_is_one_handle)
 	EXPECT_EQ(self->handle, again);
 	EXPECT_EQ(1, attached(self->ino, variant->to));
 	close(copy);
-	/* One handle: one close takes it. */
+	/* There is one handle: one close removes it. */
 	ASSERT_EQ(0, gem_close(self->to, self->handle));
 	EXPECT_EQ(-EINVAL, gem_close(self->to, self->handle));
 	ASSERT_EQ(0, prime_import(self->to, self->fd, &again));
@@ -244,7 +245,7 @@ TEST_F(prime, access_mode_of_the_export)
 	plain = prime_export_flags(self->to, self->handle, DRM_RDWR);
 	ASSERT_LE(0, rdonly);
 	ASSERT_LE(0, plain);
-	/* The mode is that of the first export; only close-on-exec is each fd's own. */
+	/* The first export sets the mode; close-on-exec is per descriptor. */
 	EXPECT_EQ(O_RDWR, fcntl(rdonly, F_GETFL) & O_ACCMODE);
 	EXPECT_EQ(FD_CLOEXEC, fcntl(rdonly, F_GETFD));
 	EXPECT_EQ(0, fcntl(plain, F_GETFD));
@@ -296,7 +297,7 @@ TEST_F_TIMEOUT(prime, attaching_against_listing, 120)
 	EXPECT_EQ(1, attached(self->ino, variant->to));
 }
 
-/* What the checks of the DMA API, if there are any, have found so far; they log the first alone. */
+/* The number of errors that DMA_API_DEBUG has found: it logs only the first. */
 static long dma_api_errors(void)
 {
 	char text[32];
@@ -306,7 +307,10 @@ static long dma_api_errors(void)
 	return strtol(text, NULL, 10);
 }
 
-/* vgem's device states no limit for segments, and is shown contiguous memory in one. */
+/*
+ * vgem's device sets no segment limit, and gets contiguous memory in one
+ * segment.
+ */
 TEST(heap_memory_is_mapped_by_the_rules)
 {
 	int heaps[2] = { open(SYSTEM_HEAP, O_RDWR | O_CLOEXEC), cma_heap_open() };
@@ -401,7 +405,7 @@ TEST_F(vgem_fence, conflicting_fence_is_busy)
 	EXPECT_EQ(0, vgem_signal(self->dev, fence));
 }
 
-/* The reservation object is the buffer's: what user space puts there, vgem respects. */
+/* vgem respects the fences that user space has added to the buffer. */
 TEST_F(vgem_fence, imported_sync_file_makes_it_busy)
 {
 	int tl, fence, attached;
@@ -421,7 +425,7 @@ TEST_F(vgem_fence, imported_sync_file_makes_it_busy)
 	close(tl);
 }
 
-/* The driver's fence stays readable when the file that made it is gone. */
+/* A sync_file of a driver's fence works after the driver's file is closed. */
 TEST_F(vgem_fence, sync_file_outlives_the_driver_file)
 {
 	struct sync_fence_info info;

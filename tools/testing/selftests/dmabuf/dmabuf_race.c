@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Buffers under concurrent use: threads that export, close, name, list, poll, map and
- * put fences on them at once. Each case runs for a bounded time, names the window it
- * hammers, and checks what must hold at any interleaving; a checking kernel does the
- * rest.
+ * Buffers under concurrent use: threads export, close, name, list, poll and map
+ * them and add fences at once. Each case runs for a bounded time, names its
+ * window, and checks what must hold at any interleaving; a debug kernel finds
+ * the rest.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -51,7 +51,7 @@ FIXTURE_TEARDOWN(race)
 {
 	unsigned long ino = db_ino(self->s.fd);
 
-	/* Whatever the threads did, the buffer must be free of them now. */
+	/* The threads have left no fence on the buffer. */
 	close(self->s.tl);
 	close(self->s.fd);
 	EXPECT_TRUE(buffer_gone(ino));
@@ -61,7 +61,7 @@ FIXTURE_TEARDOWN(race)
 #define START(fn) ASSERT_EQ(0, task_start(&self->t[self->n++], fn, &self->s))
 #define RUN() EXPECT_EQ(0, run_tasks(self->t, self->n, &self->s))
 
-/* Gives the threads their time, the first of them longest; returns a failure of any. */
+/* Runs the threads, the first one longest; returns the failure of any. */
 static int run_tasks(struct task *t, int n, struct shared *s)
 {
 	__u64 end = now_ns(CLOCK_MONOTONIC) + RUN_NS;
@@ -116,7 +116,9 @@ static int list_buffers(void *arg)
 	return ret < 0 ? ret : 0;
 }
 
-/* Window: the list is walked past a buffer whose last reference goes. */
+/*
+ * Window: a walk over the list meets a buffer whose last reference is dropped.
+ */
 TEST_F_TIMEOUT(race, listing_against_export_and_close, 120)
 {
 	START(alloc_and_close);
@@ -132,7 +134,7 @@ static int rename_buffer(void *arg)
 	char name[DMA_BUF_NAME_LEN];
 	int ret = 0, i = 0, len;
 
-	/* A name is one letter, repeated: a torn one has two. */
+	/* A name repeats one letter: a torn one has two. */
 	while (!atomic_load(&s->stop) && !ret) {
 		len = i % (DMA_BUF_NAME_LEN - 1) + 1;
 		memset(name, 'a' + i++ % 26, len);
@@ -197,7 +199,7 @@ TEST_F_TIMEOUT(race, naming_against_reading_the_name, 120)
 	RUN();
 }
 
-/* One round: a fresh buffer is armed by poll, then fd and fence go at the same time. */
+/* A round: poll arms a new buffer, then fence and descriptor go at once. */
 static int arm_and_close(void *arg)
 {
 	struct shared *s = arg;
@@ -264,7 +266,7 @@ static int import_points(void *arg)
 	return ret;
 }
 
-/* What was on the buffer before an export is waited for by what was exported. */
+/* An exported sync_file waits for all fences that were added before. */
 static int check_exports(void *arg)
 {
 	struct shared *s = arg;
@@ -321,7 +323,7 @@ static int check_sync(void *arg)
 	return ret;
 }
 
-/* Window: a reader of the fences sees the list while a slot is being filled or reused. */
+/* Window: a reader walks the fences while a slot is being filled or reused. */
 TEST_F_TIMEOUT(race, importing_against_waiting, 120)
 {
 	START(keep_signalling);
@@ -332,7 +334,9 @@ TEST_F_TIMEOUT(race, importing_against_waiting, 120)
 	RUN();
 }
 
-/* Many contexts at once: the list of fences grows, is copied and shrinks under readers. */
+/*
+ * Many contexts: the list of fences grows, is copied and shrinks under readers.
+ */
 static int import_contexts(void *arg)
 {
 	struct shared *s = arg;
@@ -372,7 +376,7 @@ static int export_all(void *arg)
 	return 0;
 }
 
-/* Window: the array of fences is replaced by a larger one while it is being read. */
+/* Window: the list of fences is replaced by a larger one while it is read. */
 TEST_F_TIMEOUT(race, growing_against_exporting, 120)
 {
 	START(import_contexts);
@@ -405,7 +409,7 @@ static int map_and_touch(void *arg)
 	return 0;
 }
 
-/* Window: pages change hands between a buffer that is freed and one that is made. */
+/* Window: pages of a buffer being freed go into one that is being allocated. */
 TEST_F_TIMEOUT(race, memory_is_zero_in_every_thread, 120)
 {
 	START(map_and_touch);
@@ -432,7 +436,7 @@ static int dup_and_close(void *arg)
 	return 0;
 }
 
-/* Window: what describes a buffer reads its counts while they change. */
+/* Window: bufinfo and fdinfo read the reference count while it changes. */
 TEST_F_TIMEOUT(race, describing_against_dup, 120)
 {
 	START(dup_and_close);

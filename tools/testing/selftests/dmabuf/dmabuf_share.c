@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A buffer in more than one process: handed over a socket, inherited by fork,
- * kept or dropped by exec, duplicated. Whoever closes last frees it, which
- * bufinfo shows; a fence put on it by one process holds the others.
+ * A buffer in more than one process: passed over a socket, inherited by fork,
+ * kept or closed by exec, duplicated. The last close frees it, which bufinfo
+ * shows; a fence that one process adds makes the others wait.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -42,7 +42,7 @@ FIXTURE_TEARDOWN(share)
 	close(self->sock[1]);
 }
 
-/* Sends one byte and, unless @fd is negative, the descriptor with it. */
+/* Sends one byte, and with it the descriptor unless @fd is negative. */
 static int send_fd(int sock, int fd)
 {
 	char byte = 'f', control[CMSG_SPACE(sizeof(int))] = { 0 };
@@ -62,7 +62,7 @@ static int send_fd(int sock, int fd)
 	return sys_ret(sendmsg(sock, &msg, 0));
 }
 
-/* Receives a byte; returns the descriptor that came with it, or -ENODATA without one. */
+/* Receives a byte; returns the descriptor sent with it, or -ENODATA. */
 static int recv_fd(int sock)
 {
 	char byte, control[CMSG_SPACE(sizeof(int))];
@@ -83,13 +83,13 @@ static int recv_fd(int sock)
 	return fd;
 }
 
-/* Gives up this process' mapping and descriptor. */
+/* Drops this process' mapping and descriptor. */
 static int drop(void *map, size_t size, int fd)
 {
 	return munmap(map, size) || close(fd) ? -errno : 0;
 }
 
-/* The receiving process: map, check the first word, answer in the second, hold until told. */
+/* The receiver maps, checks word 0, answers in word 1, and waits to be told. */
 static int receiver(int sock, size_t size)
 {
 	int fd = recv_fd(sock);
@@ -128,7 +128,7 @@ TEST_F(share, passed_over_a_socket)
 	EXPECT_EQ(0x5678, self->map[1]);
 	self->map[2] = 0x9abc;
 	EXPECT_EQ(0, drop(self->map, self->size, self->fd));
-	/* Only the other process holds it now. */
+	/* Only the other process has the buffer now. */
 	EXPECT_EQ(1, bufinfo_has(self->ino));
 	ASSERT_EQ(1, send_fd(self->sock[0], -1));
 	ASSERT_EQ(-ENODATA, recv_fd(self->sock[0]));
@@ -241,7 +241,7 @@ TEST_F(share, fork_inherits_and_killed_child_frees)
 	EXPECT_TRUE(buffer_gone(self->ino));
 }
 
-/* Runs a shell that looks for the descriptor; its exit status tells what it found. */
+/* Runs a shell whose exit status tells whether the descriptor is open. */
 static int after_exec(int fd)
 {
 	char script[128];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DRM's syncobjs over our fences: sync_files imported into them and exported from
- * them, waits, and timelines, which are chains of fences. Runs on the first device
- * that has syncobjs; the fences come from sw_sync and are signalled by hand.
+ * DRM's syncobjs over our fences: import and export of sync_files, waits, and
+ * timelines, which are chains of fences. Runs on the first device with
+ * syncobjs; the fences come from sw_sync and are signalled by hand.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -91,7 +91,7 @@ TEST_F(syncobj, bad_files_are_refused)
 	EXPECT_EQ(-EINVAL, import_file(self->dev, self->obj, -1));
 	EXPECT_EQ(-EINVAL, import_file(self->dev, self->obj, self->tl));
 	EXPECT_EQ(-EINVAL, import_file(self->dev, self->obj, self->dev));
-	/* Nothing in it, nothing to export. */
+	/* An empty syncobj has nothing to export. */
 	EXPECT_EQ(-EINVAL, export_file(self->dev, self->obj));
 	EXPECT_EQ(-EINVAL, wait_obj(self->dev, self->obj, 0, 0));
 	EXPECT_EQ(fds, count_fds());
@@ -227,7 +227,10 @@ TEST_F(syncobj, failed_fence_ends_the_wait)
 	close(out);
 }
 
-/* Timelines: a point is reached when its fence and those of all points before have signalled. */
+/*
+ * A point is reached when its fence and those of all earlier points have
+ * signalled.
+ */
 
 static int add_point(int dev, __u32 timeline, __u64 point, int sync_file)
 {
@@ -243,7 +246,7 @@ static int add_point(int dev, __u32 timeline, __u64 point, int sync_file)
 	return ret;
 }
 
-/* A sync_file of a point. */
+/* Returns a sync_file of a point. */
 static int point_file(int dev, __u32 timeline, __u64 point)
 {
 	__u32 carrier;
@@ -280,7 +283,7 @@ TEST_F(syncobj, points_are_reached_in_order)
 	ASSERT_EQ(0, add_point(self->dev, self->obj, 10, self->fence));
 	ASSERT_EQ(0, add_point(self->dev, self->obj, 20, second));
 	EXPECT_EQ(0, reached(self->dev, self->obj));
-	/* The later fence first: no point is reached by it alone. */
+	/* The later fence signals first, which reaches no point. */
 	ASSERT_EQ(0, sw_inc(other, 1));
 	EXPECT_EQ(-ETIME, wait_point(self->dev, self->obj, 20, 0));
 	EXPECT_EQ(-ETIME, wait_point(self->dev, self->obj, 10, 0));
@@ -320,7 +323,7 @@ TEST_F(syncobj, point_exports_what_is_before_it)
 	close(other);
 }
 
-/* A chain given to a buffer must arrive as plain fences. */
+/* A buffer must not contain a chain: its plain fences are added. */
 TEST_F(syncobj, point_becomes_implicit_fences)
 {
 	int other = sw_open(), second = sw_fence(other, 1), out, buf, sf;
@@ -358,7 +361,9 @@ static int point_waiter(void *arg)
 	return wait_point(w->dev, w->timeline, w->point, 3 * WAIT_MS);
 }
 
-/* Signalled backwards, each link could make a waiter look at all that remain. */
+/*
+ * At n squared, a waiter that looks at all links for each signal takes minutes.
+ */
 TEST_F_TIMEOUT(syncobj, long_timeline_signalled_backwards, 120)
 {
 	enum { N = 512 };
@@ -391,9 +396,9 @@ TEST_F_TIMEOUT(syncobj, long_timeline_signalled_backwards, 120)
 }
 
 /*
- * Dropping a long pending timeline must not need a stack as deep as it is long. A
- * kernel stack has no room for so many calls; more points would take DRM, which walks
- * all of them for each that it adds, too long.
+ * The release of a long pending timeline must not recurse: a kernel stack has
+ * no room for as many calls. With more points DRM, which walks all of them for
+ * each one that it adds, would take too long.
  */
 TEST_F_TIMEOUT(syncobj, long_timeline_released_pending, 120)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The trace events that tools read: their names and fields, and that the life of a
- * fence, from its creation to its end, shows as the right events in the right order.
- * Everything happens in a trace instance of the test's own.
+ * The trace events that tools read: their names and fields, and that the life
+ * of a fence shows as the right events in the right order. The test uses a
+ * trace instance of its own.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -42,7 +42,7 @@ FIXTURE_TEARDOWN(trace)
 	EXPECT_EQ(0, rmdir(INSTANCE));
 }
 
-/* The first event of that name with that text in it, at or after @from. */
+/* Finds the first event @name at or after @from that contains @with. */
 static char *event(char *from, const char *name, const char *with)
 {
 	char want[64], *at, *end, *hit;
@@ -101,7 +101,7 @@ TEST_F(trace, life_of_a_fence_shows_in_order)
 	EXPECT_NE(NULL, strstr(at, " seqno=7\n"));
 	at = event(at, "dma_fence_enable_signal", fence_text);
 	ASSERT_NE(NULL, at);
-	/* Shown before the step, with the value it starts from. */
+	/* The event precedes the increment and shows the old value. */
 	at = event(at, "sync_timeline", "name=" COMM " value=0");
 	ASSERT_NE(NULL, at);
 	at = event(at, "dma_fence_signaled", fence_text);
@@ -110,7 +110,7 @@ TEST_F(trace, life_of_a_fence_shows_in_order)
 	EXPECT_NE(NULL, at);
 }
 
-/* The name of a program forges no event: control characters show as question marks. */
+/* A program's name must not forge an event: control characters become '?'. */
 TEST_F(trace, name_adds_no_line)
 {
 	static const char fence_text[] = "driver=sw_sync timeline=a?b\\ context=";
@@ -163,7 +163,7 @@ TEST_F(trace, waits_show_begin_and_end)
 	close(fence);
 }
 
-/* A fence that fails with its timeline is traced with the names it had. */
+/* A fence that fails with its timeline is traced with its names. */
 TEST_F(trace, fence_that_outlives_its_timeline_keeps_its_names)
 {
 	int tl = sw_open(), fence = sw_fence(tl, 5);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a udmabuf is: the memory of one or more memfds, in the order of the list,
- * shared with them both ways, kept while the buffer lives and after it, and usable by
- * two threads at once from its first use. Arguments: dmabuf_udmabuf_args.c; who may
- * write: dmabuf_udmabuf_access.c; huge pages: dmabuf_udmabuf_huge.c.
+ * udmabufs share the memory of one or more memfds in the order of the list,
+ * keep it pinned, lose no data, and may be used by two threads at once.
+ * Arguments: dmabuf_udmabuf_args.c; write access: dmabuf_udmabuf_access.c; huge
+ * pages: dmabuf_udmabuf_huge.c.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -119,7 +119,7 @@ TEST_F(udmabuf, memory_cannot_be_cut_away)
 	EXPECT_EQ(self->size, lseek(self->fd, 0, SEEK_END));
 }
 
-/* Punching a hole takes pages from the file, not from the buffer, which has them pinned. */
+/* A hole takes pages from the memfd, but the buffer has them pinned. */
 TEST_F(udmabuf, hole_in_the_memfd_leaves_the_buffer_its_pages)
 {
 	put(self->map + self->page, "pinned");
@@ -133,7 +133,7 @@ TEST_F(udmabuf, hole_in_the_memfd_leaves_the_buffer_its_pages)
 #define MADV_PAGEOUT 21
 #endif
 
-/* The pages of the memfd, as reclaim leaves them, that do not hold @value. */
+/* Reclaims the memfd, and returns the number of pages without @value. */
 static int pages_lost(char *mem, size_t page, char value)
 {
 	int i, lost = 0;
@@ -147,7 +147,7 @@ static int pages_lost(char *mem, size_t page, char value)
 	return lost;
 }
 
-/* No swap is needed: pages that nobody has marked dirty are dropped. */
+/* Reclaim drops pages that are not marked dirty, even without swap. */
 TEST_F(udmabuf, written_data_survives_reclaim)
 {
 	memset(self->map, 'a', self->size);
@@ -160,7 +160,7 @@ TEST_F(udmabuf, written_data_survives_reclaim)
 	self->map = NULL;
 }
 
-/* The last to hold the buffer is a mapping of another process. */
+/* The last user of the buffer is a mapping of another process. */
 TEST_F(udmabuf, data_of_a_child_survives_reclaim)
 {
 	unsigned long ino = db_ino(self->fd);
@@ -237,7 +237,7 @@ TEST_F(udmabuf, one_memory_in_several_buffers)
 	close(again);
 }
 
-/* The pages of two memfds, backwards and by turns. */
+/* A buffer of the pages of two memfds, alternately and backwards. */
 static int create_woven(int dev, const int *memfd, size_t page)
 {
 	struct {
@@ -335,7 +335,7 @@ static int first_sync(void *arg)
 	return ret ? ret : db_sync(use->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
 }
 
-/* Window: two first begins both find no table of the pages, and both build one. */
+/* Window: two concurrent first begins both set up the state of the buffer. */
 TEST_F_TIMEOUT(udmabuf, first_sync_of_two_threads, 120)
 {
 	__u64 end = now_ns(CLOCK_MONOTONIC) + 2000000000ull;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who may write to a udmabuf: whoever may write to all memfds that it is made of,
- * by their descriptors when it is made, and by their seals when it is mapped; and
- * the parameter that makes all buffers writable.
+ * Write access to a udmabuf requires write access to all of its memfds, by
+ * their descriptors on creation and by their seals on mmap; and the parameter
+ * that makes all buffers writable.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -71,7 +71,7 @@ static int create_of_two(int dev, int first, int second)
 	return do_ioctl(dev, UDMABUF_CREATE_LIST, &arg);
 }
 
-/* Maps pages; gives the mapping back at once. */
+/* Maps pages and unmaps them at once. */
 static int try_map(int fd, int prot, size_t first, size_t nr)
 {
 	void *map = mmap(NULL, nr * page_size(), prot, MAP_SHARED, fd, first * page_size());
@@ -82,7 +82,7 @@ static int try_map(int fd, int prot, size_t first, size_t nr)
 	return 0;
 }
 
-/* Maps a page for reading and asks for more. */
+/* Maps a page for reading and tries to make it writable. */
 static int try_upgrade(int fd)
 {
 	void *map = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd, 0);
@@ -161,7 +161,7 @@ TEST_F(access, write_only_memfd_makes_a_buffer_that_cannot_be_read)
 	close(writer);
 }
 
-/* The seal leaves those alone that write already, as it does for the memfd itself. */
+/* As for the memfd itself, the seal does not stop existing writers. */
 TEST_F(access, seal_added_later_stops_new_writers)
 {
 	int fd = create_of_two(self->dev, self->memfd[0], self->memfd[1]);

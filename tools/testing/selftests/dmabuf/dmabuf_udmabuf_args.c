@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What /dev/udmabuf accepts: the arguments of CREATE and CREATE_LIST, the seals
- * and kinds of file it takes memory from, and its two limits. Each refusal is one
- * errno and leaves no descriptor. What a udmabuf then does: dmabuf_udmabuf.c.
+ * The arguments of CREATE and CREATE_LIST of /dev/udmabuf: valid seals and
+ * kinds of files, and the two limits. A failed call leaves no descriptor. The
+ * buffers are tested in dmabuf_udmabuf.c.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -224,7 +224,7 @@ TEST_F(seals, decide_whether_memory_is_taken)
 	close(memfd);
 }
 
-/* One good item does not excuse a bad one, wherever it stands. */
+/* One bad item makes the call fail, at any place in the list. */
 TEST_F(args, one_bad_item_refuses_the_list)
 {
 	int unsealed = memfd_with(self->page, MFD_ALLOW_SEALING, 0), bad;
@@ -319,7 +319,7 @@ static long get_param(const char *path)
 	return read_file(path, text, sizeof(text)) > 0 ? strtol(text, NULL, 10) : -1;
 }
 
-/* The kernel counts its memory once, at boot, when some of it is not free yet. */
+/* The kernel counts its memory at boot, when some of it is not free yet. */
 TEST_F(args, limits_follow_the_memory)
 {
 	long mb = sysconf(_SC_PHYS_PAGES) / ((1 << 20) / self->page) / 4;
@@ -332,7 +332,7 @@ TEST_F(args, limits_follow_the_memory)
 	EXPECT_EQ(pages < 1024 ? 1024 : pages > 65536 ? 65536 : pages, ranges);
 }
 
-/* A frame of 8K in P010, as a decoder makes it, is 94 MiB. */
+/* A decoder's 8K frame in P010 is 94 MiB. */
 TEST_F(args, frame_of_8k_is_accepted)
 {
 	size_t size = 7680ul * 4320 * 3;
@@ -350,7 +350,7 @@ TEST_F(args, frame_of_8k_is_accepted)
 	close(big);
 }
 
-/* The screen of a guest is as scattered as its memory. */
+/* The screen of a virtual machine is as scattered as its memory. */
 TEST_F(args, scattered_screen_of_4k_is_accepted)
 {
 	size_t size = 3840ul * 2160 * 4, n = size / self->page, i;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * udmabufs of huge pages: which memory they show, and where pages come from that
- * nobody has touched yet. Reservations of others are not theirs to take.
+ * udmabufs of huge pages: the memory they share, and where untouched pages come
+ * from: they must not take the reservations of others.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -68,7 +68,7 @@ TEST_F(huge, whole_pages_are_shared)
 	close(fd);
 }
 
-/* Small pages out of huge ones, over the border between two. */
+/* A range of small pages across the border between two huge ones. */
 TEST_F(huge, parts_of_pages_are_shared)
 {
 	size_t page = page_size(), off = HUGE_SIZE - 3 * page, i;
@@ -88,7 +88,7 @@ TEST_F(huge, parts_of_pages_are_shared)
 	close(fd);
 }
 
-/* A number of /proc/meminfo that is a count of huge pages. */
+/* Reads a count of huge pages from /proc/meminfo. */
 static long huge_count(const char *name)
 {
 	char text[8192], *line;
@@ -99,7 +99,7 @@ static long huge_count(const char *name)
 	return line ? atol(line + strlen(name) + 1) : -1;
 }
 
-/* A memfd of @nr huge pages that nobody has touched nor mapped. */
+/* Makes a memfd of @nr huge pages that is neither mapped nor touched. */
 static int untouched_memfd(size_t nr)
 {
 	int fd = memfd_create("untouched", MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_CLOEXEC);
@@ -213,7 +213,9 @@ static int punch_holes(void *arg)
 	return 0;
 }
 
-/* Window: pages are allocated, and punched out before they are pinned. */
+/*
+ * Window: pages are punched out after their allocation, before they are pinned.
+ */
 TEST_F_TIMEOUT(huge, holes_punched_meanwhile, 120)
 {
 	long reserved = huge_count("HugePages_Rsvd");
@@ -242,7 +244,7 @@ static void ignore_alarm(int sig)
 {
 }
 
-/* A signal that comes while pages are allocated is not seen by the caller. */
+/* A signal during the allocation of pages must not make the call fail. */
 TEST_F_TIMEOUT(huge, signals_do_not_fail_the_allocation, 120)
 {
 	struct itimerval often = { { 0, 2000 }, { 0, 2000 } }, never = { 0 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The debugfs ABI of sw_sync: arguments and errno of its ioctls, when a fence
- * counts as reached (the counter wraps at 32 bits), sharing of equal points, what
- * closing a timeline does, deadlines, and the info file. Races: sw_sync_stress.c.
+ * The debugfs ABI of sw_sync: arguments and errno of its ioctls, when a point
+ * is reached (the counter wraps at 32 bits), sharing of equal points, closing a
+ * timeline, deadlines, and the info file. Races: sw_sync_stress.c.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -54,7 +54,7 @@ TEST_F(sw_sync, create_without_free_fd_is_emfile)
 	EXPECT_EMFILE(sw_fence(self->tl, 1));
 }
 
-/* The fence whose fd could not be told must be gone: its value is free again. */
+/* The program does not know the descriptor: fence and descriptor would leak. */
 TEST_F(sw_sync, create_fault_on_answer_keeps_nothing)
 {
 	struct sw_sync_create data = { .value = 1, .name = "lost", .fence = -1 };
@@ -129,7 +129,7 @@ TEST_F(sw_sync, increments_add_up)
 	close(fence);
 }
 
-/* Creation order is not signalling order: the value alone counts. */
+/* The value decides on the order of signalling, not the creation. */
 TEST_F(sw_sync, fences_signal_in_the_order_of_values)
 {
 	enum { N = 64 };
@@ -177,7 +177,7 @@ TEST_F(sw_sync, counter_wraps)
 	close(after);
 }
 
-/* An increment of more than half the range must not step over what it passes. */
+/* An increment of more than half of the range signals all points it passes. */
 TEST_F(sw_sync, great_leap_signals_all_it_passes)
 {
 	int near = sw_fence(self->tl, 1), far = sw_fence(self->tl, 0x7fffffffu);
@@ -190,7 +190,7 @@ TEST_F(sw_sync, great_leap_signals_all_it_passes)
 	close(far);
 }
 
-/* Equal points are one fence: the merge of both holds one. */
+/* Equal points are one fence: a merge of both has one. */
 TEST_F(sw_sync, equal_values_share_a_fence)
 {
 	struct sync_fence_info ia, ib;
@@ -228,7 +228,7 @@ TEST_F(sw_sync, closed_timeline_fails_its_fences)
 	close(done);
 }
 
-/* A duplicate keeps the timeline alive, as any file. */
+/* A duplicated descriptor keeps the timeline alive. */
 TEST_F(sw_sync, timeline_lives_until_its_last_fd_closes)
 {
 	int copy = dup(self->tl), fence = sw_fence(self->tl, 1);
@@ -308,7 +308,9 @@ TEST_F(sw_sync, get_deadline_tells_what_was_set)
 	close(fence);
 }
 
-/* The lines of one timeline in the info file; ends with a line that is empty. */
+/*
+ * Returns the lines of one timeline in the info file, which an empty line ends.
+ */
 static char *info_of(const char *name, char *text, size_t size)
 {
 	char want[64], *at, *end;
@@ -361,7 +363,7 @@ TEST_F(sw_sync, info_escapes_the_name_of_the_program)
 	EXPECT_STREQ("a\\012forged: 7\\134: 0\n",
 		     info_of("a\\012forged: 7\\134", text, sizeof(text)));
 
-	/* A structure has no lines: the name is the program's. */
+	/* The structure of FILE_INFO has the name as it is. */
 	fence = sw_fence(tl, 1);
 	ASSERT_LE(0, fence);
 	ASSERT_EQ(1, sf_fences(fence, &info, 1));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * sw_sync under concurrent use, each case for a bounded time and with a name for
- * the window it hammers. Whatever the interleaving, a fence signals once and in
- * order, nobody waits for ever, and a checking kernel finds nothing to say.
+ * sw_sync under concurrent use: each case runs for a bounded time and names its
+ * window. At any interleaving a fence signals once and in order, nobody waits
+ * for ever, and a debug kernel reports nothing.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -35,7 +35,7 @@ FIXTURE_TEARDOWN(stress)
 	close(self->s.tl);
 }
 
-/* Lets the tasks run for a while, the incrementing one, t[0], longest; the first failure. */
+/* Runs the tasks, the incrementing t[0] longest; returns the first failure. */
 static int run_all(struct task *t, int n, struct stress *s)
 {
 	__u64 end = now_ns(CLOCK_MONOTONIC) + RUN_NS;
@@ -69,7 +69,7 @@ static int keep_incrementing(void *arg)
 	return 0;
 }
 
-/* Creates points just ahead of the counter and drops them at once. */
+/* Creates points just ahead of the counter and closes them at once. */
 static int create_and_close(void *arg)
 {
 	struct stress *s = arg;
@@ -85,7 +85,7 @@ static int create_and_close(void *arg)
 	return 0;
 }
 
-/* Window: INC walks to a fence whose last reference is being put on another CPU. */
+/* Window: INC meets a fence whose last reference is dropped on another CPU. */
 TEST_F_TIMEOUT(stress, increment_against_the_last_close, 120)
 {
 	struct task t[4];
@@ -97,7 +97,7 @@ TEST_F_TIMEOUT(stress, increment_against_the_last_close, 120)
 	EXPECT_EQ(0, run_all(t, 4, &self->s));
 }
 
-/* All ask for the same few points: the fence found may be on its way out. */
+/* All create the same few points: an existing fence may be about to go. */
 static int create_equal_points(void *arg)
 {
 	struct stress *s = arg;
@@ -115,7 +115,7 @@ static int create_equal_points(void *arg)
 	return 0;
 }
 
-/* Window: sharing a point finds it while its last owner frees it. */
+/* Window: a thread finds a point to share while its last owner frees it. */
 TEST_F_TIMEOUT(stress, sharing_against_the_last_close, 120)
 {
 	struct task t[4];
@@ -147,7 +147,7 @@ static int poll_points(void *arg)
 	return 0;
 }
 
-/* Window: the callback of a poller is armed while its fence is being signalled. */
+/* Window: a poller arms its callback while the fence is being signalled. */
 TEST_F_TIMEOUT(stress, arming_against_signalling, 120)
 {
 	struct task t[4];
@@ -172,7 +172,9 @@ static int merge_points(void *arg)
 			return -EIO;
 		if (sf_count(m) != 1)
 			ret = -ERANGE;
-		/* The merge is the later point: signalled no sooner than that. */
+		/*
+		 * The merge is the later point, and must not signal before it.
+		 */
 		if (sf_status(m) == 1 && sf_status(b) != 1)
 			ret = -EIO;
 		close(a);
@@ -263,7 +265,7 @@ TEST_F_TIMEOUT(stress, arming_against_closing_the_timeline, 120)
 	}
 }
 
-/* One timeline each way: every round of one side waits for the other's. */
+/* One timeline for each side: every round waits for the other side. */
 struct ring {
 	int mine, yours;
 	int rounds;
@@ -287,7 +289,7 @@ static int ring_side(void *arg)
 	return 0;
 }
 
-/* Window: a wake-up is lost between the check of a fence and the sleep. */
+/* Window: a fence signals between a waiter's check and its sleep. */
 TEST_F_TIMEOUT(stress, two_sides_in_lock_step, 120)
 {
 	int other = sw_open();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * sync_files at work: what a merge holds, what FILE_INFO tells about it, how
- * names, errors, timestamps and deadlines pass through it, and polling. The
- * fences are sw_sync's. Arguments and errno: sync_file_args.c.
+ * sync_files in use: the fences of a merge, FILE_INFO, how names, errors,
+ * timestamps and deadlines pass through a merge, and polling. The fences are
+ * sw_sync's. Arguments and errno: sync_file_args.c.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -190,7 +190,7 @@ TEST_F(sync_file, merge_drops_what_has_signalled)
 	close(merged);
 }
 
-/* Two signalled fences merge into one signalled at the later one's time. */
+/* The merge of two signalled fences has the later timestamp. */
 TEST_F(sync_file, merge_of_signalled_fences_keeps_the_latest_time)
 {
 	struct sync_fence_info last, fence;
@@ -228,7 +228,7 @@ TEST_F(sync_file, info_lists_each_fence_of_a_merge)
 	close(two);
 }
 
-/* Closing a timeline fails its fences; whoever waits is told, not stuck. */
+/* Closing a timeline fails its fences, or their waiters would hang. */
 TEST_F(sync_file, error_shows_in_status)
 {
 	struct sync_fence_info fence;
@@ -265,7 +265,7 @@ TEST_F(sync_file, error_of_one_member_is_the_status_of_the_merge)
 	close(two);
 }
 
-/* Whenever the merge is made: it stands for the same fences. */
+/* A merge made after the failure must not lose the error. */
 TEST_F(sync_file, error_is_kept_by_a_merge_after_it)
 {
 	struct sync_fence_info last, member;
@@ -344,7 +344,7 @@ static int set_deadline(int fd, __u64 ns)
 	return do_ioctl(fd, SYNC_IOC_SET_DEADLINE, &arg);
 }
 
-/* The deadline that a fence of sw_sync was given; 0 if none. */
+/* Returns the deadline of a sw_sync fence, or 0. */
 static __u64 get_deadline(int timeline, int fence)
 {
 	struct sw_sync_deadline arg = { .fence_fd = fence };
@@ -414,7 +414,7 @@ TEST_F_TIMEOUT(sync_file, merge_of_hundreds, 120)
 	free(info);
 }
 
-/* Many points of few timelines: the merge keeps one of each. */
+/* Many points of few timelines: the merge keeps the latest of each. */
 TEST_F_TIMEOUT(sync_file, merge_of_many_points_keeps_one_per_timeline, 120)
 {
 	int all = dup(self->f[0]), i;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The arguments of the sync_file ioctls MERGE, FILE_INFO and SET_DEADLINE: each
- * errno, that nothing is left open after a failure, and what kind of file a
- * sync_file is. What the ioctls yield: sync_file.c.
+ * errno, that a failure leaves nothing open, and the kind of file that a
+ * sync_file is. The results of the ioctls are tested in sync_file.c.
  *
  * Copyright (C) the dma-buf project authors
  */
@@ -41,7 +41,7 @@ TEST_F(args, unknown_command_is_enotty)
 	char room[64] = "";
 	int nr;
 
-	/* 0, 1 and 2 were an older ABI. */
+	/* 0, 1 and 2 belonged to an older ABI. */
 	for (nr = 0; nr < 3; nr++)
 		EXPECT_ERRNO(ENOTTY, do_ioctl(self->fence, _IOWR('>', nr, room), room));
 	EXPECT_ERRNO(ENOTTY, do_ioctl(self->fence, _IO('>', 3), room));
@@ -167,7 +167,7 @@ TEST_F(args, info_room_for_fewer_fences_is_einval)
 	close(timeline);
 }
 
-/* Room for four billion fences is no reason to allocate it. */
+/* The kernel must not allocate for all of the claimed room. */
 TEST_F(args, info_with_absurd_room_answers_what_there_is)
 {
 	struct sync_fence_info room = { .status = 77 };

@@ -2,12 +2,12 @@
 /*
  * Copyright the dma-buf project authors
  *
- * The binary interface of the subsystem, written down once more as numbers: sizes, offsets,
- * ioctl words and flags. Programs built years ago hold these numbers, so a header that
- * compiles here still serves them. Members follow each other without holes, so that offsets
- * and the whole size give each member's size. Nothing runs: scripts/check compiles this for
- * 64-bit and 32-bit programs, without a C library (static_assert comes from the command
- * line), as the latter often has none.
+ * The binary interface of the subsystem as numbers: sizes, offsets, ioctl words
+ * and flags. Existing programs contain these numbers, so a header that compiles
+ * here still serves them. Structures have no holes, so that offsets and the
+ * total size give each member's size. Nothing runs: scripts/check compiles this
+ * for 64-bit and 32-bit programs, without a C library, which the latter often
+ * lack (static_assert comes from the command line).
  */
 #include <stddef.h>
 
@@ -112,7 +112,7 @@ VALUE(UDMABUF_FLAGS_CLOEXEC, 1);
 VALUE(UDMABUF_CREATE, 0x40187542UL);
 VALUE(UDMABUF_CREATE_LIST, 0x40087543UL);
 
-/* the importer test driver: may change, but not differ between 32 and 64 bits */
+/* The importer test driver: it may change, but 32 and 64 bits must agree. */
 SIZE(struct dmabuf_importer_create_dev, 32);
 SIZE(struct dmabuf_importer_id, 8);
 SIZE(struct dmabuf_importer_attach, 16);
