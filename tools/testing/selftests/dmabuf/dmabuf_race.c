@@ -235,7 +235,7 @@ static int keep_signalling(void *arg)
 	return ret;
 }
 
-/* Window: the fence signals into a poll callback of a file that is being closed. */
+/* Window: the fence calls a poll callback while the file is being closed. */
 TEST_F_TIMEOUT(race, closing_against_armed_callbacks, 120)
 {
 	START(keep_signalling);

@@ -186,7 +186,9 @@ static int merge_points(void *arg)
 	return 0;
 }
 
-/* Window: a fence signals between being counted and being collected by a merge. */
+/*
+ * Window: a fence signals after a merge has counted it, before it collects it.
+ */
 TEST_F_TIMEOUT(stress, merging_against_signalling, 120)
 {
 	struct task t[3];

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The benchmark module: what its files share. A case sets up, measures between
- * bench_start() and bench_stop() as often as it likes, and tears down; the
- * program in user space repeats it and takes the best.
+ * The benchmark module: declarations shared by its files. A case sets up,
+ * measures between bench_start() and bench_stop(), which may be called many
+ * times, and tears down; the program in user space repeats it and takes the
+ * best.
  *
- * Under -icount shift=0 the guest's clock goes on by a nanosecond with each
+ * Under -icount shift=0 the guest's clock advances by a nanosecond with each
  * instruction, so that the times are instruction counts.
  *
  * Copyright (C) 2026 the dma-buf project authors
@@ -19,14 +20,14 @@
 
 #include "bench_abi.h"
 
-/* What reading the clock twice takes. */
+/* The time that it takes to read the clock twice. */
 extern u64 bench_overhead;
 
 /**
- * struct bench - a measurement under way
- * @started: by bench_start()
- * @ns: measured so far
- * @ops: operations that @ns was for
+ * struct bench - a measurement in progress
+ * @started: time of the last bench_start()
+ * @ns: time measured so far
+ * @ops: number of operations in @ns
  */
 struct bench {
 	u64 started;
@@ -47,19 +48,19 @@ static inline void bench_stop(struct bench *b, u64 ops)
 	b->ops += ops;
 }
 
-/* Small things are done often, that one reading of the clock does not show. */
+/* Small operations are repeated, so that reading the clock does not show. */
 static inline unsigned int bench_loops(unsigned int n)
 {
 	return n < 100 ? 100 / n : 1;
 }
 
 /**
- * struct bench_case - one row of the table, or several
- * @name: as printed
- * @run: does it once; 0 or an errno, -EOPNOTSUPP if this kernel cannot
+ * struct bench_case - one or more rows of the table
+ * @name: the name to print
+ * @run: runs the case once; returns 0 or -errno, -EOPNOTSUPP if not supported
  * @arg: for @run
  * @flags: BENCH_INFO_BYTES
- * @n: sizes, rising, 0 ends them
+ * @n: sizes in rising order; 0 ends them
  */
 struct bench_case {
 	const char *name;
@@ -69,18 +70,18 @@ struct bench_case {
 	unsigned int n[BENCH_MAX_N];
 };
 
-/* Each ends with an entry without name. */
+/* An entry without a name ends each array. */
 extern const struct bench_case bench_fence_cases[];
 extern const struct bench_case bench_chain_cases[];
 extern const struct bench_case bench_merge_cases[];
 extern const struct bench_case bench_resv_cases[];
 
 /**
- * struct bench_held - what an open file keeps
- * @fences: of BENCH_IOC_ADD_FENCES and BENCH_IOC_SYNC_FILE
- * @attachments: of BENCH_OP_HOLD
- * @live: of BENCH_IOC_LIVE
- * @num_live: in @live
+ * struct bench_held - objects that an open file keeps
+ * @fences: fences of BENCH_IOC_ADD_FENCES and BENCH_IOC_SYNC_FILE
+ * @attachments: attachments of BENCH_OP_HOLD
+ * @live: buffers of BENCH_IOC_LIVE
+ * @num_live: number of buffers in @live
  */
 struct bench_held {
 	struct list_head fences;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the two halves of the benchmark say to each other: /dev/dmabuf-bench.
- * The module runs its own cases one at a time, and makes for the program's
- * cases what user space cannot make: fences, importers, buffers by the 100,000.
+ * The interface between the benchmark's module and program: /dev/dmabuf-bench.
+ * The module runs its own cases one at a time, and makes what user space cannot
+ * make for the program's cases: fences, importers, 100,000 buffers.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -14,16 +14,16 @@
 
 #define BENCH_MAX_N	8
 
-/* The result is a size in bytes, the same each time. */
+/* The result is a size in bytes, and the same on each run. */
 #define BENCH_INFO_BYTES	1
 
 /**
  * struct bench_info - one case of the module
- * @index: in: which; ENOENT behind the last one
+ * @index: in: number of the case; ENOENT after the last one
  * @flags: BENCH_INFO_BYTES
- * @count: how many of @n there are
- * @n: the sizes to run it with, rising
- * @name: of the case
+ * @count: number of sizes in @n
+ * @n: the sizes to run the case with, in rising order
+ * @name: name of the case
  */
 struct bench_info {
 	__u32 index;
@@ -37,7 +37,7 @@ struct bench_info {
  * struct bench_run - run one case once
  * @index: as in struct bench_info
  * @n: size
- * @ns: out: time that @ops operations took
+ * @ns: out: time of @ops operations
  * @ops: out: not 0
  */
 struct bench_run {
@@ -60,28 +60,28 @@ enum bench_op {
 	BENCH_OP_VMAP,
 	/* not measured: attach @ops times, until BENCH_IOC_DROP */
 	BENCH_OP_HOLD,
-	/* not measured: likewise, and map */
+	/* not measured: attach and map @ops times, until BENCH_IOC_DROP */
 	BENCH_OP_HOLD_MAPPED,
 };
 
 /**
- * enum bench_path - what is between the device and memory
+ * enum bench_path - how the device reaches memory
  */
 enum bench_path {
-	/* nothing */
+	/* directly */
 	BENCH_PATH_DIRECT,
-	/* an IOMMU */
+	/* through an IOMMU */
 	BENCH_PATH_IOMMU,
-	/* bounce buffers, to which and from which all is copied */
+	/* through bounce buffers, with copies */
 	BENCH_PATH_BOUNCE,
 };
 
 /**
- * struct bench_buffer - something to do with a buffer
+ * struct bench_buffer - an operation on a buffer
  * @fd: the buffer
  * @op: enum bench_op
- * @ops: how often
- * @ns: out: time it took
+ * @ops: number of repetitions
+ * @ns: out: time of all of them
  */
 struct bench_buffer {
 	__s32 fd;
@@ -91,10 +91,10 @@ struct bench_buffer {
 };
 
 /**
- * struct bench_fences - make fences, each of a context of its own
- * @fd: BENCH_IOC_ADD_FENCES: the buffer that gets them, as readers.
- *	BENCH_IOC_SYNC_FILE: out: a sync_file of them all
- * @n: how many, not 0
+ * struct bench_fences - fences to make, each with a context of its own
+ * @fd: BENCH_IOC_ADD_FENCES: the buffer to add them to, as readers.
+ *	BENCH_IOC_SYNC_FILE: out: a sync_file of all of them
+ * @n: number of fences, not 0
  */
 struct bench_fences {
 	__s32 fd;
@@ -110,9 +110,11 @@ struct bench_fences {
 #define BENCH_IOC_SIGNAL	_IO('B', 5)
 /* Detach what BENCH_OP_HOLD and BENCH_OP_HOLD_MAPPED attached. */
 #define BENCH_IOC_DROP		_IO('B', 6)
-/* A buffer of as many pages, no two adjacent; 0: one without memory. The fd. */
+/*
+ * Export a buffer of this many pages, no two adjacent, maybe 0; returns the fd.
+ */
 #define BENCH_IOC_EXPORT	_IO('B', 7)
-/* Have so many buffers without fd around, more or fewer than before. */
+/* Make or drop buffers without a descriptor until there are this many. */
 #define BENCH_IOC_LIVE		_IO('B', 8)
 /* How the device that maps reaches memory: one of enum bench_path. */
 #define BENCH_IOC_PATH		_IO('B', 9)

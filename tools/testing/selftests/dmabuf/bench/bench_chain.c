@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Benchmark cases: timelines, that is chains of n links: making them, finding
- * a point, and waiting on the end while the links signal in several orders.
+ * Benchmark cases: timelines, which are chains of n links: making them, finding
+ * a point, and waiting for the last link while the links signal in some order.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -12,7 +12,7 @@
 
 #include "bench.h"
 
-/* One link over each fence; the newest is the chain. @armed: see below. */
+/* Makes a link for each fence; returns the newest. @armed: see below. */
 static struct dma_fence *chain_new(struct dma_fence **fences, unsigned int n,
 				   bool armed)
 {
@@ -88,7 +88,7 @@ static int run_chain_find(struct bench *b, unsigned int n, unsigned long arg)
 
 enum { SIGNAL_FORWARDS, SIGNAL_BACKWARDS, SIGNAL_RANDOM, SIGNAL_ARMED = 4 };
 
-/* The order to signal in; what looks random is the same on every run. */
+/* The order of signalling; the random one is the same on every run. */
 static unsigned int *signal_order(unsigned int n, unsigned long order)
 {
 	unsigned int *index = kvmalloc_array(n, sizeof(*index), GFP_KERNEL);
@@ -109,7 +109,7 @@ static unsigned int *signal_order(unsigned int n, unsigned long order)
 	return index;
 }
 
-/* From the wait's beginning to its end, all signalling in between. */
+/* Measures from the start of the wait to its end, with all signals. */
 static int chain_wait(struct bench *b, struct dma_fence *head,
 		      struct dma_fence **fences, const unsigned int *order,
 		      unsigned int n)
@@ -126,10 +126,7 @@ static int chain_wait(struct bench *b, struct dma_fence *head,
 	return ret > 0 ? 0 : ret ?: -ETIME;
 }
 
-/*
- * With SIGNAL_ARMED every link is awaited by somebody, such as a file that is
- * polled, not the newest alone.
- */
+/* With SIGNAL_ARMED every link has a waiter, not only the newest. */
 static int run_chain_wait(struct bench *b, unsigned int n, unsigned long arg)
 {
 	struct dma_fence **fences = bench_fences_new(n, false), *head = NULL;
@@ -146,7 +143,7 @@ static int run_chain_wait(struct bench *b, unsigned int n, unsigned long arg)
 }
 
 #define SIZES { 1, 10, 100, 1000, 10000 }
-/* 4,000 is as far as it goes where the cost is n squared. */
+/* A kernel whose cost is n squared gets no further than 4,000. */
 #define ARMED_SIZES { 1, 10, 100, 1000, 4000, 10000 }
 
 const struct bench_case bench_chain_cases[] = {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An importer: attaches and maps buffers that the program names, for QEMU's
- * edu device where the guest has one, which may be behind an IOMMU, else for a
- * device that exists on paper alone. No DMA is ever done.
+ * An importer: attaches and maps buffers for QEMU's edu device, which may be
+ * behind an IOMMU, or without one for a platform device. It never does DMA.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -24,9 +23,9 @@ static struct pci_dev *bench_pci;
 static struct device *bench_dev;
 
 /**
- * struct bench_attachment - one that stays until BENCH_IOC_DROP
+ * struct bench_attachment - an attachment that stays until BENCH_IOC_DROP
  * @node: in &bench_held.attachments
- * @attach: holds the buffer's file itself
+ * @attach: the attachment, which holds the buffer's file
  * @sgt: its mapping, or NULL
  */
 struct bench_attachment {
@@ -35,10 +34,7 @@ struct bench_attachment {
 	struct sg_table *sgt;
 };
 
-/*
- * Drivers that do nothing, so that the device is one like all others: it has one,
- * and an IOMMU's usual domain.
- */
+/* A device needs a driver to get the IOMMU's usual domain: these do nothing. */
 static int bench_platform_probe(struct platform_device *pdev)
 {
 	return 0;
@@ -125,7 +121,7 @@ enum bench_path bench_device_path(void)
 {
 	if (device_iommu_mapped(bench_dev))
 		return BENCH_PATH_IOMMU;
-	/* Only bounce buffers come in limited pieces. */
+	/* Only bounce buffers limit the size of a mapping. */
 	return dma_max_mapping_size(bench_dev) < SIZE_MAX ?
 		BENCH_PATH_BOUNCE : BENCH_PATH_DIRECT;
 }
@@ -196,7 +192,7 @@ static int run_op(struct dma_buf *dmabuf, struct bench_buffer *arg,
 	return ret;
 }
 
-/* The first mapping of an attachment is not counted, see op_attach_map(). */
+/* The first map of an attachment is not counted: see op_attach_map(). */
 static int run_map(struct dma_buf *dmabuf, struct bench_buffer *arg)
 {
 	struct dma_buf_attachment *attach = dma_buf_attach(dmabuf, bench_dev);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An exporter as drivers write them: pages that lie apart, a table made anew
- * for each mapping. Also buffers without memory, to have very many of.
+ * An exporter like those of drivers: scattered pages, and a new table for each
+ * mapping. Also buffers without memory, for very large numbers of buffers.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -15,10 +15,10 @@
 #include "bench.h"
 
 /**
- * struct bench_export - behind a buffer
- * @node: in struct bench_held, if it is one of the live ones
- * @dmabuf: likewise
- * @n: pages, maybe 0
+ * struct bench_export - a buffer
+ * @node: in &bench_held.live, if it is one of these
+ * @dmabuf: the dma-buf, if it is one of these
+ * @n: number of pages, maybe 0
  * @pages: the memory
  */
 struct bench_export {
@@ -87,7 +87,7 @@ static const struct dma_buf_ops bench_export_ops = {
 	.release = export_release,
 };
 
-/* Of each pair the first page: no two that are kept are adjacent. */
+/* Keeps the first page of each pair, so that no two are adjacent. */
 static int export_get_pages(struct bench_export *exp)
 {
 	struct page *pair;
@@ -130,13 +130,13 @@ struct dma_buf *bench_export(unsigned int pages)
 	return dmabuf;
 }
 
-/* At once; an ordinary last put leaves the work for the way to user space. */
+/* Releases at once: a last fput() defers that to the return to user space. */
 void bench_file_drop(struct file *file)
 {
 	__fput_sync(file);
 }
 
-/* Make or drop buffers until there are @want. */
+/* Makes or drops buffers until there are @want. */
 int bench_live(struct bench_held *held, unsigned int want)
 {
 	struct bench_export *exp;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Benchmark cases: single fences, waiting for one of many, and arrays. Also
- * the fences that all other cases use: one allocation each, as drivers have
- * them, freed by the core.
+ * Benchmark cases: single fences, waiting for one of many, and arrays. Also the
+ * fences of all other cases: one allocation each, freed by the core.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -45,7 +44,7 @@ struct dma_fence *bench_fence_new(u64 context, u64 seqno)
 	return &f->base;
 }
 
-/* @n fences, of one context in rising order or each of its own. */
+/* Makes @n fences, in order in one context or each with its own context. */
 struct dma_fence **bench_fences_new(unsigned int n, bool one_context)
 {
 	u64 context = dma_fence_context_alloc(one_context ? 1 : n);
@@ -66,7 +65,7 @@ struct dma_fence **bench_fences_new(unsigned int n, bool one_context)
 	return fences;
 }
 
-/* Signals what has not; entries may be NULL. */
+/* Signals the pending fences and drops all; entries may be NULL. */
 void bench_fences_free(struct dma_fence **fences, unsigned int n)
 {
 	unsigned int i;
@@ -78,7 +77,7 @@ void bench_fences_free(struct dma_fence **fences, unsigned int n)
 	kvfree(fences);
 }
 
-/* An array with references of its own. */
+/* Makes an array with references of its own to the fences. */
 struct dma_fence *bench_array_new(struct dma_fence **fences, unsigned int n)
 {
 	struct dma_fence_array *array;
@@ -181,7 +180,7 @@ static int run_wait(struct bench *b, unsigned int n, unsigned long arg)
 	return 0;
 }
 
-/* The last one has signalled: the others are looked at in vain. */
+/* Only the last fence has signalled: the wait has to look at all. */
 static int run_wait_any(struct bench *b, unsigned int n, unsigned long arg)
 {
 	struct dma_fence **fences = bench_fences_new(n, false);
@@ -244,7 +243,7 @@ static struct bench_late_fence *late_fence_new(void)
 	return late;
 }
 
-/* The last one is signalled by another thread, while this one sleeps. */
+/* Another thread signals the last fence while this one sleeps. */
 static int run_wait_any_blocked(struct bench *b, unsigned int n,
 				unsigned long arg)
 {
@@ -261,7 +260,7 @@ static int run_wait_any_blocked(struct bench *b, unsigned int n,
 	}
 	dma_fence_put(fences[n - 1]);
 	fences[n - 1] = &late->fence.base;
-	/* Woken, it runs at once, whatever the scheduler thinks of it. */
+	/* The thread must run as soon as it is woken. */
 	sched_set_fifo_low(current);
 	bench_start(b);
 	ret = dma_fence_wait_any_timeout(fences, n, false, HZ, &idx);
@@ -300,7 +299,7 @@ static int run_array(struct bench *b, unsigned int n, unsigned long arg)
 	return 0;
 }
 
-/* Without fds: what the core takes, not the file table. */
+/* Without descriptors, to leave the file table out. */
 static int run_sync_file(struct bench *b, unsigned int n, unsigned long arg)
 {
 	struct dma_fence **fences = bench_fences_new(1, true);

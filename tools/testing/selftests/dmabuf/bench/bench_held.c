@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fences for the program's cases: they go into a buffer or a sync_file, and
- * wait here until the program has them signalled.
+ * Fences for the program's cases: they are added to a buffer or a sync_file,
+ * and kept here until the program asks to signal them.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -18,8 +18,8 @@
 /**
  * struct bench_fence_set - fences that were made together
  * @node: in &bench_held.fences
- * @n: of @fences
- * @fences: with a reference each
+ * @n: number of @fences
+ * @fences: the fences, with a reference to each
  */
 struct bench_fence_set {
 	struct list_head node;
@@ -44,7 +44,7 @@ static struct bench_fence_set *fence_set_new(struct bench_held *held,
 	return set;
 }
 
-/* What fails half way is signalled and freed with the rest. */
+/* On failure bench_held keeps the fences made so far, and frees them later. */
 int bench_add_fences(struct bench_held *held, struct bench_fences *arg)
 {
 	struct dma_buf *dmabuf = dma_buf_get(arg->fd);

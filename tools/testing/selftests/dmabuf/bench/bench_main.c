@@ -81,7 +81,7 @@ static int bench_ioctl_run(void __user *user)
 	if (!c || !run.n)
 		return -EINVAL;
 	ret = c->run(&b, run.n, c->arg);
-	/* What this case left to RCU shall not run in the next one's time. */
+	/* RCU callbacks of this case must not run in the next one's time. */
 	rcu_barrier();
 	kvfree_rcu_barrier();
 	if (ret)
@@ -123,7 +123,7 @@ static int bench_ioctl_fences(struct bench_held *held, unsigned int cmd,
 	return copy_to_user(user, &arg, sizeof(arg)) ? -EFAULT : 0;
 }
 
-/* Without the lock, which would be measured along with it. */
+/* Takes no lock, which would be measured too. */
 static int bench_ioctl_export(unsigned long pages)
 {
 	struct dma_buf *dmabuf;
@@ -222,7 +222,7 @@ static struct miscdevice bench_misc = {
 	.mode = 0600,
 };
 
-/* The least of many, as an interrupt may fall between the two readings. */
+/* The minimum of many: an interrupt may come between the two readings. */
 static void bench_calibrate(void)
 {
 	struct bench b = { };
@@ -257,7 +257,7 @@ static void __exit bench_exit(void)
 {
 	misc_deregister(&bench_misc);
 	bench_device_exit();
-	/* The ops of the last fences may still be looked at. */
+	/* RCU readers may still use the operations of the last fences. */
 	synchronize_rcu();
 }
 module_exit(bench_exit);

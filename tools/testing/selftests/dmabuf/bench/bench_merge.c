@@ -49,7 +49,7 @@ static int run_merge(struct bench *b, unsigned int n, unsigned long arg)
 
 #define PER_ARRAY 10
 
-/* A chain, each of its links an array of ten, one context each. */
+/* A chain; each link is an array of ten fences with contexts of their own. */
 static struct dma_fence *nested_new(struct dma_fence **fences, unsigned int n)
 {
 	struct dma_fence *head = NULL, *array;

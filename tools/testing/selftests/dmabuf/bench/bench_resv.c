@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Benchmark cases: reservation objects with n fences. Each but those that add
- * works on an object that was filled before.
+ * Benchmark cases: reservation objects with n fences. Only the cases that add
+ * fences start with an empty object.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -14,9 +14,9 @@
 
 /**
  * struct resv_bench - an object and the fences for it
- * @resv: locked by nobody
- * @fences: not signalled
- * @n: of @fences
+ * @resv: the object, not locked
+ * @fences: the fences, pending
+ * @n: number of @fences
  */
 struct resv_bench {
 	struct dma_resv resv;
@@ -100,7 +100,7 @@ static int run_add(struct bench *b, unsigned int n, unsigned long one_context)
 	return ret;
 }
 
-/* As it goes on for long: each fence has signalled before the nth after it comes. */
+/* A long run: each fence signals before the nth fence after it is added. */
 #define BENCH_SIGNALED 10000
 
 /* Per fence, with n pending: reserve and add; or per walk under the lock, then. */
@@ -139,7 +139,7 @@ static int run_pending(struct bench *b, unsigned int n, unsigned long walk)
 	return ret ?: walk && seen < n ? -EIO : 0;
 }
 
-/* All n slots are of one timeline: fences that came backwards. */
+/* All n slots have one context: the fences were added backwards. */
 static int run_replace(struct bench *b, unsigned int n, unsigned long arg)
 {
 	struct resv_bench *rb = resv_new(n, true);
@@ -199,7 +199,7 @@ static int run_iterate(struct bench *b, unsigned int n, unsigned long unlocked)
 	return seen == loops * n ? 0 : -EIO;
 }
 
-/* All have signalled, so that all are looked at. */
+/* All fences have signalled, so the test has to look at all. */
 static int run_test(struct bench *b, unsigned int n, unsigned long wait)
 {
 	unsigned int loops = bench_loops(n), loop, i;
