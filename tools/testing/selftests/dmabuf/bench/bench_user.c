@@ -59,7 +59,7 @@ int must(int ret, const char *what)
 	return ret;
 }
 
-/* A case of either half. */
+/* A case of the module or of the program. */
 struct any_case {
 	const struct user_case *user;
 	struct bench_info info;
@@ -81,7 +81,7 @@ static int run_once(const struct any_case *c, struct measure *m, uint64_t n)
 	return 0;
 }
 
-/* What this process has used; sleeping is free. */
+/* The CPU time that this process has used; sleep does not count. */
 static uint64_t cpu_time(void)
 {
 	struct timespec ts;
@@ -90,7 +90,7 @@ static uint64_t cpu_time(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-/* Expensive figures need no repeats to drown an interrupt. */
+/* For an expensive figure an interrupt does not matter: no repeats. */
 static bool enough(const struct any_case *c, int repeats, uint64_t spent)
 {
 	if (c->flags & CASE_BYTES)
@@ -104,7 +104,7 @@ static bool enough(const struct any_case *c, int repeats, uint64_t spent)
 	       (repeats >= 2 && spent >= 10 * SPEND);
 }
 
-/* @cost is what one repeat takes, preparing included. */
+/* @cost is the time of one repeat, with its preparation. */
 static int best_of(const struct any_case *c, uint64_t n, double *best,
 		   uint64_t *cost)
 {
@@ -145,7 +145,7 @@ static void print_row(const struct any_case *c, uint64_t n, const char *value)
 	fflush(stdout);
 }
 
-/* One size; what it cost, or 1 if this kernel cannot. */
+/* Runs one size; returns its cost, or 1 if this kernel does not support it. */
 static uint64_t run_size(const struct any_case *c, uint64_t n)
 {
 	uint64_t cost;
@@ -168,8 +168,8 @@ static uint64_t run_size(const struct any_case *c, uint64_t n)
 }
 
 /*
- * If the cost of one of n has grown from the size before last to the last one,
- * it will grow again to the next: as much, or less if that step is smaller.
+ * If the cost of one operation grew between the last two sizes, assume that it
+ * grows as much again, or less if the next step is smaller.
  */
 static bool too_long(const uint64_t *sizes, const uint64_t *costs, int next)
 {
@@ -245,7 +245,7 @@ static void run_user_cases(const struct user_case *cases)
 	}
 }
 
-/* The least of many, as an interrupt may fall between the two readings. */
+/* The minimum of many: an interrupt may come between the two readings. */
 static void calibrate(void)
 {
 	uint64_t best = UINT64_MAX, before, after;
@@ -279,7 +279,7 @@ static enum bench_path find_path(const char *name)
 	return path;
 }
 
-/* 10,000 buffers, and as many fences, need as many files. */
+/* 10,000 buffers and as many fences need as many descriptors. */
 static void prepare(enum bench_path path)
 {
 	struct rlimit files = { .rlim_cur = 200000, .rlim_max = 200000 };

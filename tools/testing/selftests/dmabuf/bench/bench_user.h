@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The benchmark program: what its files share. As in the module, a case sets
- * up, measures between start() and stop(), and tears down; bench_user.c repeats
- * it and prints the best.
+ * The benchmark program: declarations shared by its files. As in the module, a
+ * case sets up, measures between start() and stop(), and tears down;
+ * bench_user.c repeats it and prints the best.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -30,7 +30,7 @@ struct measure {
 	uint64_t ops;
 };
 
-/* A row, or several: @n ends with NO_MORE. */
+/* One or more rows: NO_MORE ends @n. */
 struct user_case {
 	const char *name;
 	/* 0 or -errno; -EOPNOTSUPP if this kernel cannot do it */
@@ -41,14 +41,14 @@ struct user_case {
 };
 
 #define NO_MORE UINT64_MAX
-/* n is in bytes and printed so */
+/* n is in bytes, and printed as such */
 #define CASE_SIZE	1
-/* the result is in bytes: run once, and printed so */
+/* the result is in bytes: run once, and printed as such */
 #define CASE_BYTES	2
-/* needs long for one figure: two repeats are enough */
+/* one run takes long: two repeats are enough */
 #define CASE_LONG	4
 
-/* Each ends with an entry without name. */
+/* An entry without a name ends each array. */
 extern const struct user_case buffer_cases[];
 extern const struct user_case heap_cases[];
 extern const struct user_case fence_cases[];
@@ -85,7 +85,7 @@ static inline void stop(struct measure *m, uint64_t ops)
 
 /* bench_user.c */
 void die(const char *what);
-/* a system call that has to succeed: its result, else the program ends */
+/* returns @ret of a system call, or ends the program on failure */
 int must(int ret, const char *what);
 
 /* bench_user_util.c */
@@ -93,7 +93,7 @@ enum backing { SYSTEM_HEAP, CMA_HEAP, SCATTERED, MEMFD, MEMFD_HUGE };
 /* a buffer of @size, or -errno if there is no such memory */
 int buffer_new(enum backing backing, uint64_t size);
 int heap_alloc(enum backing backing, uint64_t size);
-/* sealed, and its memory there */
+/* a sealed memfd with all pages allocated */
 int memfd_new(uint64_t size, bool huge);
 int udmabuf_new(int memfd, uint64_t size);
 /* the module: one of enum bench_op, @ops times; 0 or -errno */
@@ -104,8 +104,8 @@ void signal_fences(void);
 /* write one byte a page */
 void touch(char *p, uint64_t size);
 /*
- * Does this thread run as soon as it is woken? Else that is up to what the
- * scheduler thinks of it at the time, which differs from boot to boot.
+ * An urgent thread runs as soon as it is woken. Otherwise the scheduler
+ * decides, differently on each boot.
  */
 void set_urgent(bool urgent);
 

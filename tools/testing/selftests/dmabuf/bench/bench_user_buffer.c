@@ -66,9 +66,9 @@ static pid_t start_reader(void)
 }
 
 /*
- * With one CPU the reader gets half of it at best, so that twice the figure
- * without a reader is what to expect of a kernel in which neither waits for the
- * other. The window is long enough for several reads, or a large part of one.
+ * One CPU is shared with the reader, so a kernel in which neither waits for the
+ * other shows twice the figure without a reader. The window is long enough for
+ * several reads, or a large part of one.
  */
 static int run_export_close_reader(struct measure *m, uint64_t n, long arg)
 {
@@ -158,7 +158,7 @@ static int sync_both(int fd)
 	return ret ?: ioctl(fd, DMA_BUF_IOCTL_SYNC, &arg);
 }
 
-/* As vendors have it, and user space probes for it. */
+/* The structure of vendor kernels, which user space probes for. */
 struct sync_partial {
 	__u64 flags;
 	__u32 offset;
@@ -178,11 +178,11 @@ static int sync_range(int fd)
 	return ret ?: ioctl(fd, IOCTL_SYNC_PARTIAL, &arg);
 }
 
-/* The whole that no device has mapped, or that one has; a range of the latter. */
+/* All of a buffer without or with a mapping for a device, or a range of it. */
 enum { SYNC_UNMAPPED, SYNC_MAPPED, SYNC_RANGE };
 #define SYNC(kind, backing) ((kind) | (backing) << 2)
 
-/* Start and end of one access; with a device that has the buffer mapped. */
+/* Start and end of a CPU access, maybe with a mapping for a device. */
 static int run_sync(struct measure *m, uint64_t size, long arg)
 {
 	int fd = must(buffer_new(arg >> 2, size), "buffer"), i, ret = 0;
@@ -203,7 +203,7 @@ static int run_sync(struct measure *m, uint64_t size, long arg)
 #define MAP_SIZES { MIB, 64 * MIB, NO_MORE }
 #define BIG_SIZES { MIB, 64 * MIB, 256 * MIB, NO_MORE }
 
-/* With many live ones, larger n first, which costs making them but once. */
+/* Larger numbers of live buffers come first, so that they are made once. */
 const struct user_case buffer_cases[] = {
 	{ "export_close", run_export_close, 0, CASE_LONG,
 	  { 0, 1000, 100000, NO_MORE } },
@@ -247,10 +247,7 @@ const struct user_case iommu_cases[] = {
 	{ }
 };
 
-/*
- * Of what mainline makes only udmabuf comes in pieces that are small enough for
- * bounce buffers.
- */
+/* On mainline only a udmabuf has pieces small enough for bounce buffers. */
 const struct user_case bounce_cases[] = {
 	{ "bounce_map_udmabuf", run_map, MEMFD, CASE_SIZE,
 	  { MIB, 16 * MIB, NO_MORE } },

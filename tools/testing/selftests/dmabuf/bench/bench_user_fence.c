@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Benchmark cases: sync_files and a buffer's implicit fences as user space
- * meets them, poll on buffers among them.
+ * Benchmark cases: sync_files and the implicit fences of buffers from user
+ * space, with poll on buffers.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -51,7 +51,7 @@ static int run_info(struct measure *m, uint64_t n, long arg)
 
 	if (!fences)
 		return -ENOMEM;
-	/* What is measured is not the first touch of the array. */
+	/* Keep the page faults of the array out of the measurement. */
 	memset(fences, 1, n * sizeof(*fences));
 	start(m);
 	for (i = 0; i < loops(n); i++) {
@@ -67,7 +67,7 @@ static int run_info(struct measure *m, uint64_t n, long arg)
 	return info.num_fences == n ? 0 : -EIO;
 }
 
-/* Not signalled: the first poll arms, the others only look. */
+/* Pending fences: the first poll arms, later ones only look. */
 static int run_sync_poll(struct measure *m, uint64_t n, long arg)
 {
 	struct pollfd p = { .fd = sync_file_new(n), .events = POLLIN };
@@ -100,7 +100,7 @@ static int run_export(struct measure *m, uint64_t n, long arg)
 	return 0;
 }
 
-/* A file of n fences into a buffer that has none. */
+/* Imports a file of n fences into a buffer without fences. */
 static int run_import(struct measure *m, uint64_t n, long arg)
 {
 	struct dma_buf_import_sync_file data = { .flags = DMA_BUF_SYNC_WRITE };
@@ -120,7 +120,7 @@ static int run_import(struct measure *m, uint64_t n, long arg)
 	return 0;
 }
 
-/* A file of one fence into a buffer that has n. */
+/* Imports a file of one fence into a buffer with n fences. */
 static int run_import_into(struct measure *m, uint64_t n, long arg)
 {
 	struct dma_buf_import_sync_file data = { .flags = DMA_BUF_SYNC_WRITE };
@@ -140,7 +140,7 @@ static int run_import_into(struct measure *m, uint64_t n, long arg)
 	return 0;
 }
 
-/* n buffers, with or without a fence that has not signalled. */
+/* Polls n buffers, each with or without a pending fence. */
 static int run_poll(struct measure *m, uint64_t n, long busy)
 {
 	struct pollfd *p = calloc(n, sizeof(*p));
@@ -178,9 +178,8 @@ static void *signaller(void *arg)
 }
 
 /*
- * One waiter sleeps in poll until all n fences of a buffer have signalled, one
- * after the other: from the first signal until it is back, which is at once when
- * it is woken.
+ * A waiter sleeps in poll while n fences of a buffer signal one by one.
+ * Measures from the first signal to the return of poll.
  */
 static int run_poll_wake(struct measure *m, uint64_t n, long arg)
 {
@@ -203,8 +202,8 @@ static int run_poll_wake(struct measure *m, uint64_t n, long arg)
 }
 
 /*
- * A compositor's loop: n buffers in one epoll set, each with a fence. They are added
- * while busy, and come back in one call when all have signalled.
+ * A compositor's loop: n buffers in one epoll set, each with a fence. They are
+ * added while busy, and one call returns all after they have signalled.
  */
 static int run_epoll(struct measure *m, uint64_t n, long arg)
 {

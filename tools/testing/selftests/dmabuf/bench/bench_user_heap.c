@@ -13,7 +13,7 @@
 
 #include "bench_user.h"
 
-/* As if nobody had freed a buffer for long: ask all caches to shrink. */
+/* Shrinks all caches, as if no buffer had been freed for a long time. */
 static void shrink_caches(void)
 {
 	int fd = must(open("/proc/sys/vm/drop_caches", O_WRONLY), "drop_caches");
@@ -29,7 +29,7 @@ static void alloc_and_free(enum backing backing, uint64_t size)
 
 static int run_fresh(struct measure *m, uint64_t size, long backing)
 {
-	/* what the kernel may still do with the last one is not this one's */
+	/* wait for deferred work of the last buffer */
 	usleep(200000);
 	shrink_caches();
 	start(m);
@@ -39,9 +39,8 @@ static int run_fresh(struct measure *m, uint64_t size, long backing)
 }
 
 /*
- * As a camera at 5 frames a second: a buffer of the same size comes every so
- * often, and the machine is idle in between. What a kernel does then is not
- * counted, as nobody waits for it.
+ * Like a camera at 5 frames a second: buffers of one size with idle time in
+ * between. What the kernel does then is not counted, since nobody waits for it.
  */
 static int run_steady(struct measure *m, uint64_t size, long backing)
 {
@@ -57,7 +56,7 @@ static int run_steady(struct measure *m, uint64_t size, long backing)
 	return 0;
 }
 
-/* One buffer right after the other: all is counted, what runs behind too. */
+/* One buffer right after the other: background work is counted too. */
 static int run_busy(struct measure *m, uint64_t size, long backing)
 {
 	alloc_and_free(backing, size);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Benchmark cases: bytes of kernel memory for one object, its payload left out.
- * Many are made, and the kernel is asked by how much its memory has grown: slab,
- * vmalloc and page tables, less what in slabs is free.
+ * Benchmark cases: bytes of kernel memory for one object, without its payload.
+ * A case makes many objects and measures by how much the kernel's memory has
+ * grown: slab, vmalloc and page tables, less the free part of slabs.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -25,8 +25,8 @@ static void write_1(const char *path)
 }
 
 /*
- * So that the statistics are exact: have no slab in a CPU's hands, where all of
- * it counts as used, and per-CPU counters added up.
+ * Makes the statistics exact: flushes per-CPU slabs, which count as used, and
+ * sums up per-CPU counters.
  */
 static void refresh_statistics(void)
 {
@@ -41,7 +41,7 @@ static void refresh_statistics(void)
 	write_1("/proc/sys/vm/stat_refresh");
 }
 
-/* Bytes that slabs have but no object uses. */
+/* Returns the bytes of slabs that no object uses. */
 static long slab_slack(void)
 {
 	FILE *f = fopen("/proc/slabinfo", "r");
@@ -84,7 +84,7 @@ static long kernel_memory(void)
 	return sum;
 }
 
-/* RCU and the work queues have what was freed last. */
+/* Waits until RCU and the workqueues have freed everything. */
 static void settle(void)
 {
 	usleep(300000);
@@ -102,11 +102,11 @@ static void many_begin(struct many *many, int n)
 	if (!many->fds)
 		die("calloc");
 	many->n = n;
-	/* so that the file table has its size */
+	/* grow the file table before the measurement */
 	must(dup2(0, 50000), "dup2");
 	close(50000);
 	settle();
-	/* to look needs memory as well: the first time */
+	/* the first look allocates memory itself */
 	kernel_memory();
 	many->before = kernel_memory();
 }
@@ -145,7 +145,7 @@ static int run_attachments(struct measure *m, uint64_t size, long op)
 	int fd = must(buffer_new(SYSTEM_HEAP, size), "buffer"), ret;
 	struct many many;
 
-	/* the buffer's own table is there from the first attachment on */
+	/* the first attachment makes the buffer's own table */
 	ret = buffer_op(NULL, fd, BENCH_OP_ATTACH_MAP, 1);
 	many_begin(&many, 4000);
 	if (!ret)
@@ -156,7 +156,7 @@ static int run_attachments(struct measure *m, uint64_t size, long op)
 	return ret;
 }
 
-/* In a reservation object: the fence, a spinlock beside it, and its slot. */
+/* A fence in a reservation object: the fence, its spinlock and its slot. */
 static int run_fences(struct measure *m, uint64_t n, long arg)
 {
 	int fd = must(buffer_new(SCATTERED, 0), "buffer");
@@ -185,7 +185,7 @@ static int run_sync_files(struct measure *m, uint64_t n, long arg)
 
 #define BYTES (CASE_BYTES | CASE_SIZE)
 
-/* Of larger buffers the guest has room for too few to tell them from noise. */
+/* The guest has room for too few larger buffers: noise would hide them. */
 
 const struct user_case memory_cases[] = {
 	{ "memory_fence", run_fences, 0, CASE_BYTES, { 1, NO_MORE } },

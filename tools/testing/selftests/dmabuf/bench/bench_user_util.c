@@ -21,7 +21,7 @@
 
 #include "bench_user.h"
 
-/* The contiguous heap is named after its area: the one that is not `system`. */
+/* The CMA heap is named after its area: it is the one not called `system`. */
 static int open_heap(enum backing backing)
 {
 	char path[300] = "/dev/dma_heap/system";
@@ -145,7 +145,7 @@ void touch(char *p, uint64_t size)
 
 	for (i = 0; i < size; i += PAGE) {
 		p[i] = 1;
-		/* nobody reads it: the compiler must not think so */
+		/* keep the compiler from removing the unread write */
 		__asm__ volatile("" : : : "memory");
 	}
 }
