@@ -50,8 +50,10 @@ class BenchTable(unittest.TestCase):
         self.assertEqual(self.plot, '"b 10" 1.0000\n"a 1M" 2.0000\n')
 
     def test_tolerance(self):
-        self.assertEqual(self.run_table(['bench a 1 100 ns\n'], ['bench a 1 103 ns\n'])[0], 0)
-        status, text = self.run_table(['bench a 1 100 ns\n'], ['bench a 1 103.1 ns\n'])
+        self.assertEqual(self.run_table(['bench a 1 10000 ns\n'], ['bench a 1 10300 ns\n'])[0], 0)
+        self.assertEqual(self.run_table(['bench a 1 100 ns\n'], ['bench a 1 130 ns\n'])[0], 0)
+        self.assertEqual(self.run_table(['bench a 1 100 ns\n'], ['bench a 1 130.1 ns\n'])[0], 1)
+        status, text = self.run_table(['bench a 1 10000 ns\n'], ['bench a 1 10300.1 ns\n'])
         self.assertEqual(status, 1)
         self.assertIn('SLOWER', text)
         self.assertIn('1 slower', text)
