@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Copyright the dma-buf project authors
 #
-# The targets; each does its work in a script of the same or a telling name under scripts/.
-# Everything built lands in $(O), which is build/ unless said otherwise.
+# The targets; a script in scripts/ does the work of each. All output goes to $(O), by default build/.
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 export O := $(abspath $(or $(O),build))
@@ -16,24 +15,24 @@ all: deps
 	@scripts/build-kernel objs W=1 drivers/dma-buf/
 
 help:
-	@echo 'make              compile our objects in the prepared tree, W=1, warnings fatal'
-	@echo 'make demo         from nothing to a picture: camera to screen in QEMU, PNG in $(O)/demo'
+	@echo 'make              compile our objects in the prepared tree with W=1 and fatal warnings'
+	@echo 'make demo         a picture from camera to screen in QEMU; PNG in $(O)/demo'
 	@echo '                  (ARGS="--decode" puts the codec in front)'
-	@echo 'make test         KUnit, kselftests, a module from outside the tree, the suites of DRM and TTM, in QEMU'
+	@echo 'make test         KUnit, kselftests, an out-of-tree module, the suites of DRM and TTM, in QEMU'
 	@echo 'make kunit        our KUnit suites        [SUITE=glob, such as dma_fence* or *.*timeout*]'
 	@echo 'make selftests    our kselftests          [T="name ..."]'
 	@echo 'make suites       the KUnit suites of DRM and TTM'
-	@echo 'make bench        cost beside mainline'"'"'s, counted in QEMU [B=glob, such as chain_*]'
+	@echo 'make bench        cost of ours and of mainline, counted in QEMU [B=glob, such as chain_*]'
 	@echo 'make check        checkpatch, kernel-doc, sparse, the ABI, the scripts (shellcheck); then clang and'
-	@echo '                  eight architectures, whose compilers it installs [CROSS=0: without these]'
+	@echo '                  eight architectures, and installs their compilers [CROSS=0: leaves these out]'
 	@echo 'make consumers    compile in-tree users of the API [FULL=1: all of them]'
 	@echo 'make prepare      unpack the sources and lay ours in: $(O)/linux'
-	@echo 'make modules M=dir                        build modules of yours for the kernel of make shell'
+	@echo 'make modules M=dir                        build your own modules for the kernel of make shell'
 	@echo 'make shell        an interactive guest    [APPEND="kernel options"]'
 	@echo 'make menuconfig [GUEST=demo|debug|base|bench]'
 	@echo '                  choose kernel options, ours first; kept in $(O) and applied by the next build'
 	@echo 'make install-tree TREE=dir [LINK=1]       put the subsystem into your own 6.12 tree'
-	@echo '                                          [FORCE=1: though files of others there are lost]'
+	@echo '                                          [FORCE=1: even if that loses files of others]'
 	@echo 'make patch [TREE=dir]                     the same as a series for git am, in $(O)/patches'
 	@echo 'make clean        remove $(O)'
 	@echo 'Variables: KERNEL=tree or tarball, O=dir (build), J=jobs, ACCEL=kvm, V=1 (show all)'
@@ -47,7 +46,7 @@ prepare: deps
 demo: deps
 	@scripts/demo $(ARGS)
 
-# Our suites are all that do not have the names of DRM's and TTM's: a kernel command line takes one glob.
+# A kernel command line takes one glob: this one matches all suites except DRM's and TTM's.
 SUITE ?= ?[!rt]*
 kunit: deps
 	@scripts/build-kernel debug
@@ -60,7 +59,7 @@ selftests: deps
 	@[ -n "$(T)" ] || scripts/selftests --name edu-bounce --guest edu-bounce
 	@[ -n "$(T)" ] || scripts/selftests --name edu --guest edu
 
-# The tree's own suites that lean on us.
+# The tree's own suites that use the subsystem.
 suites: deps
 	@scripts/build-kernel debug
 	@scripts/kunit --name drm --splats scripts/configs/known-splats 'drm*'
@@ -78,7 +77,7 @@ check: deps
 consumers: deps
 	@scripts/consumers
 
-# M is for scripts/modules alone: every make below would take it for a directory to build.
+# Only scripts/modules may see M: the kernel's make would take it for a directory to build.
 modules: deps
 	@env -u MAKEFLAGS -u M scripts/modules '$(M)'
 
