@@ -104,7 +104,7 @@ struct mock_dma {
 };
 
 /**
- * struct mock_dma_piece - contiguous memory of a mapping, as one entry of a list
+ * struct mock_dma_piece - contiguous memory of a mapping, one entry of a list
  * @page: the first page
  * @offset: offset in @page
  * @len: bytes
