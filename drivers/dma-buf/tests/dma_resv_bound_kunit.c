@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long the list of a reservation object is: of the fences in it, those that
- * have signalled must not outgrow those that are pending. The bound is the one
- * that dma-resv-list.c states.
+ * The length of the list of a reservation object: the signalled fences in it must
+ * not outnumber the pending ones by more than the bound that dma-resv-list.c
+ * states.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -22,7 +22,7 @@ struct ctx {
 	struct dma_resv resv;
 	struct mock_timeline *timeline;
 	u64 context;
-	/* What is pending; NULL where nothing is. */
+	/* The pending fences; NULL elsewhere. */
 	struct dma_fence *pending[MAX_PENDING];
 	/* The longest list so far, in percent of the bound. */
 	unsigned int worst;
@@ -53,7 +53,7 @@ static void bound_test_exit(struct kunit *test)
 		dma_fence_put(ctx->pending[i]);
 }
 
-/* Slots in use, as any locked walk has to visit them; and those pending. */
+/* Count the slots in use, which any locked walk visits, and the pending ones. */
 static unsigned int count(struct dma_resv *resv, unsigned int *pending)
 {
 	struct dma_resv_iter cursor;
@@ -76,7 +76,7 @@ static void expect_bound(struct kunit *test, unsigned int slots,
 	ctx->worst = max(ctx->worst, 100 * slots / bound);
 }
 
-/* Add @num fences of as many new timelines; they go to @fences. */
+/* Add @num fences, each of a new timeline, and return them in @fences. */
 static void add_new(struct kunit *test, unsigned int num,
 		    struct dma_fence **fences)
 {
@@ -135,7 +135,7 @@ static const struct steady steadies[] = {
 
 KUNIT_ARRAY_PARAM_DESC(steady, steadies, desc);
 
-/* Each step signals as many as it adds, so that so many are pending always. */
+/* Each step signals as many fences as it adds: the number pending is constant. */
 static void steady_state_is_bounded(struct kunit *test)
 {
 	const struct steady *param = test->param_value;
@@ -175,7 +175,7 @@ static void burst_desc(const unsigned int *burst, char *desc)
 
 KUNIT_ARRAY_PARAM(burst, bursts, burst_desc);
 
-/* Each of a timeline of its own; not added. */
+/* Make fences, each of a timeline of its own, without adding them. */
 static struct dma_fence **make_many(struct kunit *test, unsigned int num)
 {
 	struct dma_fence **fences = kvcalloc(num, sizeof(*fences), GFP_KERNEL);
@@ -190,8 +190,9 @@ static struct dma_fence **make_many(struct kunit *test, unsigned int num)
 }
 
 /*
- * All of @num are pending at once, then the first @keep alone. Returns how many
- * fences, each signalled soon, it takes until the list is within its bound.
+ * Add @num pending fences and signal all but the first @keep. Returns how many
+ * more fences, each signalled at once, must be added before the list is within its
+ * bound.
  */
 static unsigned int burst(struct kunit *test, unsigned int num,
 			  unsigned int keep)
@@ -221,7 +222,7 @@ static unsigned int burst(struct kunit *test, unsigned int num,
 	return added;
 }
 
-/* What is left of a burst goes with the next reservation or so. */
+/* The next reservation, or one soon after it, removes the rest of a burst. */
 static void list_shrinks_after_burst(struct kunit *test)
 {
 	unsigned int num = *(const unsigned int *)test->param_value;
@@ -229,7 +230,7 @@ static void list_shrinks_after_burst(struct kunit *test)
 
 	KUNIT_EXPECT_LE(test, burst(test, num, 0), 1);
 	KUNIT_EXPECT_LE(test, burst(test, num, 2), 3);
-	/* Its memory too; all have signalled by now. */
+	/* All have signalled by now: the memory shrinks, too. */
 	KUNIT_EXPECT_LE(test, burst(test, num, 0), 1);
 	KUNIT_EXPECT_LE(test,
 			rcu_dereference_protected(ctx->resv.fences,
@@ -237,7 +238,7 @@ static void list_shrinks_after_burst(struct kunit *test)
 			DMA_RESV_LIST_SHORT);
 }
 
-/* A reservation holds for all that it was made for, whatever a later one does. */
+/* A later, smaller reservation does not shorten an earlier one. */
 static void reservation_outlives_shrinking(struct kunit *test)
 {
 	unsigned int num = *(const unsigned int *)test->param_value, pending;

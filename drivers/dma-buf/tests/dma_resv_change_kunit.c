@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Changing what a reservation object holds: slots used anew, a timeline
- * replaced, one object copied to another; and what all of that costs.
+ * Changes to the fences of a reservation object: reusing slots, replacing a
+ * timeline, copying one object to another; and the cost of each.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -32,7 +32,7 @@ static int change_test_init(struct kunit *test)
 	return 0;
 }
 
-/* The end of the timeline sees whether all references have been dropped. */
+/* The mock timeline checks at its end that all references were dropped. */
 static void change_test_exit(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -49,7 +49,7 @@ static struct dma_fence *make(struct kunit *test, u64 context, u64 seqno)
 	return mock_fence_create_at(ctx->timeline, seqno, 0);
 }
 
-/* Add a fence of which nobody else has a reference then. */
+/* Add a fence to which only the object holds a reference. */
 static struct dma_fence *add_new(struct kunit *test, u64 context, u64 seqno,
 				 enum dma_resv_usage usage)
 {
@@ -63,7 +63,7 @@ static struct dma_fence *add_new(struct kunit *test, u64 context, u64 seqno,
 
 static struct dma_resv_list *list_of(struct dma_resv *resv)
 {
-	/* The test is the only one who uses it. */
+	/* Only this test uses the object. */
 	return rcu_dereference_protected(resv->fences, true);
 }
 
@@ -76,7 +76,7 @@ static void size_desc(const int *size, char *desc)
 
 KUNIT_ARRAY_PARAM(size, sizes, size_desc);
 
-/* A list does not grow for as long as what is in there signals. */
+/* A list does not grow as long as its fences signal. */
 static void add_reuses_signaled_slots(struct kunit *test)
 {
 	int size = *(const int *)test->param_value;
@@ -99,7 +99,7 @@ static void add_reuses_signaled_slots(struct kunit *test)
 	KUNIT_EXPECT_LE(test, capacity, max(4 * size, 8));
 }
 
-/* What has signalled does not make a list grow, nor come along when it does. */
+/* A list does not take signalled fences along when it grows. */
 static void reserve_leaves_signaled_behind(struct kunit *test)
 {
 	int size = *(const int *)test->param_value;
@@ -121,9 +121,9 @@ static void reserve_leaves_signaled_behind(struct kunit *test)
 }
 
 /*
- * Cost as a count: how often makers are asked whether a fence is done. To add n
- * fences of n timelines, and then the next of each, takes a few for each fence,
- * not one for each that is there.
+ * Count how often drivers are asked whether a fence has signalled. To add n fences
+ * of n timelines, and then the next fence of each, takes a few polls for each
+ * fence, not one for each fence in the list.
  */
 static void add_of_many_is_not_quadratic(struct kunit *test)
 {
@@ -142,7 +142,7 @@ static void add_of_many_is_not_quadratic(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->num_fences, MANY);
 	for (int i = 0; i < 2 * MANY; i++) {
 		polled += atomic_read(&to_mock_fence(fences[i])->polled);
-		/* The later one has taken the place of the earlier. */
+		/* The later fence has replaced the earlier one. */
 		KUNIT_EXPECT_EQ(test, kref_read(&fences[i]->refcount),
 				1 + i / MANY);
 		dma_fence_put(fences[i]);
@@ -150,21 +150,21 @@ static void add_of_many_is_not_quadratic(struct kunit *test)
 	KUNIT_EXPECT_LE(test, polled, 2 * MANY * (DMA_RESV_LIST_LOOKS + 4));
 }
 
-/* Adds fences of context 0, of which none stands for another one. */
+/* Add fences of context 0, none of which stands for another. */
 static void add_context_0(struct kunit *test, int num)
 {
 	for (int i = 0; i < num; i++)
 		add_new(test, 0, i, i % 4);
 }
 
-/* Likewise of one timeline: an earlier one takes nobody's place. */
+/* Add fences of one timeline from the latest to the earliest: none replaces another. */
 static void add_backwards(struct kunit *test, u64 context, int num)
 {
 	for (int i = num; i; i--)
 		add_new(test, context, i, DMA_RESV_USAGE_READ);
 }
 
-/* Cost as a count: steps in the index. Fences of context 0 share nothing. */
+/* Count steps in the index: fences of context 0 share no bucket. */
 static void add_of_context_0_is_not_quadratic(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -191,7 +191,7 @@ static void expect_all(struct kunit *test, struct dma_fence *fence,
 	KUNIT_EXPECT_EQ(test, others, 0);
 }
 
-/* There and back, with context 0 before, between and behind. */
+/* Replace fences of context 0 by a timeline, back, and again. */
 static void replace_of_many_is_not_quadratic(struct kunit *test)
 {
 	u64 contexts[4] = { 0, dma_fence_context_alloc(3) };
@@ -213,7 +213,7 @@ static void replace_of_many_is_not_quadratic(struct kunit *test)
 		expect_all(test, fence, DMA_RESV_USAGE_READ);
 		dma_fence_put(fence);
 	}
-	/* The index knows the last one, and none of those before. */
+	/* The index has the last timeline only. */
 	add_new(test, contexts[1], 2, DMA_RESV_USAGE_READ);
 	add_new(test, contexts[3], 2, DMA_RESV_USAGE_READ);
 	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->num_fences, MANY + 1);
@@ -247,7 +247,7 @@ static void replace_fences_of_timeline(struct kunit *test)
 
 	for (int i = 0; i < size; i++)
 		add_new(test, context + 1 + i, 1, DMA_RESV_USAGE_WRITE);
-	/* Twice, as the second is weaker. */
+	/* In two slots, because the second usage is weaker. */
 	one = make(test, context, 1);
 	two = make(test, context, 2);
 	mock_resv_add(test, &ctx->resv, one, DMA_RESV_USAGE_KERNEL);
@@ -256,7 +256,7 @@ static void replace_fences_of_timeline(struct kunit *test)
 
 	dma_resv_lock(&ctx->resv, NULL);
 	dma_resv_replace_fences(&ctx->resv, context, by, DMA_RESV_USAGE_READ);
-	/* None of it, and none at all. */
+	/* A timeline that is gone, and one that never was there. */
 	dma_resv_replace_fences(&ctx->resv, context, one,
 				DMA_RESV_USAGE_KERNEL);
 	dma_resv_replace_fences(&ctx->resv, context + 999, one,
@@ -277,7 +277,7 @@ static void replace_fences_of_timeline(struct kunit *test)
 	dma_fence_put(two);
 	dma_fence_put(by);
 
-	/* It is found by its own timeline from now on, and no more by theirs. */
+	/* The index finds the slots by the new timeline, no longer by the old one. */
 	add_new(test, context + 500, 8, DMA_RESV_USAGE_READ);
 	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->num_fences, size + 2);
 	add_new(test, context, 3, DMA_RESV_USAGE_KERNEL);
@@ -297,7 +297,7 @@ static void replace_fences_of_empty_object(struct kunit *test)
 	dma_fence_put(fence);
 }
 
-/* As xe and amdkfd do. */
+/* xe and amdkfd do this. */
 static void replace_fences_inside_walk(struct kunit *test)
 {
 	u64 context = dma_fence_context_alloc(20);
@@ -342,7 +342,7 @@ static void copy_takes_pending_of_all_usages(struct kunit *test)
 
 	dma_resv_lock(&dst, NULL);
 	KUNIT_ASSERT_EQ(test, dma_resv_copy_fences(&dst, &ctx->resv), 0);
-	/* Neither what it had nor what is done. */
+	/* Neither the former fence nor the signalled one is left. */
 	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
 	dma_fence_put(fence);
 	KUNIT_ASSERT_EQ(test, list_of(&dst)->num_fences, size);
@@ -353,7 +353,7 @@ static void copy_takes_pending_of_all_usages(struct kunit *test)
 				i % 4);
 		KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
 	}
-	/* Nothing is reserved, but it can be, and timelines are found. */
+	/* The copy accepts reservations, and finds its timelines. */
 	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&dst, 1), 0);
 	fence = make(test, context, 2);
 	dma_resv_add_fence(&dst, fence, DMA_RESV_USAGE_KERNEL);
@@ -363,7 +363,7 @@ static void copy_takes_pending_of_all_usages(struct kunit *test)
 	dma_resv_fini(&dst);
 }
 
-/* Its memory is for what it takes over, not for what the other one has had. */
+/* The memory is for the pending fences of the other object only. */
 static void copy_of_mostly_signaled_is_small(struct kunit *test)
 {
 	u64 context = dma_fence_context_alloc(MANY);
@@ -406,7 +406,7 @@ static void copy_of_idle_clears(struct kunit *test)
 		KUNIT_EXPECT_NULL(test, list_of(&ctx->resv));
 		KUNIT_EXPECT_EQ(test, atomic_read(&ctx->timeline->released),
 				2 * i + 1);
-		/* Another kind of idle: all have signalled. */
+		/* An object is idle, too, when all its fences have signalled. */
 		dma_fence_signal(add_new(test, context + i, 2,
 					 DMA_RESV_USAGE_READ));
 		dma_resv_lock(&src, NULL);
@@ -420,7 +420,6 @@ static void copy_of_idle_clears(struct kunit *test)
 	dma_resv_fini(&src);
 }
 
-/* Without any fence, list or reader. */
 static void fini_of_unused_object(struct kunit *test)
 {
 	struct dma_resv resv;

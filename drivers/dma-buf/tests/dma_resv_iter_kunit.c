@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Walks over a reservation object, with its lock and without: what they see,
- * what they hold, and how they begin anew when the list has been replaced.
+ * what references they hold, and how they restart when the list is replaced.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -62,7 +62,7 @@ static struct dma_fence *add(struct kunit *test, enum dma_resv_usage usage)
 	return fence;
 }
 
-/* Another list, with the same fences. */
+/* Make the object replace its list by a larger one with the same fences. */
 static void replace_list(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -92,7 +92,7 @@ static void usage_desc(const enum dma_resv_usage *usage, char *desc)
 
 KUNIT_ARRAY_PARAM(usage, usages, usage_desc);
 
-/* Under the lock: all of the usage, the signalled too, without references. */
+/* A locked walk sees all fences of the usage, and takes no references. */
 static void locked_sees_all_of_usage(struct kunit *test)
 {
 	enum dma_resv_usage usage = *(enum dma_resv_usage *)test->param_value;
@@ -123,7 +123,7 @@ static void locked_sees_all_of_usage(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, visited, MAX_FENCES * (usage + 1) / 4);
 }
 
-/* Without: what is pending of the usage, with a reference to the one. */
+/* An unlocked walk sees pending fences, with a reference to the current one. */
 static void unlocked_sees_pending_of_usage(struct kunit *test)
 {
 	enum dma_resv_usage usage = *(enum dma_resv_usage *)test->param_value;
@@ -179,7 +179,7 @@ static void walk_of_nothing(struct kunit *test)
 	}
 }
 
-/* Who leaves early has one reference, which the end drops. */
+/* A walk left early holds one reference, which dma_resv_iter_end() drops. */
 static void unlocked_left_early(struct kunit *test)
 {
 	struct dma_fence *one = add(test, BOOKKEEP), *two = add(test, BOOKKEEP);
@@ -196,12 +196,12 @@ static void unlocked_left_early(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&two->refcount), 3);
 	dma_resv_iter_end(&cursor);
 	KUNIT_EXPECT_EQ(test, kref_read(&two->refcount), 2);
-	/* Not even begun. */
+	/* A walk without a first step holds none. */
 	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
 	dma_resv_iter_end(&cursor);
 }
 
-/* What signals before the walk comes to it is left out. */
+/* A walk skips a fence that signals before the walk comes to it. */
 static void unlocked_skips_what_signals_meanwhile(struct kunit *test)
 {
 	struct dma_fence *fences[4], *fence;
@@ -223,7 +223,7 @@ static void unlocked_skips_what_signals_meanwhile(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, visited, 2);
 }
 
-/* Positions in another list mean nothing. */
+/* A slot number means nothing in another list. */
 static void unlocked_restarts_on_another_list(struct kunit *test)
 {
 	struct dma_fence *fences[3], *fence;
@@ -248,7 +248,7 @@ static void unlocked_restarts_on_another_list(struct kunit *test)
 			    fences[2]);
 	KUNIT_EXPECT_FALSE(test, dma_resv_iter_is_restarted(&cursor));
 
-	/* Once more when it has come to the end. */
+	/* A walk that has come to its end restarts, too. */
 	KUNIT_EXPECT_NULL(test, dma_resv_iter_next_unlocked(&cursor));
 	replace_list(test);
 	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_next_unlocked(&cursor),
@@ -258,8 +258,8 @@ static void unlocked_restarts_on_another_list(struct kunit *test)
 }
 
 /*
- * The list is freed and another one gets its memory, which nobody can arrange
- * for: so give this one another identity.
+ * A new list may get the memory of the freed one. A test cannot arrange for that,
+ * so it changes the id of the list in place.
  */
 static void unlocked_restarts_on_list_at_same_address(struct kunit *test)
 {
@@ -279,7 +279,7 @@ static void unlocked_restarts_on_list_at_same_address(struct kunit *test)
 	dma_resv_iter_end(&cursor);
 }
 
-/* The list goes away altogether, and comes back. */
+/* The object loses its list, and gets another one. */
 static void unlocked_meets_no_list(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -295,7 +295,7 @@ static void unlocked_meets_no_list(struct kunit *test)
 	dma_resv_lock(&ctx->resv, NULL);
 	KUNIT_EXPECT_EQ(test, dma_resv_copy_fences(&ctx->resv, &idle), 0);
 	dma_resv_unlock(&ctx->resv);
-	/* The walk's own reference is the last but the test's. */
+	/* Only the walk and the test still hold references. */
 	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
 	KUNIT_EXPECT_NULL(test, dma_resv_iter_next_unlocked(&cursor));
 
@@ -306,7 +306,7 @@ static void unlocked_meets_no_list(struct kunit *test)
 	dma_resv_fini(&idle);
 }
 
-/* A fence in the place of an earlier one is no reason to begin anew. */
+/* A walk does not restart because a fence was replaced in its slot. */
 static void unlocked_goes_on_over_replaced_fences(struct kunit *test)
 {
 	struct dma_fence *fences[3], *later;
@@ -332,7 +332,7 @@ static void unlocked_goes_on_over_replaced_fences(struct kunit *test)
 	dma_resv_iter_end(&cursor);
 }
 
-/* Shrinkers and interrupts ask too. */
+/* Shrinkers and interrupt handlers query objects, too. */
 static void unlocked_while_atomic(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;

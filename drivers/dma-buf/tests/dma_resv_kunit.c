@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Adding fences to a reservation object: room for them, which one takes the
- * place of which, and what becomes of who did not make room. On lists that are
- * searched from end to end, and on longer ones that have an index.
+ * Adding fences to a reservation object: reserving slots, which fence replaces
+ * which, and what happens without a reservation. On lists that are searched from
+ * end to end, and on longer ones that have an index.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -15,7 +15,7 @@
 #include "../resv/dma-resv-list.h"
 #include "mock.h"
 
-/* Other fences that are in the object already. */
+/* Fences of other timelines that are in the object already. */
 #define MAX_FILLERS 20
 
 struct ctx {
@@ -57,7 +57,7 @@ static void add(struct kunit *test, struct dma_fence *fence,
 	mock_resv_add(test, &ctx->resv, fence, usage);
 }
 
-/* Each of a timeline of its own. */
+/* Make a fence of a timeline of its own. */
 static struct dma_fence *alien(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -85,7 +85,7 @@ static struct dma_resv_list *list_of(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
 
-	/* The test is the only one who uses it. */
+	/* Only this test uses the object. */
 	return rcu_dereference_protected(ctx->resv.fences, true);
 }
 
@@ -94,7 +94,7 @@ static unsigned int num_fences(struct kunit *test)
 	return list_of(test) ? list_of(test)->num_fences : 0;
 }
 
-/* The usage of slot @i, which has to hold @fence. */
+/* Return the usage of slot @i, and expect @fence there. */
 static enum dma_resv_usage usage_at(struct kunit *test, unsigned int i,
 				    struct dma_fence *fence)
 {
@@ -124,13 +124,13 @@ static void reserve_of_nothing_warns(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&ctx->resv, 0), -EINVAL);
 	mock_warn_end(test, "dma_resv_reserve_fences", 1);
 	KUNIT_EXPECT_NULL(test, list_of(test));
-	/* TTM looks whether it is there. */
+	/* The tests of TTM look for the list. */
 	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&ctx->resv, 1), 0);
 	KUNIT_EXPECT_NOT_NULL(test, list_of(test));
 	dma_resv_unlock(&ctx->resv);
 }
 
-/* As much as a user's ioctl asks for: no overflow and no warning. */
+/* A user's ioctl may ask for any number: no overflow and no warning. */
 static void reserve_of_too_much_fails(struct kunit *test)
 {
 	static const unsigned int much[] = {
@@ -182,8 +182,8 @@ static void reserve_makes_room_for_all(struct kunit *test)
 }
 
 /*
- * What is reserved is the least there is room for. More is a driver's bug, but one
- * that has always gone unnoticed while there was room: no warning.
+ * A reservation is a minimum. Adding more is a driver's bug, but 6.12 accepts it
+ * while there are slots: no warning.
  */
 static void add_takes_room_beyond_reservation(struct kunit *test)
 {
@@ -193,7 +193,7 @@ static void add_takes_room_beyond_reservation(struct kunit *test)
 
 	dma_resv_lock(&ctx->resv, NULL);
 	dma_resv_reserve_fences(&ctx->resv, 1);
-	/* It counts from what is there: this does not add to the first one. */
+	/* The second reservation does not add to the first one. */
 	dma_resv_reserve_fences(&ctx->resv, 1);
 	capacity = list_of(test)->capacity;
 	mock_warn_begin(test);
@@ -203,7 +203,7 @@ static void add_takes_room_beyond_reservation(struct kunit *test)
 		dma_fence_put(fence);
 	}
 	mock_warn_end(test, "", 0);
-	/* Now there is none. */
+	/* Now no slot is left. */
 	fence = alien(test);
 	mock_warn_begin(test);
 	dma_resv_add_fence(&ctx->resv, fence, DMA_RESV_USAGE_READ);
@@ -215,7 +215,7 @@ static void add_takes_room_beyond_reservation(struct kunit *test)
 	dma_fence_put(fence);
 }
 
-/* One that has signalled, wherever it is, makes room enough. */
+/* A signalled fence in any slot gives way. */
 static void add_without_room_takes_signaled(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -244,7 +244,7 @@ static void reserve_more_after_less(struct kunit *test)
 
 	dma_resv_lock(&ctx->resv, NULL);
 	dma_resv_reserve_fences(&ctx->resv, 6);
-	/* Less is already there. */
+	/* A smaller reservation does not end the larger one. */
 	dma_resv_reserve_fences(&ctx->resv, 2);
 	for (int i = 0; i < 6; i++) {
 		fences[i] = alien(test);
@@ -255,7 +255,7 @@ static void reserve_more_after_less(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, num_fences(test), 6);
 }
 
-/* Room is enough; but with DEBUG_MUTEXES, unlocking ends a reservation. */
+/* A slot suffices; but with DEBUG_MUTEXES, unlocking ends a reservation. */
 static bool needs_reservation(struct kunit *test)
 {
 	struct dma_resv_list *list = list_of(test);
@@ -265,8 +265,8 @@ static bool needs_reservation(struct kunit *test)
 }
 
 /*
- * A driver's bug. Its work is running, though: the fence must be waited for by
- * others, whether there happens to be room or not.
+ * A driver's bug. Its work is running, though: others must wait for the fence,
+ * whether there happens to be a slot or not.
  */
 static void add_without_reservation_loses_nothing(struct kunit *test)
 {
@@ -321,7 +321,7 @@ static void add_container_warns(struct kunit *test)
 	mock_warn_begin(test);
 	add(test, &array->base, DMA_RESV_USAGE_READ);
 	mock_warn_end(test, "dma_resv_add_fence", 1);
-	/* Not lost either. */
+	/* The object holds it nevertheless. */
 	KUNIT_EXPECT_EQ(test, num_fences(test), 1);
 	dma_fence_put(&array->base);
 }
@@ -331,7 +331,7 @@ static void add_container_warns(struct kunit *test)
 #define READ_ DMA_RESV_USAGE_READ
 #define BOOKKEEP DMA_RESV_USAGE_BOOKKEEP
 
-/* A fence is there, another of the same timeline is added. */
+/* The object holds a fence, and another one of the same timeline is added. */
 struct rule {
 	const char *desc;
 	u64 old_seqno;
@@ -390,7 +390,7 @@ static void add_to_timeline_of_long_list(struct kunit *test)
 	expect_rule(test, test->param_value);
 }
 
-/* The same fence: with a stronger usage it moves up, else it is there twice. */
+/* A fence added again replaces itself, unless the new usage is weaker. */
 static void add_same_fence_again(struct kunit *test)
 {
 	const struct size *param = test->param_value;
@@ -411,7 +411,7 @@ static void add_same_fence_again(struct kunit *test)
 	dma_fence_put(fence);
 }
 
-/* Context 0 has no order: of its fences none stands for another one. */
+/* Context 0 has no order: none of its fences stands for another. */
 static void add_of_context_0_keeps_all(struct kunit *test)
 {
 	const struct size *param = test->param_value;
@@ -421,12 +421,12 @@ static void add_of_context_0_keeps_all(struct kunit *test)
 	fill(test, param->fillers);
 	ctx->timeline->context = 0;
 	for (int i = 0; i < ARRAY_SIZE(fences); i++) {
-		/* A later one, then an earlier one, and the same number. */
+		/* Increasing, decreasing and equal numbers. */
 		fences[i] = mock_fence_create_at(ctx->timeline,
 						 (i & 1) ? 9 : 5, 0);
 		add(test, fences[i], READ_);
 	}
-	/* Only the fence itself does. */
+	/* A fence stands for itself only. */
 	for (int i = 0; i < ARRAY_SIZE(fences); i++)
 		add(test, fences[i], i & 1 ? WRITE_ : READ_);
 	KUNIT_ASSERT_EQ(test, num_fences(test),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The list inside a reservation object: its memory, its index, compared with a
- * search from end to end, and what a reader gets from a slot.
+ * The list inside a reservation object: its memory; its index, compared with a
+ * search from end to end; and what a reader gets from a slot.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -73,7 +73,7 @@ static void alloc_makes_an_empty_list(struct kunit *test)
 		KUNIT_EXPECT_GE(test, list->capacity, rooms[i]);
 		KUNIT_EXPECT_EQ(test, list->num_fences, 0);
 		KUNIT_EXPECT_EQ(test, list->reserved, 0);
-		/* No two are the same, wherever they are. */
+		/* Ids are never reused, unlike addresses. */
 		KUNIT_EXPECT_GT(test, list->id, last);
 		last = list->id;
 		dma_resv_list_free(list);
@@ -128,7 +128,7 @@ static bool context_has_order(struct dma_fence *fence)
 	return fence->context;
 }
 
-/* The slots whose fence @fence may take the place of. */
+/* Return whether @fence may replace the fence in slot @i. */
 static bool may_take(struct dma_resv_list *list, unsigned int i,
 		     struct dma_fence *fence, enum dma_resv_usage usage)
 {
@@ -141,8 +141,8 @@ static bool may_take(struct dma_resv_list *list, unsigned int i,
 }
 
 /*
- * What the index finds is a slot that a search from end to end could have
- * found, and it finds one if there is one.
+ * Expect the index to find a slot that a search from end to end could find, and
+ * to find one if there is one.
  */
 static void expect_slot(struct kunit *test, struct dma_resv_list *list,
 			struct dma_fence *fence, enum dma_resv_usage usage)
@@ -163,7 +163,7 @@ static void expect_slot(struct kunit *test, struct dma_resv_list *list,
 	KUNIT_ASSERT_LT(test, found, list->num_fences);
 	if (may_take(list, found, fence, usage))
 		return;
-	/* Else the place of one that has signalled; not if it had its own. */
+	/* A signalled fence gives way only if no earlier fence does. */
 	KUNIT_EXPECT_TRUE(test,
 			  dma_fence_is_signaled(dma_resv_list_fence(list, found)));
 	KUNIT_EXPECT_EQ(test, first, DMA_RESV_NO_SLOT);
@@ -181,7 +181,7 @@ static void room_desc(const int *room, char *desc)
 
 KUNIT_ARRAY_PARAM(room, rooms, room_desc);
 
-/* Few timelines with many fences each, whose buckets are shared. */
+/* Few timelines with many fences each share buckets. */
 static void random_changes_keep_the_index(struct kunit *test)
 {
 	int room = *(const int *)test->param_value;
@@ -226,7 +226,7 @@ static void find_slot_in_empty_list(struct kunit *test)
 	dma_fence_put(fence);
 }
 
-/* Nobody searches for signalled fences, but each is come upon in the end. */
+/* Each call probes few slots, but together they find every signalled fence. */
 static void find_slot_comes_to_each_signaled(struct kunit *test)
 {
 	int room = *(const int *)test->param_value;
@@ -249,7 +249,7 @@ static void find_slot_comes_to_each_signaled(struct kunit *test)
 	dma_fence_put(fence);
 }
 
-/* A fence gets a slot of its own for as long as few are in use. */
+/* A fence gets a slot of its own as long as few are in use. */
 static void find_slot_looks_beyond_a_few(struct kunit *test)
 {
 	int room = *(const int *)test->param_value;
@@ -271,7 +271,7 @@ static void find_slot_looks_beyond_a_few(struct kunit *test)
 	dma_fence_put(fence);
 }
 
-/* Slots that somebody else has filled are as good as appended ones. */
+/* The index finds adopted slots as it finds appended ones. */
 static void adopt_finds_timelines(struct kunit *test)
 {
 	static const unsigned int rooms[] = { 5, 100 };
@@ -346,7 +346,7 @@ static void look_rcu_of_signaled(struct kunit *test)
 	}
 }
 
-/* In a list that was replaced, fences have lost their last reference. */
+/* In a replaced list, a fence may have lost its last reference. */
 static void look_rcu_of_released_tells_to_retry(struct kunit *test)
 {
 	struct dma_resv_list *list = make_list(test, 4);
@@ -362,7 +362,7 @@ static void look_rcu_of_released_tells_to_retry(struct kunit *test)
 	list->num_fences = 0;
 }
 
-/* A reader that comes late with what it found in a slot. */
+/* The slot got another fence after a reader had read it. */
 static void get_rcu_of_another_fence_tells_to_retry(struct kunit *test)
 {
 	struct dma_resv_list *list = make_list(test, 4);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Random operations on a reservation object, from a fixed seed, held against
- * the plain list of all that was ever added: whatever takes whose place, each
- * pending fence has to be waited for by all who had to before.
+ * Random operations on a reservation object, from a fixed seed, compared with the
+ * plain list of all fences ever added: whichever fence replaces which, all waiters
+ * must wait for each pending fence as before.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -20,7 +20,7 @@
 #define MAX_ADDED 4000
 #define MAX_ENTRIES 512
 
-/* A fence as it was added; those that were replaced on demand are struck. */
+/* A fence as it was added; struck if dma_resv_replace_fences() removed it. */
 struct added {
 	struct dma_fence *fence;
 	enum dma_resv_usage usage;
@@ -38,17 +38,17 @@ struct model {
 	struct mock_timeline *timeline;
 	u64 context;
 	u64 seqnos[CONTEXTS];
-	/* Of each timeline, the one in @added to signal next. */
+	/* For each timeline, the number in @added to signal next. */
 	int next[CONTEXTS];
 	int num_added;
 	struct added added[MAX_ADDED];
 	int num_entries;
 	struct entry entries[MAX_ENTRIES];
-	/* Reserved since the list was within its bound. */
+	/* Reservations since the list was within its bound. */
 	unsigned int over;
 };
 
-/* Slots in use; and those of them that are pending. */
+/* Count the slots in use, and the pending fences. */
 static unsigned int count(struct model *m, unsigned int *pending)
 {
 	struct dma_resv_iter cursor;
@@ -65,8 +65,8 @@ static unsigned int count(struct model *m, unsigned int *pending)
 }
 
 /*
- * Add a fence and hold the length of the list against its bound, as stated in
- * dma-resv-list.c: a long list may be over it for a while.
+ * Add a fence and compare the length of the list with the bound that
+ * dma-resv-list.c states: a long list may exceed it for a while.
  */
 static void add_within_bound(struct model *m, struct dma_fence *fence,
 			     enum dma_resv_usage usage)
@@ -88,7 +88,7 @@ static void add_within_bound(struct model *m, struct dma_fence *fence,
 	dma_resv_unlock(&m->resv);
 }
 
-/* The first one is no timeline but context 0, which has no order. */
+/* The first one is context 0, which has no order. */
 static u64 context_of(struct model *m, int which)
 {
 	return which ? m->context + which : 0;
@@ -103,7 +103,7 @@ static void model_add(struct model *m, struct rnd_state *rnd)
 		return;
 	added->usage = prandom_u32_state(rnd) % 4;
 	m->timeline->context = context_of(m, which);
-	/* Now and then one that is there already, or was once. */
+	/* Now and then, add a fence again. */
 	if (m->num_added && !(prandom_u32_state(rnd) % 6))
 		added->fence = dma_fence_get(m->added[prandom_u32_state(rnd) %
 						      m->num_added].fence);
@@ -131,7 +131,7 @@ static void model_signal(struct model *m, struct rnd_state *rnd)
 	}
 }
 
-/* Of a whole timeline, by a fence of another one. */
+/* Replace a whole timeline by a signalled fence. */
 static void model_replace(struct model *m, struct rnd_state *rnd)
 {
 	u64 context = context_of(m, prandom_u32_state(rnd) % CONTEXTS);
@@ -148,7 +148,7 @@ static void model_replace(struct model *m, struct rnd_state *rnd)
 	}
 }
 
-/* What is in there and pending, according to a walk under the lock. */
+/* Collect the pending fences by a walk under the lock. */
 static void collect(struct model *m)
 {
 	struct dma_resv_iter cursor;
@@ -178,7 +178,7 @@ static bool stands_for(const struct entry *entry, const struct added *added)
 		dma_fence_is_later(entry->fence, added->fence)));
 }
 
-/* Nobody is forgotten, and nobody is there who was not added. */
+/* The object has lost no fence, and holds none that was not added. */
 static void expect_complete(struct model *m)
 {
 	int forgotten = 0, invented = 0;
@@ -206,7 +206,7 @@ static void expect_complete(struct model *m)
 	KUNIT_EXPECT_EQ(m->test, invented, 0);
 }
 
-/* All ways to ask give the same answer. */
+/* All queries give the same answer. */
 static void expect_answers(struct model *m, struct dma_resv *resv,
 			   enum dma_resv_usage usage)
 {
@@ -255,7 +255,7 @@ static void random_operation(struct model *m, struct rnd_state *rnd)
 		model_replace(m, rnd);
 		break;
 	case 1 ... 4:
-		/* The list is replaced by one of what is pending. */
+		/* Replaces the list by one of the pending fences. */
 		dma_resv_lock(&m->resv, NULL);
 		KUNIT_EXPECT_EQ(m->test, dma_resv_copy_fences(&m->resv,
 							      &m->resv), 0);
@@ -299,7 +299,7 @@ static void random_operations_forget_nobody(struct kunit *test)
 		cond_resched();
 	}
 	dma_resv_fini(&m->resv);
-	/* Of each fence there are as many references as times it was added. */
+	/* The model holds a reference for each time a fence was added. */
 	for (int i = 0; i < m->num_added; i++)
 		dma_fence_put(m->added[i].fence);
 	KUNIT_EXPECT_EQ(test, mock_timeline_released(m->timeline),

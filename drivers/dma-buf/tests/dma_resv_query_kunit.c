@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Asking a reservation object: for what is pending of a usage, for one fence
- * that stands for all, for a copy, for a text; and waiting for it.
+ * Queries of a reservation object: the pending fences of a usage, one fence that
+ * stands for all, the text for debugfs; and waiting.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -22,7 +22,7 @@
 struct ctx {
 	struct dma_resv resv;
 	struct mock_timeline *timeline;
-	/* What is in it: of usage i % USAGES, each of its own timeline. */
+	/* The fences in @resv: of usage i % USAGES, each of its own timeline. */
 	int num;
 	struct dma_fence *fences[MAX_FENCES];
 };
@@ -63,7 +63,7 @@ static void fill(struct kunit *test, int num)
 	}
 }
 
-/* Asked for one usage, of lists without and with an index. */
+/* Queries of one usage, on lists without and with an index. */
 struct query {
 	const char *desc;
 	enum dma_resv_usage usage;
@@ -87,7 +87,7 @@ static bool is_wanted(const struct query *param, int i)
 	return i % USAGES <= param->usage;
 }
 
-/* Each answer is the fences of the usage and of stronger ones, in order. */
+/* Returns the fences of the usage and of stronger ones, in order. */
 static void get_fences_of_usage(struct kunit *test)
 {
 	const struct query *param = test->param_value;
@@ -138,7 +138,7 @@ static void get_fences_leaves_out_signaled(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, fences);
 }
 
-/* Not done before the last one that counts, done with it. */
+/* The object is idle when the last fence of the usage signals, not before. */
 static void test_signaled_and_wait_of_usage(struct kunit *test)
 {
 	const struct query *param = test->param_value;
@@ -164,7 +164,7 @@ static void test_signaled_and_wait_of_usage(struct kunit *test)
 						    true, 9), 9);
 }
 
-/* Asking is no reason to enable anything, waiting is. */
+/* A wait enables signalling, a test does not. */
 static void test_signaled_does_not_enable(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -241,7 +241,7 @@ static void wait_is_woken_by_last(struct kunit *test)
 	KUNIT_EXPECT_LE(test, waiter.ret, 60 * HZ);
 }
 
-/* A maker that waits in its own way, and says how much time that took. */
+/* A driver with its own wait, which reports the time left. */
 static long custom_ret;
 static long custom_timeouts[2];
 static int custom_waits;
@@ -259,7 +259,7 @@ static const struct dma_fence_ops custom_ops = {
 	.wait = custom_wait,
 };
 
-/* The time is for all together; an error ends it. */
+/* The timeout is for all fences together; an error ends the wait. */
 static void wait_has_one_timeout_for_all(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -287,7 +287,7 @@ static void wait_has_one_timeout_for_all(struct kunit *test)
 						    100), -EDEADLK);
 	KUNIT_EXPECT_EQ(test, custom_waits, 3);
 
-	/* Who polls goes on polling. */
+	/* A poll stays a poll. */
 	custom_ret = 1;
 	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
 						    DMA_RESV_USAGE_READ, true,
@@ -335,7 +335,7 @@ static void get_singleton_of_none_or_one(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, fence);
 }
 
-/* Of one timeline, or one fence twice: it takes no array. */
+/* Fences of one timeline, or one fence twice, need no array. */
 static void get_singleton_of_one_timeline(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -385,7 +385,7 @@ static void get_singleton_of_many(struct kunit *test)
 	dma_fence_put(fence);
 }
 
-/* A fence without a number of its own stands for no other. */
+/* Fences with equal numbers do not stand for each other. */
 static void get_singleton_keeps_equals(struct kunit *test)
 {
 	struct ctx *ctx = test->priv;
@@ -417,7 +417,7 @@ static void get_singleton_of_context_0(struct kunit *test)
 		ctx->num++;
 		mock_resv_add(test, &ctx->resv, ctx->fences[i],
 			      DMA_RESV_USAGE_READ);
-		/* The same one twice is one. */
+		/* One fence twice counts once. */
 		mock_resv_add(test, &ctx->resv, ctx->fences[i],
 			      DMA_RESV_USAGE_BOOKKEEP);
 		KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&ctx->resv,

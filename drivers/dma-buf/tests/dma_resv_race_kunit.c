@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A reservation object that one thread changes all the time while others ask it
- * without its lock, for a bounded time. Its fences come from memory that is
- * used for other fences at once.
+ * One thread changes a reservation object all the time while others query it
+ * without its lock, for a bounded time. The memory of a released fence is reused
+ * for another fence at once.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -21,13 +21,13 @@
 #define DURATION (3 * HZ)
 #define BOOKKEEP DMA_RESV_USAGE_BOOKKEEP
 
-/* Of the fences: */
+/* The contexts of the fences: */
 enum {
-	/* Always there, and always the same one. */
+	/* Always in the object, and always the same fence. */
 	CONSTANT = 1,
-	/* Always there: a later one takes the place before it signals. */
+	/* Always in the object: a later fence replaces each before it signals. */
 	CHANGING,
-	/* Never in the object, but in the same memory. */
+	/* Never in the object, but in the memory of its fences. */
 	ALIEN,
 	/* These come and go. */
 	OTHERS,
@@ -41,7 +41,7 @@ static const char *a_name(struct dma_fence *fence)
 static struct kmem_cache *cache;
 static DEFINE_SPINLOCK(fence_lock);
 
-/* Without a grace period, as i915 does. */
+/* As in i915, no grace period passes before the memory is reused. */
 static void release(struct dma_fence *fence)
 {
 	kmem_cache_free(cache, fence);
@@ -71,7 +71,7 @@ struct race {
 	atomic_t asked;
 };
 
-/* What somebody has seen since the last restart. */
+/* What a reader has seen since the last restart. */
 struct seen {
 	int constant;
 	int changing;
@@ -180,12 +180,12 @@ static void change(struct kunit *test, struct race *race, u64 seqno,
 	struct dma_fence *other;
 
 	add(test, race, next, DMA_RESV_USAGE_WRITE);
-	/* Only from here on may the one before be found signalled. */
+	/* Only from here on may a reader find the earlier fence signalled. */
 	dma_fence_signal(*changing);
 	dma_fence_put(*changing);
 	*changing = next;
 
-	/* Most likely where that one was. */
+	/* Most likely in the memory of the earlier fence. */
 	other = make(test, ALIEN, seqno);
 	dma_fence_signal(other);
 	dma_fence_put(other);
@@ -197,7 +197,7 @@ static void change(struct kunit *test, struct race *race, u64 seqno,
 		dma_fence_put(other);
 	}
 	if (!(prandom_u32_state(rnd) % 16)) {
-		/* Another list, with what is pending. */
+		/* Replaces the list by one of the pending fences. */
 		dma_resv_lock(&race->resv, NULL);
 		KUNIT_EXPECT_EQ(test, dma_resv_copy_fences(&race->resv,
 							   &race->resv), 0);
@@ -222,9 +222,14 @@ static void change_for_a_while(struct kunit *test, struct race *race,
 }
 
 /*
- * The windows: the reader has read a slot, or the list, and not yet taken its
- * reference; the slot gets another fence, or the object another list, the one
- * it read signals and goes, and its memory becomes another one.
+ * The window: a reader has read a slot, and has not yet taken a reference::
+ *
+ *	CPU 0 (reader)			CPU 1 (writer)
+ *	reads the slot
+ *					replaces the fence, or the list
+ *					signals and releases the old fence
+ *					makes another fence in its memory
+ *	takes a reference
  */
 static void change_and_ask_at_once(struct kunit *test)
 {
