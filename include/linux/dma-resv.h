@@ -25,8 +25,8 @@ extern struct ww_class reservation_ww_class;
  * @DMA_RESV_USAGE_READ: reads it under implicit synchronisation
  * @DMA_RESV_USAGE_BOOKKEEP: only needs its memory to stay in place
  *
- * From the strongest usage to the weakest. A query for one usage sees the fences
- * of this usage and of all stronger ones.
+ * From the strongest usage to the weakest. A query for one usage sees the
+ * fences of this usage and of all stronger ones.
  */
 enum dma_resv_usage {
 	DMA_RESV_USAGE_KERNEL,
@@ -40,8 +40,8 @@ enum dma_resv_usage {
  * @write: whether the access writes
  *
  * Context: Any.
- * Return: The usage to query: a writer waits for readers and writers, a reader for
- * writers.
+ * Return: The usage to query: a writer waits for readers and writers, a reader
+ * for writers.
  */
 static inline enum dma_resv_usage dma_resv_usage_rw(bool write)
 {
@@ -56,7 +56,7 @@ static inline enum dma_resv_usage dma_resv_usage_rw(bool write)
 struct dma_resv {
 	/** @lock: serialises writers of @fences; see dma_resv_lock(). */
 	struct ww_mutex lock;
-	/** @fences: written under @lock, read by RCU; NULL until first reserved. */
+	/** @fences: written under @lock, read by RCU; NULL before the first. */
 	struct dma_resv_list __rcu *fences;
 };
 
@@ -131,7 +131,7 @@ dma_resv_iter_usage(struct dma_resv_iter *cursor)
 }
 
 /**
- * dma_resv_iter_is_restarted - return whether a walk has just started or restarted
+ * dma_resv_iter_is_restarted - return whether a walk has just (re)started
  * @cursor: the walk
  *
  * An unlocked walk restarts when the list of fences is replaced. A caller that
@@ -188,8 +188,8 @@ static inline void dma_resv_reset_max_fences(struct dma_resv *obj)
  *
  * Context: Process, may sleep.
  * Return: 0. With a context also -EDEADLK, if the caller must drop all locks of
- * the context and continue with dma_resv_lock_slow(); or -EALREADY, if the context
- * already holds this lock.
+ * the context and continue with dma_resv_lock_slow(); or -EALREADY, if the
+ * context already holds this lock.
  */
 static inline int dma_resv_lock(struct dma_resv *obj,
 				struct ww_acquire_ctx *ctx)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The bound on the length of a list of fences, which "Lists of fences" in
- * dma-resv-list.c states: when to count the pending fences of a list, and whether
- * too many of the others are left in it.
+ * dma-resv-list.c states: when to count the pending fences of a list, and
+ * whether too many of the others are left in it.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -31,7 +31,9 @@ void dma_resv_bound_init(struct dma_resv_list *list)
 	tail->limit = 0;
 }
 
-/* Return whether @wanted fences are pending. Looks at the newest slots first. */
+/*
+ * Return whether @wanted fences are pending. Looks at the newest slots first.
+ */
 static bool has_pending(const struct dma_resv_list *list, unsigned int wanted)
 {
 	unsigned int num = list->num_fences, i = list->hand;
@@ -63,9 +65,9 @@ unsigned int dma_resv_list_count_pending(const struct dma_resv_list *list)
 /*
  * Return whether to count the pending fences of a long list: when it is beyond
  * its limit, when the looks earned suffice for two counts, or when they suffice
- * for one and a probe has signalled. The probe is half a list ahead of the hand:
- * if fences signal in the order in which they came, it has signalled as soon as
- * half of them have.
+ * for one and a probe has signalled. The probe is half a list ahead of the
+ * hand: if fences signal in the order in which they came, it has signalled as
+ * soon as half of them have.
  */
 static bool count_is_due(struct dma_resv_list *list)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Collecting all pending fences of a reservation object at once, without its
- * lock: in one read-side critical section for all of them, where a walk needs one
- * for each.
+ * lock: in one read-side critical section for all of them, where a walk needs
+ * one for each.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -15,7 +15,9 @@
 
 #include "dma-resv-list.h"
 
-/* Count the fences that look pending. They may change: this only gives a size. */
+/*
+ * Count the fences that look pending. They may change: this only gives a size.
+ */
 static unsigned int guess_pending(struct dma_resv_list *list, unsigned int end,
 				  enum dma_resv_usage wanted)
 {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The index of a long list of fences: a hash table from the context of a fence to
- * its slots, so that the writer finds the slot of a timeline in constant time.
- * Readers do not use it.
+ * The index of a long list of fences: a hash table from the context of a fence
+ * to its slots, so that the writer finds the slot of a timeline in constant
+ * time. Readers do not use it.
  *
- * The table is two arrays of slot numbers behind the slots: the first slot of each
- * bucket, and for each slot the next one of its bucket. A fence of context 0 is
- * entered by its address, since fences without an order are never searched for by
- * their context and must not share one bucket.
+ * The table is two arrays of slot numbers behind the slots: the first slot of
+ * each bucket, and for each slot the next one of its bucket. A fence of context
+ * 0 is entered by its address, since fences without an order are never searched
+ * for by their context and must not share one bucket.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */

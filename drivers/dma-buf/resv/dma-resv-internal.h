@@ -22,8 +22,8 @@ bool dma_resv_is_only_fence(struct dma_resv *obj, struct dma_fence *fence);
 void dma_resv_describe_unlocked(struct dma_resv *obj, struct seq_file *seq);
 
 /*
- * Return whether a slot was ever reserved. A buffer that only CPUs use never gets
- * a list, and its callers skip their walks.
+ * Return whether a slot was ever reserved. A buffer that only CPUs use never
+ * gets a list, and its callers skip their walks.
  */
 static inline bool dma_resv_was_used(struct dma_resv *obj)
 {

@@ -22,10 +22,11 @@
  * references: the lock keeps the fences.
  *
  * An *unlocked* walk sees the pending fences. It reads the list under RCU and
- * leaves the read-side critical section with a reference to one fence, so the body
- * may sleep. If the list has been replaced meanwhile, slot numbers mean nothing
- * any more: the walk starts again, which dma_resv_iter_is_restarted() reports. A
- * new list may have the address of the old one, so the walk compares their ids.
+ * leaves the read-side critical section with a reference to one fence, so the
+ * body may sleep. If the list has been replaced meanwhile, slot numbers mean
+ * nothing any more: the walk starts again, which dma_resv_iter_is_restarted()
+ * reports. A new list may have the address of the old one, so the walk compares
+ * their ids.
  */
 
 /* Point the walk at the first slot of @list, which may be NULL. */
@@ -38,8 +39,8 @@ static void restart(struct dma_resv_iter *cursor, struct dma_resv_list *list)
 }
 
 /*
- * Return the next pending fence with a reference, or NULL; ERR_PTR(-EAGAIN) if its
- * slot, which the walk stays at, has changed meanwhile.
+ * Return the next pending fence with a reference, or NULL; ERR_PTR(-EAGAIN) if
+ * its slot, which the walk stays at, has changed meanwhile.
  */
 static struct dma_fence *next_rcu(struct dma_resv_iter *cursor,
 				  struct dma_resv_list *list)
@@ -113,8 +114,8 @@ EXPORT_SYMBOL(dma_resv_iter_first_unlocked);
  * @cursor: the walk
  *
  * Context: Any.
- * Return: The next pending fence, valid until the next step; after a restart this
- * may be the first one again. NULL at the end.
+ * Return: The next pending fence, valid until the next step; after a restart
+ * this may be the first one again. NULL at the end.
  */
 struct dma_fence *dma_resv_iter_next_unlocked(struct dma_resv_iter *cursor)
 {
@@ -192,12 +193,12 @@ static struct dma_fence *prev_rcu(struct dma_resv_list *list,
  * dma_resv_get_pending - get a pending fence, the newest first
  * @obj: the object; need not be locked
  * @usage: get fences of this and of stronger usages
- * @index: look at the slots below this one, or at all for UINT_MAX; returned: the
- *	value to continue with
+ * @index: look at the slots below this one, or at all for UINT_MAX; returned:
+ *	the value to continue with
  *
  * A slot number is a hint: next time it may mean another fence. A caller that
- * starts with UINT_MAX and continues without a pause until NULL has seen all that
- * was pending at the start.
+ * starts with UINT_MAX and continues without a pause until NULL has seen all
+ * that was pending at the start.
  *
  * Context: Any.
  * Return: The fence, with a reference for the caller; NULL if there is none.

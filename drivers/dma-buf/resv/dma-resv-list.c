@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The list of fences inside a reservation object: its memory and its slots.
- * dma-resv-index.c finds the slot of a timeline in constant time, dma-resv-bound.c
- * says when a list has grown too long, dma-resv.c gives the fences their meaning
- * and replaces the list.
+ * dma-resv-index.c finds the slot of a timeline in constant time,
+ * dma-resv-bound.c says when a list has grown too long, dma-resv.c gives the
+ * fences their meaning and replaces the list.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -29,29 +29,29 @@
  * began. Only a new list gets rid of fences.
  *
  * *Length.* The writer reuses the slot of a signalled fence when it comes upon
- * one. The other signalled fences must not pile up, since each walk under the lock
- * visits them: a list has at most
+ * one. The other signalled fences must not pile up, since each walk under the
+ * lock visits them: a list has at most
  *
  *	2 * pending + DMA_RESV_LIST_MIN + reserved
  *
- * slots in use, where *pending* is counted at the last reservation, which was for
- * *reserved* fences. A reservation that finds more slots in use makes a new list of
- * the pending fences. So a list shrinks after a burst.
+ * slots in use, where *pending* is counted at the last reservation, which was
+ * for *reserved* fences. A reservation that finds more slots in use makes a new
+ * list of the pending fences. So a list shrinks after a burst.
  *
  * Up to DMA_RESV_LIST_EXACT slots, each reservation counts and the bound is
- * strict. Counting in a longer list each time would make adding quadratic. There
- * the bound is strict as long as *pending* does not fall. After it has fallen, the
- * list is within the bound again after at most as many reservations as it has
- * slots, and mostly after the next one, because each reservation probes a slot.
- * This costs DMA_RESV_LIST_LOOKS looks for each reservation, and a few for each
- * slot that comes into use.
+ * strict. Counting in a longer list each time would make adding quadratic.
+ * There the bound is strict as long as *pending* does not fall. After it has
+ * fallen, the list is within the bound again after at most as many reservations
+ * as it has slots, and mostly after the next one, because each reservation
+ * probes a slot. This costs DMA_RESV_LIST_LOOKS looks for each reservation, and
+ * a few for each slot that comes into use.
  *
  * *Index.* Adding a fence has to find the slot of its timeline. A list of more
- * than DMA_RESV_LIST_SHORT slots therefore has a hash table of its contexts behind
- * the slots. Readers do not use it.
+ * than DMA_RESV_LIST_SHORT slots therefore has a hash table of its contexts
+ * behind the slots. Readers do not use it.
  *
- * *Locking.* The writer holds the lock of the reservation object. Readers are in
- * an RCU read-side critical section.
+ * *Locking.* The writer holds the lock of the reservation object. Readers are
+ * in an RCU read-side critical section.
  */
 
 static size_t size_of(unsigned int capacity)
@@ -100,7 +100,9 @@ struct dma_resv_list *dma_resv_list_alloc(unsigned int capacity, gfp_t gfp)
 	static atomic64_t ids = ATOMIC64_INIT(0);
 	struct dma_resv_list *list;
 
-	/* Most lists have this constant size: kmalloc() picks the cache early. */
+	/*
+	 * Most lists have this constant size: kmalloc() picks the cache early.
+	 */
 	if (capacity <= DMA_RESV_LIST_MIN) {
 		capacity = DMA_RESV_LIST_MIN;
 		list = kmalloc(DMA_RESV_LIST_MIN_SIZE, gfp);
@@ -189,7 +191,9 @@ void dma_resv_list_append(struct dma_resv_list *list, struct dma_fence *fence,
 	if (dma_resv_list_has_tail(list))
 		dma_resv_index_add(list, i, fence);
 	store(list, i, fence, usage);
-	/* Publishes the slot. Pairs with the acquire in dma_resv_list_length(). */
+	/*
+	 * Publishes the slot. Pairs with the acquire in dma_resv_list_length().
+	 */
 	smp_store_release(&list->num_fences, i + 1);
 }
 
@@ -236,8 +240,8 @@ void dma_resv_list_replace(struct dma_resv_list *list, unsigned int i,
  * @fence: the new fence; gets a reference for each slot
  * @usage: its usage
  *
- * Looks at each slot once at most, and with an index only at those that may hold
- * fences of @context.
+ * Looks at each slot once at most, and with an index only at those that may
+ * hold fences of @context.
  *
  * Context: Any; the writer.
  */
@@ -296,9 +300,9 @@ struct dma_fence *dma_resv_slot_get_rcu(const struct dma_resv_slot *at,
 }
 
 /*
- * Find a slot whose fence has signalled, or DMA_RESV_NO_SLOT. Two probes for each
- * fence added suffice to reuse slots as fast as they come into use, if fences
- * signal in about the order in which they came.
+ * Find a slot whose fence has signalled, or DMA_RESV_NO_SLOT. Two probes for
+ * each fence added suffice to reuse slots as fast as they come into use, if
+ * fences signal in about the order in which they came.
  */
 static unsigned int find_done(struct dma_resv_list *list)
 {
@@ -335,14 +339,14 @@ static unsigned int find_timeline(struct dma_resv_list *list,
  * @usage: its usage
  *
  * Prefers the slot of an earlier fence of the same timeline. Once more than
- * DMA_RESV_LIST_FEW slots are in use, also finds slots of signalled fences. In the
- * other order a reader could see an idle timeline that never was idle::
+ * DMA_RESV_LIST_FEW slots are in use, also finds slots of signalled fences. In
+ * the other order a reader could see an idle timeline that never was idle::
  *
- *	CPU 0 (reader)				CPU 1 (writer, signaller)
- *	passes slot 0, whose fence
- *	has signalled
- *						puts the later fence into slot 0
- *						signals the earlier one in slot 1
+ *	CPU 0 (reader)			CPU 1 (writer, signaller)
+ *	passes slot 0, whose
+ *	fence has signalled
+ *					puts the later fence into slot 0
+ *					signals the earlier in slot 1
  *	finds the fence in slot 1
  *	signalled
  *
@@ -364,8 +368,8 @@ dma_resv_list_find_slot(struct dma_resv_list *list, struct dma_fence *fence,
 }
 
 /*
- * Return whether the list may use one more slot. As in every 6.12 kernel, a driver
- * may add more fences than it has reserved while there are slots. With
+ * Return whether the list may use one more slot. As in every 6.12 kernel, a
+ * driver may add more fences than it has reserved while there are slots. With
  * DEBUG_MUTEXES it must have reserved at least one since the last unlock.
  */
 static bool has_slot(const struct dma_resv_list *list)
@@ -398,7 +402,7 @@ bool dma_resv_list_add(struct dma_resv_list *list, struct dma_fence *fence,
 }
 
 /**
- * dma_resv_list_replace_done - search all slots for a signalled fence to replace
+ * dma_resv_list_replace_done - replace any signalled fence
  * @list: the list
  * @fence: the new fence; gets a reference if it is added
  * @usage: its usage

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The list of fences inside a reservation object, as the files of this directory
- * share it. Readers walk the list under RCU while one writer, who holds the lock
- * of the object, fills it. The list does not know its object: the callers of its
- * functions assert the lock.
+ * The list of fences inside a reservation object, as the files of this
+ * directory share it. Readers walk the list under RCU while one writer, who
+ * holds the lock of the object, fills it. The list does not know its object:
+ * the callers of its functions assert the lock.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -21,7 +21,8 @@
  * @word: the address of the fence; the usage is in the bits that the alignment
  *	of fences leaves free
  *
- * A single word, so that a reader never sees one fence with the usage of another.
+ * A single word, so that a reader never sees one fence with the usage of
+ * another.
  */
 struct dma_resv_slot {
 	unsigned long word;
@@ -54,8 +55,8 @@ static inline enum dma_resv_usage dma_resv_slot_usage(struct dma_resv_slot slot)
  * @id: identifies the list; unlike its address, it is never reused
  * @num_fences: slots in use; published after the slot, so that a reader never
  *	counts a slot without a fence
- * @reserved: slots that the writer may use up to the next unlock; 0 if nothing is
- *	reserved. Private to the writer
+ * @reserved: slots that the writer may use up to the next unlock; 0 if
+ *	nothing is reserved. Private to the writer
  * @capacity: number of @slots, immutable
  * @hand: slot that the search for a signalled fence probes next. Private to the
  *	writer
@@ -121,8 +122,8 @@ struct dma_resv_collection {
 
 /*
  * Up to DMA_RESV_LIST_EXACT slots each reservation enforces the bound on the
- * length of a list, see "Lists of fences": a look at every slot still costs less
- * than an allocation. Each reservation on a longer list earns
+ * length of a list, see "Lists of fences": a look at every slot still costs
+ * less than an allocation. Each reservation on a longer list earns
  * DMA_RESV_LIST_LOOKS looks.
  */
 #define DMA_RESV_LIST_EXACT 32
@@ -210,8 +211,9 @@ struct dma_fence *dma_resv_slot_get_rcu(const struct dma_resv_slot *at,
 
 /*
  * Return the fence in slot @i with a reference, if it is pending and of a usage
- * not weaker than @wanted; NULL if not; ERR_PTR(-EAGAIN) if the slot has changed
- * meanwhile. A signalled fence, by far the common case, takes no reference.
+ * not weaker than @wanted; NULL if not; ERR_PTR(-EAGAIN) if the slot has
+ * changed meanwhile. A signalled fence, by far the common case, takes no
+ * reference.
  *
  * The answer is valid only if @list is still the list of its object afterwards:
  * the memory of the fences of a replaced list may hold any other fence.
@@ -265,7 +267,9 @@ void dma_resv_bound_init(struct dma_resv_list *list);
 unsigned int dma_resv_list_count_pending(const struct dma_resv_list *list);
 bool dma_resv_list_look_for_sparse(struct dma_resv_list *list);
 
-/* Return whether too much of a list has signalled. The shortest list never has. */
+/*
+ * Return whether too much of a list has signalled. The shortest list never has.
+ */
 static inline bool dma_resv_list_is_sparse(struct dma_resv_list *list)
 {
 	return list->num_fences > DMA_RESV_LIST_MIN &&

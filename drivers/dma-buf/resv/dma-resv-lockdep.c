@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Teaches lockdep at boot the order of the locks around reservation objects, so
- * that it reports the first driver that takes them in another order. Without this
- * it would take the order of that driver for the right one. Built only with
- * lockdep.
+ * that it reports the first driver that takes them in another order. Without
+ * this it would take the order of that driver for the right one. Built only
+ * with lockdep.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -33,9 +33,9 @@ static void __init reclaim(struct address_space *mapping)
 }
 
 /*
- * Under the lock of a reservation object a driver may allocate memory and wait for
- * fences, but must not touch user memory: a fault takes the mmap lock, which comes
- * first.
+ * Under the lock of a reservation object a driver may allocate memory and wait
+ * for fences, but must not touch user memory: a fault takes the mmap lock,
+ * which comes first.
  */
 static int __init dma_resv_lockdep(void)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Queries of a reservation object: get its pending fences, wait for them, test
- * whether there are any, print them. All but dma_resv_describe() work without the
- * lock, on unlocked walks: "Walks over fences" says what these see.
+ * whether there are any, print them. All but dma_resv_describe() work without
+ * the lock, on unlocked walks: "Walks over fences" says what these see.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -29,8 +29,8 @@ static void drop_fences(struct dma_fence **fences, unsigned int num)
  * @obj: the object; need not be locked
  * @usage: get fences of this and of stronger usages
  * @num_fences: returned: the number of fences
- * @fences: returned: an array for kfree(), with a reference to each fence for the
- *	caller; NULL if no fence is pending
+ * @fences: returned: an array for kfree(), with a reference to each fence for
+ *	the caller; NULL if no fence is pending
  *
  * Context: Process, may sleep.
  * Return: 0; or -ENOMEM, with no fence and NULL returned.
@@ -56,8 +56,8 @@ static bool have_order(struct dma_fence *one, struct dma_fence *two)
 }
 
 /*
- * Return the fence that stands for all pending ones, with a reference; NULL if no
- * fence is pending; ERR_PTR(-E2BIG) if no single fence stands for all.
+ * Return the fence that stands for all pending ones, with a reference; NULL if
+ * no fence is pending; ERR_PTR(-E2BIG) if no single fence stands for all.
  */
 static struct dma_fence *get_only_fence(struct dma_resv *obj,
 					enum dma_resv_usage usage)
@@ -93,8 +93,8 @@ static struct dma_fence *get_only_fence(struct dma_resv *obj,
  * dma_resv_get_singleton - get one fence that stands for all pending ones
  * @obj: the object; need not be locked
  * @usage: get fences of this and of stronger usages
- * @fence: returned: the only fence, or a fence array of all, with a reference for
- *	the caller; NULL if no fence is pending
+ * @fence: returned: the only fence, or a fence array of all, with a reference
+ *	for the caller; NULL if no fence is pending
  *
  * Context: Process, may sleep.
  * Return: 0; or -ENOMEM, with NULL returned.
@@ -236,7 +236,8 @@ static void describe_fence(struct dma_resv_iter *cursor,
  * @obj: the object
  * @seq: the file to print to
  *
- * Prints signalled fences, too, and leaves out those of DMA_RESV_USAGE_BOOKKEEP.
+ * Prints signalled fences, too, and leaves out those of
+ * DMA_RESV_USAGE_BOOKKEEP.
  *
  * Context: Process, reservation lock held.
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reservation objects: reserving slots for fences and adding them. Queries are in
- * dma-resv-query.c, walks in dma-resv-iter.c, and the list that holds the fences is
- * in dma-resv-list.c.
+ * Reservation objects: reserving slots for fences and adding them. Queries are
+ * in dma-resv-query.c, walks in dma-resv-iter.c, and the list that holds the
+ * fences is in dma-resv-list.c.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -18,23 +18,23 @@
 /**
  * DOC: Reservation Object Overview
  *
- * A &struct dma_resv collects the fences of the work that uses a buffer. Each fence
- * has a usage, which says who must wait for it: see &enum dma_resv_usage.
+ * A &struct dma_resv collects the fences of the work that uses a buffer. Each
+ * fence has a usage, which says who must wait for it: see &enum dma_resv_usage.
  *
  * *Adding.* Under the lock, a driver calls dma_resv_reserve_fences(), which may
- * fail, submits its work and adds the fence by dma_resv_add_fence(), which cannot
- * fail. Within one timeline a fence replaces earlier ones, unless fewer waiters
- * would then wait; fences of context 0 have no order and replace none. The slot of
- * a signalled fence is reused when a slot is needed.
+ * fail, submits its work and adds the fence by dma_resv_add_fence(), which
+ * cannot fail. Within one timeline a fence replaces earlier ones, unless fewer
+ * waiters would then wait; fences of context 0 have no order and replace none.
+ * The slot of a signalled fence is reused when a slot is needed.
  *
- * *Queries* need no lock: readers see every fence that was there when they began,
- * and may see some that were added since.
+ * *Queries* need no lock: readers see every fence that was there when they
+ * began, and may see some that were added since.
  *
- * *Locking.* &dma_resv.lock is a wait/die mutex: dma_resv_lock() with an acquire
- * context takes any number of them in any order. It serialises the writers of the
- * list, and protects what the exporter and the importers agree that it protects;
- * dma-buf-attach.c has the order of all locks of the subsystem. Readers reach the
- * list by RCU.
+ * *Locking.* &dma_resv.lock is a wait/die mutex: dma_resv_lock() with an
+ * acquire context takes any number of them in any order. It serialises the
+ * writers of the list, and protects what the exporter and the importers agree
+ * that it protects; dma-buf-attach.c has the order of all locks of the
+ * subsystem. Readers reach the list by RCU.
  */
 
 DEFINE_WD_CLASS(reservation_ww_class);
@@ -76,8 +76,8 @@ void dma_resv_fini(struct dma_resv *obj)
 EXPORT_SYMBOL(dma_resv_fini);
 
 /*
- * Drop the references of @old to the fences that @list, which has the pending ones
- * in the same order, did not take over.
+ * Drop the references of @old to the fences that @list, which has the pending
+ * ones in the same order, did not take over.
  */
 static void put_left_behind(struct dma_resv_list *old,
 			    struct dma_resv_list *list)
@@ -95,8 +95,8 @@ static void put_left_behind(struct dma_resv_list *old,
 
 /*
  * Publish a new list with the pending fences of the old one and @num slots
- * reserved. It has slots for at least twice its fences, so that this stays rare.
- * Returns the list, or NULL if there is no memory.
+ * reserved. It has slots for at least twice its fences, so that this stays
+ * rare. Returns the list, or NULL if there is no memory.
  */
 static struct dma_resv_list *renew(struct dma_resv *obj, unsigned int num,
 				   gfp_t gfp)
@@ -188,7 +188,8 @@ EXPORT_SYMBOL(dma_resv_reserve_fences);
  * dma_resv_reset_max_fences - forget the reserved slots that were not used
  * @obj: the object
  *
- * A driver that adds a fence without a reservation of its own gets a warning then.
+ * A driver that adds a fence without a reservation of its own gets a warning
+ * then.
  *
  * Context: Process, reservation lock held.
  */
@@ -206,8 +207,8 @@ EXPORT_SYMBOL(dma_resv_reset_max_fences);
 
 /*
  * Handle a driver's bug: no slot is reserved for @fence. The fence must not be
- * lost, because its work is running. So replace a signalled fence, allocate a list
- * now or, as the last resort, wait for the fence.
+ * lost, because its work is running. So replace a signalled fence, allocate a
+ * list now or, as the last resort, wait for the fence.
  */
 static void add_without_slot(struct dma_resv *obj, struct dma_fence *fence,
 			     enum dma_resv_usage usage)
@@ -280,8 +281,8 @@ EXPORT_SYMBOL(dma_resv_replace_fences);
 
 /**
  * dma_resv_copy_fences - copy the pending fences of another object
- * @dst: the object whose fences are replaced by those of @src, of all usages; no
- *	slot is reserved
+ * @dst: the object whose fences are replaced by those of @src, of all usages;
+ *	no slot is reserved
  * @src: the other object; need not be locked
  *
  * Context: Process, may sleep, reservation lock of @dst held.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The length of the list of a reservation object: the signalled fences in it must
- * not outnumber the pending ones by more than the bound that dma-resv-list.c
- * states.
+ * The length of the list of a reservation object: the signalled fences in it
+ * must not outnumber the pending ones by more than the bound that
+ * dma-resv-list.c states.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -53,7 +53,9 @@ static void bound_test_exit(struct kunit *test)
 		dma_fence_put(ctx->pending[i]);
 }
 
-/* Count the slots in use, which any locked walk visits, and the pending ones. */
+/*
+ * Count the slots in use, which any locked walk visits, and the pending ones.
+ */
 static unsigned int count(struct dma_resv *resv, unsigned int *pending)
 {
 	struct dma_resv_iter cursor;
@@ -135,7 +137,9 @@ static const struct steady steadies[] = {
 
 KUNIT_ARRAY_PARAM_DESC(steady, steadies, desc);
 
-/* Each step signals as many fences as it adds: the number pending is constant. */
+/*
+ * Each step signals as many fences as it adds: the number pending is constant.
+ */
 static void steady_state_is_bounded(struct kunit *test)
 {
 	const struct steady *param = test->param_value;
@@ -191,8 +195,8 @@ static struct dma_fence **make_many(struct kunit *test, unsigned int num)
 
 /*
  * Add @num pending fences and signal all but the first @keep. Returns how many
- * more fences, each signalled at once, must be added before the list is within its
- * bound.
+ * more fences, each signalled at once, must be added before the list is within
+ * its bound.
  */
 static unsigned int burst(struct kunit *test, unsigned int num,
 			  unsigned int keep)

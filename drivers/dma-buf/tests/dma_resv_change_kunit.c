@@ -121,9 +121,9 @@ static void reserve_leaves_signaled_behind(struct kunit *test)
 }
 
 /*
- * Count how often drivers are asked whether a fence has signalled. To add n fences
- * of n timelines, and then the next fence of each, takes a few polls for each
- * fence, not one for each fence in the list.
+ * Count how often drivers are asked whether a fence has signalled. To add n
+ * fences of n timelines, and then the next fence of each, takes a few polls for
+ * each fence, not one for each fence in the list.
  */
 static void add_of_many_is_not_quadratic(struct kunit *test)
 {
@@ -157,7 +157,10 @@ static void add_context_0(struct kunit *test, int num)
 		add_new(test, 0, i, i % 4);
 }
 
-/* Add fences of one timeline from the latest to the earliest: none replaces another. */
+/*
+ * Add fences of one timeline from the latest to the earliest: none replaces
+ * another.
+ */
 static void add_backwards(struct kunit *test, u64 context, int num)
 {
 	for (int i = num; i; i--)
@@ -277,7 +280,10 @@ static void replace_fences_of_timeline(struct kunit *test)
 	dma_fence_put(two);
 	dma_fence_put(by);
 
-	/* The index finds the slots by the new timeline, no longer by the old one. */
+	/*
+	 * The index finds the slots by the new timeline, no longer by the old
+	 * one.
+	 */
 	add_new(test, context + 500, 8, DMA_RESV_USAGE_READ);
 	KUNIT_EXPECT_EQ(test, list_of(&ctx->resv)->num_fences, size + 2);
 	add_new(test, context, 3, DMA_RESV_USAGE_KERNEL);
@@ -406,7 +412,9 @@ static void copy_of_idle_clears(struct kunit *test)
 		KUNIT_EXPECT_NULL(test, list_of(&ctx->resv));
 		KUNIT_EXPECT_EQ(test, atomic_read(&ctx->timeline->released),
 				2 * i + 1);
-		/* An object is idle, too, when all its fences have signalled. */
+		/*
+		 * An object is idle, too, when all its fences have signalled.
+		 */
 		dma_fence_signal(add_new(test, context + i, 2,
 					 DMA_RESV_USAGE_READ));
 		dma_resv_lock(&src, NULL);

@@ -20,7 +20,9 @@
 struct ctx {
 	struct dma_resv resv;
 	struct mock_timeline *timeline;
-	/* The fences in @resv: of usage i % USAGES, each of its own timeline. */
+	/*
+	 * The fences in @resv: of usage i % USAGES, each of its own timeline.
+	 */
 	int num;
 	struct dma_fence *fences[MAX_FENCES];
 };
@@ -77,7 +79,9 @@ static struct dma_resv_collection empty(struct kunit *test)
 	};
 }
 
-/* Expects fence @i of the object as number @at, with a reference, and drops it. */
+/*
+ * Expects fence @i of the object as number @at, with a reference, and drops it.
+ */
 static void expect_fence(struct kunit *test,
 			 const struct dma_resv_collection *all,
 			 unsigned int at, int i)

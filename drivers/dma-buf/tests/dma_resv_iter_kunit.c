@@ -258,8 +258,8 @@ static void unlocked_restarts_on_another_list(struct kunit *test)
 }
 
 /*
- * A new list may get the memory of the freed one. A test cannot arrange for that,
- * so it changes the id of the list in place.
+ * A new list may get the memory of the freed one. A test cannot arrange for
+ * that, so it changes the id of the list in place.
  */
 static void unlocked_restarts_on_list_at_same_address(struct kunit *test)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Adding fences to a reservation object: reserving slots, which fence replaces
- * which, and what happens without a reservation. On lists that are searched from
- * end to end, and on longer ones that have an index.
+ * which, and what happens without a reservation. On lists that are searched
+ * from end to end, and on longer ones that have an index.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -182,8 +182,8 @@ static void reserve_makes_room_for_all(struct kunit *test)
 }
 
 /*
- * A reservation is a minimum. Adding more is a driver's bug, but 6.12 accepts it
- * while there are slots: no warning.
+ * A reservation is a minimum. Adding more is a driver's bug, but 6.12 accepts
+ * it while there are slots: no warning.
  */
 static void add_takes_room_beyond_reservation(struct kunit *test)
 {

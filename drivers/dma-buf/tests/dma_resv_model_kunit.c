@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Random operations on a reservation object, from a fixed seed, compared with the
- * plain list of all fences ever added: whichever fence replaces which, all waiters
- * must wait for each pending fence as before.
+ * Random operations on a reservation object, from a fixed seed, compared with
+ * the plain list of all fences ever added: whichever fence replaces which, all
+ * waiters must wait for each pending fence as before.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */

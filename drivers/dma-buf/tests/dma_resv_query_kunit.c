@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queries of a reservation object: the pending fences of a usage, one fence that
- * stands for all, the text for debugfs; and waiting.
+ * Queries of a reservation object: the pending fences of a usage, one fence
+ * that stands for all, the text for debugfs; and waiting.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -22,7 +22,9 @@
 struct ctx {
 	struct dma_resv resv;
 	struct mock_timeline *timeline;
-	/* The fences in @resv: of usage i % USAGES, each of its own timeline. */
+	/*
+	 * The fences in @resv: of usage i % USAGES, each of its own timeline.
+	 */
 	int num;
 	struct dma_fence *fences[MAX_FENCES];
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * One thread changes a reservation object all the time while others query it
- * without its lock, for a bounded time. The memory of a released fence is reused
- * for another fence at once.
+ * without its lock, for a bounded time. The memory of a released fence is
+ * reused for another fence at once.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -25,7 +25,9 @@
 enum {
 	/* Always in the object, and always the same fence. */
 	CONSTANT = 1,
-	/* Always in the object: a later fence replaces each before it signals. */
+	/*
+	 * Always in the object: a later fence replaces each before it signals.
+	 */
 	CHANGING,
 	/* Never in the object, but in the memory of its fences. */
 	ALIEN,
