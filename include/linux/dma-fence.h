@@ -16,7 +16,6 @@
 #include <linux/err.h>
 #include <linux/kref.h>
 #include <linux/list.h>
-#include <linux/lockdep.h>
 #include <linux/minmax.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
@@ -357,8 +356,6 @@ static inline bool dma_fence_is_signaled_locked(struct dma_fence *fence)
 {
 	bool done;
 
-	lockdep_assert_held(fence->lock);
-
 	done = test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT, &fence->flags);
 	if (!done && fence->ops->signaled && fence->ops->signaled(fence)) {
 		dma_fence_signal_locked(fence);
@@ -475,8 +472,6 @@ static inline struct dma_fence *dma_fence_later(struct dma_fence *f1,
  */
 static inline int dma_fence_get_status_locked(struct dma_fence *fence)
 {
-	lockdep_assert_held(fence->lock);
-
 	if (!dma_fence_is_signaled_locked(fence))
 		return 0;
 	return fence->error < 0 ? fence->error : 1;
