@@ -164,17 +164,6 @@ void dma_resv_list_adopt(struct dma_resv_list *list, unsigned int num_fences)
 		dma_resv_index_fill(list);
 }
 
-static void store(struct dma_resv_list *list, unsigned int i,
-		  struct dma_fence *fence, enum dma_resv_usage usage)
-{
-	/*
-	 * Publishes the initialised fence. Pairs with the acquire in
-	 * dma_resv_slot_load().
-	 */
-	smp_store_release(&list->slots[i].word,
-			  dma_resv_slot_make(fence, usage).word);
-}
-
 /**
  * dma_resv_list_append - use one more slot
  * @list: a list with an unused slot
@@ -190,29 +179,11 @@ void dma_resv_list_append(struct dma_resv_list *list, struct dma_fence *fence,
 
 	if (dma_resv_list_has_tail(list))
 		dma_resv_index_add(list, i, fence);
-	store(list, i, fence, usage);
+	dma_resv_slot_store(&list->slots[i], fence, usage);
 	/*
 	 * Publishes the slot. Pairs with the acquire in dma_resv_list_length().
 	 */
 	smp_store_release(&list->num_fences, i + 1);
-}
-
-/**
- * dma_resv_list_set - replace the fence in a slot, but not in the index
- * @list: the list
- * @i: a slot in use
- * @fence: the new fence; consumes a reference
- * @usage: its usage
- *
- * Context: Any; the writer.
- */
-void dma_resv_list_set(struct dma_resv_list *list, unsigned int i,
-		       struct dma_fence *fence, enum dma_resv_usage usage)
-{
-	struct dma_fence *old = dma_resv_list_fence(list, i);
-
-	store(list, i, fence, usage);
-	dma_fence_put(old);
 }
 
 /**

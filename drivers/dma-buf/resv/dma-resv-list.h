@@ -197,6 +197,29 @@ dma_resv_slot_load(const struct dma_resv_slot *at)
 	return (struct dma_resv_slot){ smp_load_acquire(&at->word) };
 }
 
+/* Fill a slot, for the writer. */
+static inline void dma_resv_slot_store(struct dma_resv_slot *at,
+				       struct dma_fence *fence,
+				       enum dma_resv_usage usage)
+{
+	/* Publishes the initialised fence. Pairs with the acquire in load(). */
+	smp_store_release(&at->word, dma_resv_slot_make(fence, usage).word);
+}
+
+/*
+ * Replace the fence in slot @i, but not in the index. Consumes a reference to
+ * @fence.
+ */
+static inline void dma_resv_list_set(struct dma_resv_list *list, unsigned int i,
+				     struct dma_fence *fence,
+				     enum dma_resv_usage usage)
+{
+	struct dma_fence *old = dma_resv_list_fence(list, i);
+
+	dma_resv_slot_store(&list->slots[i], fence, usage);
+	dma_fence_put(old);
+}
+
 /* Read a slot again. Return whether it has changed since it was @slot. */
 static inline bool dma_resv_slot_has_changed(const struct dma_resv_slot *at,
 					     struct dma_resv_slot slot)
@@ -242,8 +265,6 @@ void dma_resv_list_put_fences(struct dma_resv_list *list);
 void dma_resv_list_adopt(struct dma_resv_list *list, unsigned int num_fences);
 void dma_resv_list_append(struct dma_resv_list *list, struct dma_fence *fence,
 			  enum dma_resv_usage usage);
-void dma_resv_list_set(struct dma_resv_list *list, unsigned int i,
-		       struct dma_fence *fence, enum dma_resv_usage usage);
 void dma_resv_list_replace(struct dma_resv_list *list, unsigned int i,
 			   struct dma_fence *fence, enum dma_resv_usage usage);
 void dma_resv_list_replace_context(struct dma_resv_list *list, u64 context,
