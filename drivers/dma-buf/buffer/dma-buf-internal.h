@@ -129,7 +129,9 @@ to_attached(struct dma_buf_attachment *attach)
 }
 
 /* dma-buf.c */
+#if IS_ENABLED(CONFIG_KUNIT)
 bool dma_buf_file_is_ours(const struct file *file);
+#endif
 
 /* dma-buf-name.c */
 long dma_buf_set_name(struct dma_buf *dmabuf, const char __user *user);
