@@ -109,15 +109,6 @@ static void file_is_ours_only_buffers(struct kunit *test)
 	mock_exporter_put_last(exp);
 }
 
-static void set_name(struct kunit *test, struct dma_buf *dmabuf,
-		     const char *name)
-{
-	char __user *user = mock_user_alloc(test, PAGE_SIZE);
-
-	KUNIT_ASSERT_EQ(test, copy_to_user(user, name, strlen(name) + 1), 0);
-	KUNIT_ASSERT_EQ(test, dma_buf_set_name(dmabuf, user), 0);
-}
-
 static void dname_follows_name(struct kunit *test)
 {
 	static const char longest[] = "0123456789012345678901234567890";
@@ -126,15 +117,15 @@ static void dname_follows_name(struct kunit *test)
 	char buf[64];
 
 	KUNIT_EXPECT_STREQ(test, d_path(path, buf, sizeof(buf)), "/dmabuf:");
-	set_name(test, exp->dmabuf, "camera");
+	mock_set_name(test, exp->dmabuf, "camera");
 	KUNIT_EXPECT_STREQ(test, d_path(path, buf, sizeof(buf)),
 			   "/dmabuf:camera");
-	set_name(test, exp->dmabuf, longest);
+	mock_set_name(test, exp->dmabuf, longest);
 	KUNIT_EXPECT_STREQ(test, d_path(path, buf, sizeof(buf)),
 			   "/dmabuf:0123456789012345678901234567890");
 	KUNIT_EXPECT_PTR_EQ(test, d_path(path, buf, 8),
 			    ERR_PTR(-ENAMETOOLONG));
-	set_name(test, exp->dmabuf, "");
+	mock_set_name(test, exp->dmabuf, "");
 	KUNIT_EXPECT_STREQ(test, d_path(path, buf, sizeof(buf)), "/dmabuf:");
 	mock_exporter_put_last(exp);
 }
@@ -146,7 +137,7 @@ static void dname_outlives_buffer(struct kunit *test)
 	struct path path = exp->dmabuf->file->f_path;
 	char buf[64];
 
-	set_name(test, exp->dmabuf, "camera");
+	mock_set_name(test, exp->dmabuf, "camera");
 	path_get(&path);
 	mock_exporter_put_last(exp);
 	rcu_barrier();
@@ -176,7 +167,7 @@ static void file_show_fdinfo_text(struct kunit *test)
 	 */
 	get_dma_buf(exp->dmabuf);
 	attach = mock_attach(imp, true);
-	set_name(test, exp->dmabuf, "camera");
+	mock_set_name(test, exp->dmabuf, "camera");
 	seq = mock_seq_create(test, 256);
 	file->f_op->show_fdinfo(seq, file);
 	snprintf(text, sizeof(text),
@@ -218,7 +209,7 @@ static void file_show_fdinfo_escapes(struct kunit *test)
 
 	exp->info.exp_name = param->text;
 	mock_export(exp);
-	set_name(test, exp->dmabuf, param->text);
+	mock_set_name(test, exp->dmabuf, param->text);
 	exp->dmabuf->file->f_op->show_fdinfo(seq, exp->dmabuf->file);
 	snprintf(text, sizeof(text),
 		 "size:\t%lu\ncount:\t0\nexp_name:\t%s\nname:\t%s\n",
@@ -235,7 +226,7 @@ static void dname_is_not_escaped(struct kunit *test)
 	struct seq_file *seq = mock_seq_create(test, 64);
 	char buf[64];
 
-	set_name(test, exp->dmabuf, "a\nb\\c");
+	mock_set_name(test, exp->dmabuf, "a\nb\\c");
 	KUNIT_EXPECT_STREQ(test, d_path(path, buf, sizeof(buf)),
 			   "/dmabuf:a\nb\\c");
 	seq_path(seq, path, "\n");

@@ -23,15 +23,6 @@
 
 #define RENAMES 20000
 
-static void set_name(struct kunit *test, struct dma_buf *dmabuf,
-		     const char *name)
-{
-	char __user *user = mock_user_alloc(test, PAGE_SIZE);
-
-	KUNIT_ASSERT_EQ(test, copy_to_user(user, name, strlen(name) + 1), 0);
-	KUNIT_ASSERT_EQ(test, dma_buf_set_name(dmabuf, user), 0);
-}
-
 /* A driver reads the name like this to print it. */
 static void read_name(struct dma_buf *dmabuf, char name[DMA_BUF_NAME_LEN])
 {
@@ -54,14 +45,14 @@ static void set_name_sets_a_pointer(struct kunit *test)
 	read_name(dmabuf, name);
 	KUNIT_EXPECT_STREQ(test, name, "(none)");
 
-	set_name(test, dmabuf, "camera");
+	mock_set_name(test, dmabuf, "camera");
 	read_name(dmabuf, name);
 	KUNIT_EXPECT_STREQ(test, name, "camera");
 	/* The other buffer still has no name. */
 	KUNIT_EXPECT_NULL(test, other->dmabuf->name);
 
 	/* An empty name is a name, not NULL. */
-	set_name(test, dmabuf, "");
+	mock_set_name(test, dmabuf, "");
 	KUNIT_EXPECT_NOT_NULL(test, dmabuf->name);
 	read_name(dmabuf, name);
 	KUNIT_EXPECT_STREQ(test, name, "");
@@ -77,7 +68,7 @@ static void export_name_is_null(struct kunit *test)
 	for (int i = 0; i < 32; i++) {
 		exp = mock_exporter_export(test, PAGE_SIZE, 0);
 		KUNIT_EXPECT_NULL(test, exp->dmabuf->name);
-		set_name(test, exp->dmabuf, "camera");
+		mock_set_name(test, exp->dmabuf, "camera");
 		mock_exporter_put_last(exp);
 	}
 }
@@ -107,7 +98,7 @@ static void store_name_races_reader(struct kunit *test)
 	char name[DMA_BUF_NAME_LEN];
 	int torn = 0, endless = 0;
 
-	set_name(test, dmabuf, "bbb");
+	mock_set_name(test, dmabuf, "bbb");
 	task = kthread_run(rename_all_the_time, dmabuf, "mock-namer");
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
 	for (int i = 0; i < RENAMES; i++) {

@@ -266,15 +266,6 @@ static char *read_bufinfo(struct kunit *test, size_t size)
 	return text;
 }
 
-static void set_name(struct kunit *test, struct dma_buf *dmabuf,
-		     const char *name)
-{
-	char __user *user = mock_user_alloc(test, PAGE_SIZE);
-
-	KUNIT_ASSERT_EQ(test, copy_to_user(user, name, strlen(name) + 1), 0);
-	KUNIT_ASSERT_EQ(test, dma_buf_set_name(dmabuf, user), 0);
-}
-
 #define HEADER "\nDma-buf Objects:\n" \
 	"size    \tflags   \tmode    \tcount   \texp_name\tino     \tname\n"
 
@@ -312,7 +303,7 @@ static void bufinfo_show_text(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, strstarts(line, "\tAttached Devices:\n"
 					  "Total 0 devices attached\n\n"));
 
-	set_name(test, exp->dmabuf, "camera");
+	mock_set_name(test, exp->dmabuf, "camera");
 	first = mock_attach(a, false);
 	second = mock_attach(b, true);
 	mock_resv_add(test, exp->dmabuf->resv, fence, DMA_RESV_USAGE_WRITE);
@@ -350,7 +341,7 @@ static void bufinfo_show_escapes(struct kunit *test)
 	exp->info.exp_name = "mock\t\\1";
 	mock_export(exp);
 	file = exp->dmabuf->file;
-	set_name(test, exp->dmabuf, "a\n\nTotal 0 objects, 0 bytes\n");
+	mock_set_name(test, exp->dmabuf, "a\n\nTotal 0 objects, 0 bytes\n");
 	text = read_bufinfo(test, SZ_64K);
 	KUNIT_EXPECT_NULL(test, strstr(text, "\nTotal 0 objects"));
 	snprintf(want, sizeof(want), "\tmock\\011\\1341\t%08lu\t%s",

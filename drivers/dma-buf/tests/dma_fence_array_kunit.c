@@ -395,22 +395,6 @@ static void get_status_any_first_failed(struct kunit *test)
 	}
 }
 
-/* A release operation that takes the timeline's lock, like sw_sync's. */
-static void locking_release(struct dma_fence *fence)
-{
-	struct mock_timeline *timeline = to_mock_fence(fence)->timeline;
-
-	scoped_guard(spinlock_irqsave, &timeline->lock)
-		fence->seqno = 0;
-	mock_fence_release(fence);
-}
-
-static const struct dma_fence_ops locking_ops = {
-	.get_driver_name = mock_fence_driver_name,
-	.get_timeline_name = mock_fence_timeline_name,
-	.release = locking_release,
-};
-
 /*
  * The armed array has the last references to its members, and only the armed
  * callbacks keep the array. A callback runs under the lock that the release of
@@ -427,7 +411,7 @@ static void release_armed_takes_no_lock(struct kunit *test)
 		for (int i = 0; i < 3; i++)
 			members[i] = mock_fence_create_ops(timeline, i + 1,
 							   MOCK_FENCE_SHARED_LOCK,
-							   &locking_ops);
+							   &mock_fence_locking_ops);
 		array = make_array(test, 3, members, any);
 		dma_fence_enable_sw_signaling(array);
 		dma_fence_put(array);

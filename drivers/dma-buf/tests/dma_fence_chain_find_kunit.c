@@ -10,6 +10,7 @@
 #include <linux/dma-fence-chain.h>
 #include <linux/dma-fence.h>
 #include <linux/prandom.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
@@ -316,6 +317,64 @@ static void find_seqno_among_garbage(struct kunit *test)
 	}
 }
 
+/* Return the number of the link that link @i jumps to; -1 if it does not. */
+static int jump_of(struct model *m, int i)
+{
+	struct dma_fence_chain *link = to_dma_fence_chain(m->points[i].link);
+	struct dma_fence *skip = rcu_access_pointer(link->skip);
+
+	for (int to = 0; skip && to < i; to++) {
+		if (m->points[to].link == skip)
+			return to;
+	}
+	return -1;
+}
+
+struct jump {
+	int from;
+	int to;
+};
+
+/* Add links until there are @num, search all of them, compare the jumps. */
+static void expect_jumps(struct model *m, int num, const struct jump *jumps)
+{
+	while (m->num < num)
+		model_add(m, m->num + 1);
+	expect_find(m, num - 1, 3);
+	for (int i = num - 1; i >= 0; i--) {
+		bool jumps_here = i == jumps->from;
+
+		KUNIT_EXPECT_EQ_MSG(m->test, jump_of(m, i),
+				    jumps_here ? jumps->to : -1, "link %d", i);
+		jumps += jumps_here;
+	}
+}
+
+/* The examples in the documentation of the search. */
+static void find_seqno_leaves_the_documented_jumps(struct kunit *test)
+{
+	static const struct jump of_20[] = { { 15, 7 }, { -1 } };
+	static const struct jump of_28[] = { { 23, 15 }, { 15, 7 }, { -1 } };
+	struct model *m = model_create(test, false);
+
+	expect_jumps(m, 20, of_20);
+	expect_jumps(m, 28, of_28);
+	model_free(m);
+}
+
+static void find_seqno_jumps_over_a_block_of_64(struct kunit *test)
+{
+	struct model *m = model_create(test, false);
+
+	for (int i = 0; i < 140; i++)
+		model_add(m, i + 1);
+	expect_find(m, 139, 3);
+	KUNIT_EXPECT_EQ(test, jump_of(m, 135), 127);
+	KUNIT_EXPECT_EQ(test, jump_of(m, 127), 63);
+	KUNIT_EXPECT_EQ(test, jump_of(m, 63), -1);
+	model_free(m);
+}
+
 /* A referenced link stays usable after it was cut out. */
 static int random_link(struct model *m, struct rnd_state *rnd)
 {
@@ -431,6 +490,8 @@ static struct kunit_case dma_fence_chain_find_cases[] = {
 	KUNIT_CASE(find_seqno_exchanges_references),
 	KUNIT_CASE_PARAM(find_seqno_at_every_position, pattern_gen_params),
 	KUNIT_CASE(find_seqno_among_garbage),
+	KUNIT_CASE(find_seqno_leaves_the_documented_jumps),
+	KUNIT_CASE(find_seqno_jumps_over_a_block_of_64),
 	KUNIT_CASE_PARAM_ATTR(find_seqno_matches_model, seed_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),
 	{}

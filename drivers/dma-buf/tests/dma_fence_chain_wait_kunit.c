@@ -341,22 +341,6 @@ static void wait_does_not_pass_errors_on(struct kunit *test)
 	mock_fence_put_last(test, fences[1]);
 }
 
-/* A release operation that takes the timeline's lock, like sw_sync's. */
-static void locking_release(struct dma_fence *fence)
-{
-	struct mock_timeline *timeline = to_mock_fence(fence)->timeline;
-
-	scoped_guard(spinlock_irqsave, &timeline->lock)
-		fence->seqno = 0;
-	mock_fence_release(fence);
-}
-
-static const struct dma_fence_ops locking_ops = {
-	.get_driver_name = mock_fence_driver_name,
-	.get_timeline_name = mock_fence_timeline_name,
-	.release = locking_release,
-};
-
 /*
  * Only the armed callback keeps the chain. It runs under the lock that the
  * release of the fences takes: a release from the callback would deadlock.
@@ -369,7 +353,7 @@ static void release_armed_takes_no_lock(struct kunit *test)
 	for (int i = 0; i < 3; i++) {
 		fences[i] = mock_fence_create_ops(timeline, i + 1,
 						  MOCK_FENCE_SHARED_LOCK,
-						  &locking_ops);
+						  &mock_fence_locking_ops);
 		head = mock_link_after(test, head, dma_fence_get(fences[i]), i + 1);
 	}
 	dma_fence_enable_sw_signaling(head);

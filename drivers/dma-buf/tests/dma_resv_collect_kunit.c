@@ -14,54 +14,7 @@
 #include "mock.h"
 
 #define MAX_FENCES 20
-#define USAGES (DMA_RESV_USAGE_BOOKKEEP + 1)
 #define BOOKKEEP DMA_RESV_USAGE_BOOKKEEP
-
-struct ctx {
-	struct dma_resv resv;
-	struct mock_timeline *timeline;
-	/*
-	 * The fences in @resv: of usage i % USAGES, each of its own timeline.
-	 */
-	int num;
-	struct dma_fence *fences[MAX_FENCES];
-};
-
-static int collect_test_init(struct kunit *test)
-{
-	struct ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, ctx);
-	ctx->timeline = mock_timeline_create(test, "collect");
-	dma_resv_init(&ctx->resv);
-	test->priv = ctx;
-	return 0;
-}
-
-static void collect_test_exit(struct kunit *test)
-{
-	struct ctx *ctx = test->priv;
-
-	if (!ctx)
-		return;
-	dma_resv_fini(&ctx->resv);
-	for (int i = 0; i < ctx->num; i++) {
-		KUNIT_EXPECT_EQ(test, kref_read(&ctx->fences[i]->refcount), 1);
-		dma_fence_put(ctx->fences[i]);
-	}
-}
-
-static void fill(struct kunit *test, int num)
-{
-	struct ctx *ctx = test->priv;
-
-	for (int i = 0; i < num; i++) {
-		ctx->timeline->context = dma_fence_context_alloc(1);
-		ctx->fences[i] = mock_fence_create(ctx->timeline);
-		ctx->num++;
-		mock_resv_add(test, &ctx->resv, ctx->fences[i], i % USAGES);
-	}
-}
 
 static const bool forms[] = { false, true };
 
@@ -86,15 +39,15 @@ static void expect_fence(struct kunit *test,
 			 const struct dma_resv_collection *all,
 			 unsigned int at, int i)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence *fence = all->with_usages ?
 				  dma_resv_list_fence(all->list, at) :
 				  all->fences[at];
 
-	KUNIT_ASSERT_PTR_EQ(test, fence, ctx->fences[i]);
+	KUNIT_ASSERT_PTR_EQ(test, fence, mock->fences[i]);
 	if (all->with_usages)
 		KUNIT_EXPECT_EQ(test, dma_resv_list_usage(all->list, at),
-				i % USAGES);
+				i % MOCK_RESV_USAGES);
 	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 3);
 	dma_fence_put(fence);
 }
@@ -107,19 +60,19 @@ static void free_collection(struct dma_resv_collection *all)
 
 static void collect_of_usage(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 
-	fill(test, MAX_FENCES);
-	for (int usage = 0; usage < USAGES; usage++) {
+	mock_resv_fill(test, MAX_FENCES);
+	for (int usage = 0; usage < MOCK_RESV_USAGES; usage++) {
 		struct dma_resv_collection all = empty(test);
 		unsigned int at = 0;
 
-		KUNIT_ASSERT_EQ(test, dma_resv_collect(&ctx->resv, usage, &all),
+		KUNIT_ASSERT_EQ(test, dma_resv_collect(&mock->resv, usage, &all),
 				0);
 		KUNIT_ASSERT_EQ(test, all.num,
-				MAX_FENCES * (usage + 1) / USAGES);
+				MAX_FENCES * (usage + 1) / MOCK_RESV_USAGES);
 		for (int i = 0; i < MAX_FENCES; i++) {
-			if (i % USAGES <= usage)
+			if (i % MOCK_RESV_USAGES <= usage)
 				expect_fence(test, &all, at++, i);
 		}
 		if (all.with_usages)
@@ -130,17 +83,17 @@ static void collect_of_usage(struct kunit *test)
 
 static void collect_of_nothing(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 
 	for (int num = 0; num < 2; num++) {
 		struct dma_resv_collection all = empty(test);
 
 		/* First an object without a list, then an idle one. */
 		if (num) {
-			fill(test, 1);
-			dma_fence_signal(ctx->fences[0]);
+			mock_resv_fill(test, 1);
+			dma_fence_signal(mock->fences[0]);
 		}
-		KUNIT_EXPECT_EQ(test, dma_resv_collect(&ctx->resv, BOOKKEEP,
+		KUNIT_EXPECT_EQ(test, dma_resv_collect(&mock->resv, BOOKKEEP,
 						       &all), 0);
 		KUNIT_EXPECT_EQ(test, all.num, 0);
 		KUNIT_EXPECT_NULL(test, all.list);
@@ -152,12 +105,12 @@ static void collect_of_nothing(struct kunit *test)
 static void collect_of_mostly_signaled_is_small(struct kunit *test)
 {
 	struct dma_resv_collection all = empty(test);
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 
-	fill(test, MAX_FENCES);
+	mock_resv_fill(test, MAX_FENCES);
 	for (int i = 2; i < MAX_FENCES; i++)
-		dma_fence_signal(ctx->fences[i]);
-	KUNIT_ASSERT_EQ(test, dma_resv_collect(&ctx->resv, BOOKKEEP, &all), 0);
+		dma_fence_signal(mock->fences[i]);
+	KUNIT_ASSERT_EQ(test, dma_resv_collect(&mock->resv, BOOKKEEP, &all), 0);
 	KUNIT_EXPECT_EQ(test, all.room,
 			all.with_usages ? DMA_RESV_LIST_MIN : 2);
 	KUNIT_ASSERT_EQ(test, all.num, 2);
@@ -171,25 +124,25 @@ static void try_collect_with_too_little_room(struct kunit *test)
 {
 	struct dma_fence *room[2] = {};
 	struct dma_resv_collection all = { .fences = room };
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 
-	fill(test, MAX_FENCES);
+	mock_resv_fill(test, MAX_FENCES);
 	for (int i = 2; i < MAX_FENCES; i++)
-		dma_fence_signal(ctx->fences[i]);
+		dma_fence_signal(mock->fences[i]);
 	/* Without any room, the number of pending fences of the usage. */
-	KUNIT_EXPECT_EQ(test, dma_resv_try_collect(&ctx->resv, BOOKKEEP, &all),
+	KUNIT_EXPECT_EQ(test, dma_resv_try_collect(&mock->resv, BOOKKEEP, &all),
 			2);
-	KUNIT_EXPECT_EQ(test, dma_resv_try_collect(&ctx->resv,
+	KUNIT_EXPECT_EQ(test, dma_resv_try_collect(&mock->resv,
 						   DMA_RESV_USAGE_KERNEL, &all),
 			1);
 	/* With some, the most that there can be. */
 	all.room = 1;
-	KUNIT_EXPECT_EQ(test, dma_resv_try_collect(&ctx->resv, BOOKKEEP, &all),
+	KUNIT_EXPECT_EQ(test, dma_resv_try_collect(&mock->resv, BOOKKEEP, &all),
 			MAX_FENCES);
 	KUNIT_EXPECT_EQ(test, all.num, 0);
-	KUNIT_EXPECT_EQ(test, kref_read(&ctx->fences[0]->refcount), 2);
+	KUNIT_EXPECT_EQ(test, kref_read(&mock->fences[0]->refcount), 2);
 	all.room = 2;
-	KUNIT_EXPECT_EQ(test, dma_resv_try_collect(&ctx->resv, BOOKKEEP, &all),
+	KUNIT_EXPECT_EQ(test, dma_resv_try_collect(&mock->resv, BOOKKEEP, &all),
 			2);
 	for (int i = 0; i < 2; i++)
 		expect_fence(test, &all, i, i);
@@ -205,8 +158,8 @@ static struct kunit_case dma_resv_collect_cases[] = {
 
 static struct kunit_suite dma_resv_collect_suite = {
 	.name = "dma_resv_collect",
-	.init = collect_test_init,
-	.exit = collect_test_exit,
+	.init = mock_resv_init,
+	.exit = mock_resv_exit,
 	.test_cases = dma_resv_collect_cases,
 };
 

@@ -19,62 +19,19 @@
 #define MAX_FENCES 20
 #define BOOKKEEP DMA_RESV_USAGE_BOOKKEEP
 
-struct ctx {
-	struct dma_resv resv;
-	struct mock_timeline *timeline;
-	int num;
-	struct dma_fence *fences[MAX_FENCES];
-};
-
-static int iter_test_init(struct kunit *test)
-{
-	struct ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, ctx);
-	ctx->timeline = mock_timeline_create(test, "walk");
-	dma_resv_init(&ctx->resv);
-	test->priv = ctx;
-	return 0;
-}
-
-static void iter_test_exit(struct kunit *test)
-{
-	struct ctx *ctx = test->priv;
-
-	if (!ctx)
-		return;
-	dma_resv_fini(&ctx->resv);
-	for (int i = 0; i < ctx->num; i++) {
-		KUNIT_EXPECT_EQ(test, kref_read(&ctx->fences[i]->refcount), 1);
-		dma_fence_put(ctx->fences[i]);
-	}
-}
-
-static struct dma_fence *add(struct kunit *test, enum dma_resv_usage usage)
-{
-	struct ctx *ctx = test->priv;
-	struct dma_fence *fence;
-
-	ctx->timeline->context = dma_fence_context_alloc(1);
-	fence = mock_fence_create(ctx->timeline);
-	ctx->fences[ctx->num++] = fence;
-	mock_resv_add(test, &ctx->resv, fence, usage);
-	return fence;
-}
-
 /* Make the object replace its list by a larger one with the same fences. */
 static void replace_list(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_resv_list *list;
 
-	dma_resv_lock(&ctx->resv, NULL);
-	list = rcu_dereference_protected(ctx->resv.fences, true);
-	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&ctx->resv,
+	dma_resv_lock(&mock->resv, NULL);
+	list = rcu_dereference_protected(mock->resv.fences, true);
+	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&mock->resv,
 						      list->capacity + 1), 0);
 	KUNIT_EXPECT_PTR_NE(test, list,
-			    rcu_dereference_protected(ctx->resv.fences, true));
-	dma_resv_unlock(&ctx->resv);
+			    rcu_dereference_protected(mock->resv.fences, true));
+	dma_resv_unlock(&mock->resv);
 }
 
 static const enum dma_resv_usage usages[] = {
@@ -96,30 +53,30 @@ KUNIT_ARRAY_PARAM(usage, usages, usage_desc);
 static void locked_sees_all_of_usage(struct kunit *test)
 {
 	enum dma_resv_usage usage = *(enum dma_resv_usage *)test->param_value;
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_resv_iter cursor;
 	struct dma_fence *fence;
 	int i = -1, visited = 0;
 
 	for (int j = 0; j < MAX_FENCES; j++)
-		add(test, j % 4);
+		mock_resv_add_new(test, j % 4);
 	for (int j = 0; j < MAX_FENCES; j += 3)
-		dma_fence_signal(ctx->fences[j]);
+		dma_fence_signal(mock->fences[j]);
 
-	dma_resv_lock(&ctx->resv, NULL);
-	dma_resv_for_each_fence(&cursor, &ctx->resv, usage, fence) {
+	dma_resv_lock(&mock->resv, NULL);
+	dma_resv_for_each_fence(&cursor, &mock->resv, usage, fence) {
 		do {
 			i++;
 		} while (i % 4 > usage);
 		KUNIT_ASSERT_LT(test, i, MAX_FENCES);
-		KUNIT_EXPECT_PTR_EQ(test, fence, ctx->fences[i]);
+		KUNIT_EXPECT_PTR_EQ(test, fence, mock->fences[i]);
 		KUNIT_EXPECT_EQ(test, dma_resv_iter_usage(&cursor), i % 4);
 		KUNIT_EXPECT_EQ(test, dma_resv_iter_is_restarted(&cursor),
 				!visited);
 		KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
 		visited++;
 	}
-	dma_resv_unlock(&ctx->resv);
+	dma_resv_unlock(&mock->resv);
 	KUNIT_EXPECT_EQ(test, visited, MAX_FENCES * (usage + 1) / 4);
 }
 
@@ -127,23 +84,23 @@ static void locked_sees_all_of_usage(struct kunit *test)
 static void unlocked_sees_pending_of_usage(struct kunit *test)
 {
 	enum dma_resv_usage usage = *(enum dma_resv_usage *)test->param_value;
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_resv_iter cursor;
 	struct dma_fence *fence;
 	int i = -1, visited = 0;
 
 	for (int j = 0; j < MAX_FENCES; j++)
-		add(test, j % 4);
+		mock_resv_add_new(test, j % 4);
 	for (int j = 0; j < MAX_FENCES; j += 3)
-		dma_fence_signal(ctx->fences[j]);
+		dma_fence_signal(mock->fences[j]);
 
-	dma_resv_iter_begin(&cursor, &ctx->resv, usage);
+	dma_resv_iter_begin(&cursor, &mock->resv, usage);
 	dma_resv_for_each_fence_unlocked(&cursor, fence) {
 		do {
 			i++;
 		} while (i % 4 > usage || !(i % 3));
 		KUNIT_ASSERT_LT(test, i, MAX_FENCES);
-		KUNIT_EXPECT_PTR_EQ(test, fence, ctx->fences[i]);
+		KUNIT_EXPECT_PTR_EQ(test, fence, mock->fences[i]);
 		KUNIT_EXPECT_EQ(test, dma_resv_iter_usage(&cursor), i % 4);
 		KUNIT_EXPECT_EQ(test, dma_resv_iter_is_restarted(&cursor),
 				!visited);
@@ -155,39 +112,40 @@ static void unlocked_sees_pending_of_usage(struct kunit *test)
 	dma_resv_iter_end(&cursor);
 	KUNIT_EXPECT_GT(test, visited, 0);
 	for (int j = 0; j < MAX_FENCES; j++)
-		KUNIT_EXPECT_EQ(test, kref_read(&ctx->fences[j]->refcount), 2);
+		KUNIT_EXPECT_EQ(test, kref_read(&mock->fences[j]->refcount), 2);
 }
 
 static void walk_of_nothing(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_resv_iter cursor;
 	struct dma_fence *fence;
 
 	for (int reserved = 0; reserved < 2; reserved++) {
-		dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+		dma_resv_iter_begin(&cursor, &mock->resv, BOOKKEEP);
 		dma_resv_for_each_fence_unlocked(&cursor, fence)
 			KUNIT_FAIL(test, "a fence of nothing");
 		dma_resv_iter_end(&cursor);
 
-		dma_resv_lock(&ctx->resv, NULL);
-		dma_resv_for_each_fence(&cursor, &ctx->resv, BOOKKEEP, fence)
+		dma_resv_lock(&mock->resv, NULL);
+		dma_resv_for_each_fence(&cursor, &mock->resv, BOOKKEEP, fence)
 			KUNIT_FAIL(test, "a fence of nothing");
-		KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&ctx->resv, 1),
+		KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&mock->resv, 1),
 				0);
-		dma_resv_unlock(&ctx->resv);
+		dma_resv_unlock(&mock->resv);
 	}
 }
 
 /* A walk left early holds one reference, which dma_resv_iter_end() drops. */
 static void unlocked_left_early(struct kunit *test)
 {
-	struct dma_fence *one = add(test, BOOKKEEP), *two = add(test, BOOKKEEP);
-	struct ctx *ctx = test->priv;
+	struct dma_fence *one = mock_resv_add_new(test, BOOKKEEP);
+	struct dma_fence *two = mock_resv_add_new(test, BOOKKEEP);
+	struct mock_resv *mock = test->priv;
 	struct dma_resv_iter cursor;
 	struct dma_fence *fence;
 
-	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+	dma_resv_iter_begin(&cursor, &mock->resv, BOOKKEEP);
 	dma_resv_for_each_fence_unlocked(&cursor, fence) {
 		if (fence == two)
 			break;
@@ -197,7 +155,7 @@ static void unlocked_left_early(struct kunit *test)
 	dma_resv_iter_end(&cursor);
 	KUNIT_EXPECT_EQ(test, kref_read(&two->refcount), 2);
 	/* A walk without a first step holds none. */
-	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+	dma_resv_iter_begin(&cursor, &mock->resv, BOOKKEEP);
 	dma_resv_iter_end(&cursor);
 }
 
@@ -205,13 +163,13 @@ static void unlocked_left_early(struct kunit *test)
 static void unlocked_skips_what_signals_meanwhile(struct kunit *test)
 {
 	struct dma_fence *fences[4], *fence;
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_resv_iter cursor;
 	int visited = 0;
 
 	for (int i = 0; i < 4; i++)
-		fences[i] = add(test, BOOKKEEP);
-	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+		fences[i] = mock_resv_add_new(test, BOOKKEEP);
+	dma_resv_iter_begin(&cursor, &mock->resv, BOOKKEEP);
 	dma_resv_for_each_fence_unlocked(&cursor, fence) {
 		visited++;
 		dma_fence_signal(fences[1]);
@@ -227,12 +185,12 @@ static void unlocked_skips_what_signals_meanwhile(struct kunit *test)
 static void unlocked_restarts_on_another_list(struct kunit *test)
 {
 	struct dma_fence *fences[3], *fence;
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_resv_iter cursor;
 
 	for (int i = 0; i < 3; i++)
-		fences[i] = add(test, BOOKKEEP);
-	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+		fences[i] = mock_resv_add_new(test, BOOKKEEP);
+	dma_resv_iter_begin(&cursor, &mock->resv, BOOKKEEP);
 	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_first_unlocked(&cursor),
 			    fences[0]);
 	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_next_unlocked(&cursor),
@@ -264,15 +222,15 @@ static void unlocked_restarts_on_another_list(struct kunit *test)
 static void unlocked_restarts_on_list_at_same_address(struct kunit *test)
 {
 	struct dma_fence *fences[3];
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_resv_iter cursor;
 
 	for (int i = 0; i < 3; i++)
-		fences[i] = add(test, BOOKKEEP);
-	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+		fences[i] = mock_resv_add_new(test, BOOKKEEP);
+	dma_resv_iter_begin(&cursor, &mock->resv, BOOKKEEP);
 	dma_resv_iter_first_unlocked(&cursor);
 	dma_resv_iter_next_unlocked(&cursor);
-	rcu_dereference_protected(ctx->resv.fences, true)->id = U64_MAX;
+	rcu_dereference_protected(mock->resv.fences, true)->id = U64_MAX;
 	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_next_unlocked(&cursor),
 			    fences[0]);
 	KUNIT_EXPECT_TRUE(test, dma_resv_iter_is_restarted(&cursor));
@@ -282,24 +240,24 @@ static void unlocked_restarts_on_list_at_same_address(struct kunit *test)
 /* The object loses its list, and gets another one. */
 static void unlocked_meets_no_list(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_resv_iter cursor;
 	struct dma_fence *fence;
 	struct dma_resv idle;
 
 	dma_resv_init(&idle);
-	fence = add(test, BOOKKEEP);
-	add(test, BOOKKEEP);
-	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+	fence = mock_resv_add_new(test, BOOKKEEP);
+	mock_resv_add_new(test, BOOKKEEP);
+	dma_resv_iter_begin(&cursor, &mock->resv, BOOKKEEP);
 	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_first_unlocked(&cursor), fence);
-	dma_resv_lock(&ctx->resv, NULL);
-	KUNIT_EXPECT_EQ(test, dma_resv_copy_fences(&ctx->resv, &idle), 0);
-	dma_resv_unlock(&ctx->resv);
+	dma_resv_lock(&mock->resv, NULL);
+	KUNIT_EXPECT_EQ(test, dma_resv_copy_fences(&mock->resv, &idle), 0);
+	dma_resv_unlock(&mock->resv);
 	/* Only the walk and the test still hold references. */
 	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 2);
 	KUNIT_EXPECT_NULL(test, dma_resv_iter_next_unlocked(&cursor));
 
-	fence = add(test, BOOKKEEP);
+	fence = mock_resv_add_new(test, BOOKKEEP);
 	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_next_unlocked(&cursor), fence);
 	KUNIT_EXPECT_TRUE(test, dma_resv_iter_is_restarted(&cursor));
 	dma_resv_iter_end(&cursor);
@@ -310,18 +268,18 @@ static void unlocked_meets_no_list(struct kunit *test)
 static void unlocked_goes_on_over_replaced_fences(struct kunit *test)
 {
 	struct dma_fence *fences[3], *later;
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_resv_iter cursor;
 
 	for (int i = 0; i < 3; i++)
-		fences[i] = add(test, BOOKKEEP);
-	dma_resv_iter_begin(&cursor, &ctx->resv, BOOKKEEP);
+		fences[i] = mock_resv_add_new(test, BOOKKEEP);
+	dma_resv_iter_begin(&cursor, &mock->resv, BOOKKEEP);
 	dma_resv_iter_first_unlocked(&cursor);
 
-	ctx->timeline->context = fences[1]->context;
-	later = mock_fence_create(ctx->timeline);
-	ctx->fences[ctx->num++] = later;
-	mock_resv_add(test, &ctx->resv, later, DMA_RESV_USAGE_WRITE);
+	mock->timeline->context = fences[1]->context;
+	later = mock_fence_create(mock->timeline);
+	mock_resv_own(test, later);
+	mock_resv_add(test, &mock->resv, later, DMA_RESV_USAGE_WRITE);
 	KUNIT_EXPECT_PTR_EQ(test, dma_resv_iter_next_unlocked(&cursor), later);
 	KUNIT_EXPECT_FALSE(test, dma_resv_iter_is_restarted(&cursor));
 	KUNIT_EXPECT_EQ(test, dma_resv_iter_usage(&cursor),
@@ -335,13 +293,13 @@ static void unlocked_goes_on_over_replaced_fences(struct kunit *test)
 /* Shrinkers and interrupt handlers query objects, too. */
 static void unlocked_while_atomic(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	unsigned long flags;
 	bool idle;
 
-	add(test, DMA_RESV_USAGE_READ);
+	mock_resv_add_new(test, DMA_RESV_USAGE_READ);
 	local_irq_save(flags);
-	idle = dma_resv_test_signaled(&ctx->resv, BOOKKEEP);
+	idle = dma_resv_test_signaled(&mock->resv, BOOKKEEP);
 	local_irq_restore(flags);
 	KUNIT_EXPECT_FALSE(test, idle);
 }
@@ -349,23 +307,24 @@ static void unlocked_while_atomic(struct kunit *test)
 /* Skips signalled fences and those of a weaker usage than asked for. */
 static void get_pending_goes_backwards(struct kunit *test)
 {
-	struct dma_fence *oldest = add(test, DMA_RESV_USAGE_WRITE), *newest, *got;
-	struct ctx *ctx = test->priv;
+	struct dma_fence *oldest = mock_resv_add_new(test, DMA_RESV_USAGE_WRITE);
+	struct dma_fence *newest, *got;
+	struct mock_resv *mock = test->priv;
 	unsigned int index = UINT_MAX;
 
-	add(test, BOOKKEEP);
-	dma_fence_signal(add(test, DMA_RESV_USAGE_KERNEL));
-	newest = add(test, DMA_RESV_USAGE_READ);
+	mock_resv_add_new(test, BOOKKEEP);
+	dma_fence_signal(mock_resv_add_new(test, DMA_RESV_USAGE_KERNEL));
+	newest = mock_resv_add_new(test, DMA_RESV_USAGE_READ);
 
-	got = dma_resv_get_pending(&ctx->resv, DMA_RESV_USAGE_READ, &index);
+	got = dma_resv_get_pending(&mock->resv, DMA_RESV_USAGE_READ, &index);
 	KUNIT_EXPECT_PTR_EQ(test, got, newest);
 	KUNIT_EXPECT_EQ(test, index, 3);
 	dma_fence_put(got);
-	got = dma_resv_get_pending(&ctx->resv, DMA_RESV_USAGE_READ, &index);
+	got = dma_resv_get_pending(&mock->resv, DMA_RESV_USAGE_READ, &index);
 	KUNIT_EXPECT_PTR_EQ(test, got, oldest);
 	KUNIT_EXPECT_EQ(test, index, 0);
 	dma_fence_put(got);
-	KUNIT_EXPECT_NULL(test, dma_resv_get_pending(&ctx->resv,
+	KUNIT_EXPECT_NULL(test, dma_resv_get_pending(&mock->resv,
 						     DMA_RESV_USAGE_READ,
 						     &index));
 }
@@ -387,8 +346,8 @@ static struct kunit_case dma_resv_iter_cases[] = {
 
 static struct kunit_suite dma_resv_iter_suite = {
 	.name = "dma_resv_iter",
-	.init = iter_test_init,
-	.exit = iter_test_exit,
+	.init = mock_resv_init,
+	.exit = mock_resv_exit,
 	.test_cases = dma_resv_iter_cases,
 };
 

@@ -15,78 +15,35 @@
 #include "../resv/dma-resv-list.h"
 #include "mock.h"
 
-/* Fences of other timelines that are in the object already. */
-#define MAX_FILLERS 20
-
-struct ctx {
-	struct dma_resv resv;
-	struct mock_timeline *timeline;
-	int num_fillers;
-	struct dma_fence *fillers[MAX_FILLERS];
-};
-
-static int resv_test_init(struct kunit *test)
-{
-	struct ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, ctx);
-	ctx->timeline = mock_timeline_create(test, "resv");
-	dma_resv_init(&ctx->resv);
-	test->priv = ctx;
-	return 0;
-}
-
-static void resv_test_exit(struct kunit *test)
-{
-	struct ctx *ctx = test->priv;
-
-	if (!ctx)
-		return;
-	dma_resv_fini(&ctx->resv);
-	for (int i = 0; i < ctx->num_fillers; i++) {
-		KUNIT_EXPECT_EQ(test, kref_read(&ctx->fillers[i]->refcount), 1);
-		dma_fence_put(ctx->fillers[i]);
-	}
-}
-
 static void add(struct kunit *test, struct dma_fence *fence,
 		enum dma_resv_usage usage)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 
-	mock_resv_add(test, &ctx->resv, fence, usage);
+	mock_resv_add(test, &mock->resv, fence, usage);
 }
 
 /* Make a fence of a timeline of its own. */
 static struct dma_fence *alien(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
-	u64 context = ctx->timeline->context;
-	struct dma_fence *fence;
+	struct mock_resv *mock = test->priv;
 
-	ctx->timeline->context = dma_fence_context_alloc(1);
-	fence = mock_fence_create(ctx->timeline);
-	ctx->timeline->context = context;
-	return fence;
+	return mock_fence_create_alone(mock->timeline);
 }
 
+/* Add fences of other timelines. */
 static void fill(struct kunit *test, int num)
 {
-	struct ctx *ctx = test->priv;
-
-	for (int i = 0; i < num; i++) {
-		ctx->fillers[i] = alien(test);
-		ctx->num_fillers++;
-		add(test, ctx->fillers[i], DMA_RESV_USAGE_READ);
-	}
+	for (int i = 0; i < num; i++)
+		mock_resv_add_new(test, DMA_RESV_USAGE_READ);
 }
 
 static struct dma_resv_list *list_of(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 
 	/* Only this test uses the object. */
-	return rcu_dereference_protected(ctx->resv.fences, true);
+	return rcu_dereference_protected(mock->resv.fences, true);
 }
 
 static unsigned int num_fences(struct kunit *test)
@@ -117,17 +74,17 @@ KUNIT_ARRAY_PARAM_DESC(size, sizes, desc);
 
 static void reserve_of_nothing_warns(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 
-	dma_resv_lock(&ctx->resv, NULL);
+	dma_resv_lock(&mock->resv, NULL);
 	mock_warn_begin(test);
-	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&ctx->resv, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&mock->resv, 0), -EINVAL);
 	mock_warn_end(test, "dma_resv_reserve_fences", 1);
 	KUNIT_EXPECT_NULL(test, list_of(test));
 	/* The tests of TTM look for the list. */
-	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&ctx->resv, 1), 0);
+	KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&mock->resv, 1), 0);
 	KUNIT_EXPECT_NOT_NULL(test, list_of(test));
-	dma_resv_unlock(&ctx->resv);
+	dma_resv_unlock(&mock->resv);
 }
 
 /* A user's ioctl may ask for any number: no overflow and no warning. */
@@ -136,41 +93,41 @@ static void reserve_of_too_much_fails(struct kunit *test)
 	static const unsigned int much[] = {
 		UINT_MAX, UINT_MAX - 1, INT_MAX, INT_MAX / 2, BIT(29),
 	};
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 
 	fill(test, 3);
-	dma_resv_lock(&ctx->resv, NULL);
+	dma_resv_lock(&mock->resv, NULL);
 	for (int i = 0; i < ARRAY_SIZE(much); i++) {
 		struct dma_resv_list *list = list_of(test);
 
 		mock_warn_begin(test);
-		KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&ctx->resv,
+		KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&mock->resv,
 							      much[i]),
 				-ENOMEM);
 		mock_warn_end(test, "", 0);
 		KUNIT_EXPECT_PTR_EQ(test, list_of(test), list);
 	}
-	dma_resv_unlock(&ctx->resv);
+	dma_resv_unlock(&mock->resv);
 	KUNIT_EXPECT_EQ(test, num_fences(test), 3);
 }
 
 static void reserve_makes_room_for_all(struct kunit *test)
 {
 	const struct size *param = test->param_value;
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence *fences[30];
 
 	fill(test, param->fillers);
-	dma_resv_lock(&ctx->resv, NULL);
-	KUNIT_ASSERT_EQ(test, dma_resv_reserve_fences(&ctx->resv,
+	dma_resv_lock(&mock->resv, NULL);
+	KUNIT_ASSERT_EQ(test, dma_resv_reserve_fences(&mock->resv,
 						      ARRAY_SIZE(fences)), 0);
 	for (int i = 0; i < ARRAY_SIZE(fences); i++) {
 		fences[i] = alien(test);
-		dma_resv_add_fence(&ctx->resv, fences[i],
+		dma_resv_add_fence(&mock->resv, fences[i],
 				   i % (DMA_RESV_USAGE_BOOKKEEP + 1));
 		KUNIT_EXPECT_EQ(test, kref_read(&fences[i]->refcount), 2);
 	}
-	dma_resv_unlock(&ctx->resv);
+	dma_resv_unlock(&mock->resv);
 	KUNIT_ASSERT_EQ(test, num_fences(test),
 			param->fillers + ARRAY_SIZE(fences));
 	for (int i = 0; i < ARRAY_SIZE(fences); i++) {
@@ -187,28 +144,28 @@ static void reserve_makes_room_for_all(struct kunit *test)
  */
 static void add_takes_room_beyond_reservation(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence *fence;
 	unsigned int capacity;
 
-	dma_resv_lock(&ctx->resv, NULL);
-	dma_resv_reserve_fences(&ctx->resv, 1);
+	dma_resv_lock(&mock->resv, NULL);
+	dma_resv_reserve_fences(&mock->resv, 1);
 	/* The second reservation does not add to the first one. */
-	dma_resv_reserve_fences(&ctx->resv, 1);
+	dma_resv_reserve_fences(&mock->resv, 1);
 	capacity = list_of(test)->capacity;
 	mock_warn_begin(test);
 	for (unsigned int i = 0; i < capacity; i++) {
 		fence = alien(test);
-		dma_resv_add_fence(&ctx->resv, fence, DMA_RESV_USAGE_READ);
+		dma_resv_add_fence(&mock->resv, fence, DMA_RESV_USAGE_READ);
 		dma_fence_put(fence);
 	}
 	mock_warn_end(test, "", 0);
 	/* Now no slot is left. */
 	fence = alien(test);
 	mock_warn_begin(test);
-	dma_resv_add_fence(&ctx->resv, fence, DMA_RESV_USAGE_READ);
+	dma_resv_add_fence(&mock->resv, fence, DMA_RESV_USAGE_READ);
 	mock_warn_end(test, "dma_resv_add_fence", 1);
-	dma_resv_unlock(&ctx->resv);
+	dma_resv_unlock(&mock->resv);
 	KUNIT_EXPECT_EQ(test, num_fences(test), capacity + 1);
 	KUNIT_EXPECT_EQ(test, usage_at(test, capacity, fence),
 			DMA_RESV_USAGE_READ);
@@ -218,19 +175,19 @@ static void add_takes_room_beyond_reservation(struct kunit *test)
 /* A signalled fence in any slot gives way. */
 static void add_without_room_takes_signaled(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence *fence;
 
 	fill(test, DMA_RESV_LIST_MIN);
 	KUNIT_ASSERT_EQ(test, num_fences(test), list_of(test)->capacity);
 	for (unsigned int i = 0; i < DMA_RESV_LIST_MIN; i++) {
 		fence = alien(test);
-		dma_fence_signal(ctx->fillers[i]);
-		dma_resv_lock(&ctx->resv, NULL);
+		dma_fence_signal(mock->fences[i]);
+		dma_resv_lock(&mock->resv, NULL);
 		mock_warn_begin(test);
-		dma_resv_add_fence(&ctx->resv, fence, DMA_RESV_USAGE_READ);
+		dma_resv_add_fence(&mock->resv, fence, DMA_RESV_USAGE_READ);
 		mock_warn_end(test, "", 0);
-		dma_resv_unlock(&ctx->resv);
+		dma_resv_unlock(&mock->resv);
 		KUNIT_EXPECT_EQ(test, num_fences(test), DMA_RESV_LIST_MIN);
 		usage_at(test, i, fence);
 		dma_fence_put(fence);
@@ -239,19 +196,19 @@ static void add_without_room_takes_signaled(struct kunit *test)
 
 static void reserve_more_after_less(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence *fences[6];
 
-	dma_resv_lock(&ctx->resv, NULL);
-	dma_resv_reserve_fences(&ctx->resv, 6);
+	dma_resv_lock(&mock->resv, NULL);
+	dma_resv_reserve_fences(&mock->resv, 6);
 	/* A smaller reservation does not end the larger one. */
-	dma_resv_reserve_fences(&ctx->resv, 2);
+	dma_resv_reserve_fences(&mock->resv, 2);
 	for (int i = 0; i < 6; i++) {
 		fences[i] = alien(test);
-		dma_resv_add_fence(&ctx->resv, fences[i], DMA_RESV_USAGE_READ);
+		dma_resv_add_fence(&mock->resv, fences[i], DMA_RESV_USAGE_READ);
 		dma_fence_put(fences[i]);
 	}
-	dma_resv_unlock(&ctx->resv);
+	dma_resv_unlock(&mock->resv);
 	KUNIT_EXPECT_EQ(test, num_fences(test), 6);
 }
 
@@ -271,40 +228,40 @@ static bool needs_reservation(struct kunit *test)
 static void add_without_reservation_loses_nothing(struct kunit *test)
 {
 	const struct size *param = test->param_value;
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence *fence = alien(test);
 	bool loud;
 
 	fill(test, param->fillers);
 	loud = needs_reservation(test);
-	dma_resv_lock(&ctx->resv, NULL);
+	dma_resv_lock(&mock->resv, NULL);
 	mock_warn_begin(test);
-	dma_resv_add_fence(&ctx->resv, fence, DMA_RESV_USAGE_KERNEL);
+	dma_resv_add_fence(&mock->resv, fence, DMA_RESV_USAGE_KERNEL);
 	mock_warn_end(test, loud ? "dma_resv_add_fence" : "", loud);
-	dma_resv_unlock(&ctx->resv);
+	dma_resv_unlock(&mock->resv);
 	KUNIT_EXPECT_EQ(test, num_fences(test), param->fillers + 1);
 	KUNIT_EXPECT_EQ(test, usage_at(test, param->fillers, fence),
 			DMA_RESV_USAGE_KERNEL);
 	for (int i = 0; i < param->fillers; i++)
-		usage_at(test, i, ctx->fillers[i]);
+		usage_at(test, i, mock->fences[i]);
 	dma_fence_put(fence);
 }
 
 static void unlock_ends_reservation(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence *fence = alien(test);
 	bool loud;
 
-	dma_resv_lock(&ctx->resv, NULL);
-	dma_resv_reserve_fences(&ctx->resv, 4);
-	dma_resv_unlock(&ctx->resv);
+	dma_resv_lock(&mock->resv, NULL);
+	dma_resv_reserve_fences(&mock->resv, 4);
+	dma_resv_unlock(&mock->resv);
 	loud = needs_reservation(test);
-	dma_resv_lock(&ctx->resv, NULL);
+	dma_resv_lock(&mock->resv, NULL);
 	mock_warn_begin(test);
-	dma_resv_add_fence(&ctx->resv, fence, DMA_RESV_USAGE_READ);
+	dma_resv_add_fence(&mock->resv, fence, DMA_RESV_USAGE_READ);
 	mock_warn_end(test, loud ? "dma_resv_add_fence" : "", loud);
-	dma_resv_unlock(&ctx->resv);
+	dma_resv_unlock(&mock->resv);
 	KUNIT_EXPECT_EQ(test, num_fences(test), 1);
 	dma_fence_put(fence);
 }
@@ -360,10 +317,10 @@ KUNIT_ARRAY_PARAM_DESC(rule, rules, desc);
 
 static void expect_rule(struct kunit *test, const struct rule *param)
 {
-	struct ctx *ctx = test->priv;
-	struct dma_fence *old = mock_fence_create_at(ctx->timeline,
+	struct mock_resv *mock = test->priv;
+	struct dma_fence *old = mock_fence_create_at(mock->timeline,
 						     param->old_seqno, 0);
-	struct dma_fence *new = mock_fence_create_at(ctx->timeline,
+	struct dma_fence *new = mock_fence_create_at(mock->timeline,
 						     param->new_seqno, 0);
 	int at = num_fences(test);
 
@@ -386,7 +343,7 @@ static void add_to_timeline(struct kunit *test)
 
 static void add_to_timeline_of_long_list(struct kunit *test)
 {
-	fill(test, MAX_FILLERS);
+	fill(test, MOCK_RESV_FENCES);
 	expect_rule(test, test->param_value);
 }
 
@@ -415,14 +372,14 @@ static void add_same_fence_again(struct kunit *test)
 static void add_of_context_0_keeps_all(struct kunit *test)
 {
 	const struct size *param = test->param_value;
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence *fences[4];
 
 	fill(test, param->fillers);
-	ctx->timeline->context = 0;
+	mock->timeline->context = 0;
 	for (int i = 0; i < ARRAY_SIZE(fences); i++) {
 		/* Increasing, decreasing and equal numbers. */
-		fences[i] = mock_fence_create_at(ctx->timeline,
+		fences[i] = mock_fence_create_at(mock->timeline,
 						 (i & 1) ? 9 : 5, 0);
 		add(test, fences[i], READ_);
 	}
@@ -460,8 +417,8 @@ static struct kunit_case dma_resv_cases[] = {
 
 static struct kunit_suite dma_resv_suite = {
 	.name = "dma_resv",
-	.init = resv_test_init,
-	.exit = resv_test_exit,
+	.init = mock_resv_init,
+	.exit = mock_resv_exit,
 	.test_cases = dma_resv_cases,
 };
 

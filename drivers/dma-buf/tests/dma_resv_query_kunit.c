@@ -16,54 +16,6 @@
 
 #include "mock.h"
 
-#define USAGES (DMA_RESV_USAGE_BOOKKEEP + 1)
-#define MAX_FENCES 24
-
-struct ctx {
-	struct dma_resv resv;
-	struct mock_timeline *timeline;
-	/*
-	 * The fences in @resv: of usage i % USAGES, each of its own timeline.
-	 */
-	int num;
-	struct dma_fence *fences[MAX_FENCES];
-};
-
-static int query_test_init(struct kunit *test)
-{
-	struct ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, ctx);
-	ctx->timeline = mock_timeline_create(test, "query");
-	dma_resv_init(&ctx->resv);
-	test->priv = ctx;
-	return 0;
-}
-
-static void query_test_exit(struct kunit *test)
-{
-	struct ctx *ctx = test->priv;
-
-	if (!ctx)
-		return;
-	dma_resv_fini(&ctx->resv);
-	for (int i = 0; i < ctx->num; i++) {
-		KUNIT_EXPECT_EQ(test, kref_read(&ctx->fences[i]->refcount), 1);
-		dma_fence_put(ctx->fences[i]);
-	}
-}
-
-static void fill(struct kunit *test, int num)
-{
-	struct ctx *ctx = test->priv;
-
-	for (int i = 0; i < num; i++) {
-		ctx->timeline->context = dma_fence_context_alloc(1);
-		ctx->fences[i] = mock_fence_create_at(ctx->timeline, i + 1, 0);
-		ctx->num++;
-		mock_resv_add(test, &ctx->resv, ctx->fences[i], i % USAGES);
-	}
-}
 
 /* Queries of one usage, on lists without and with an index. */
 struct query {
@@ -86,25 +38,25 @@ KUNIT_ARRAY_PARAM_DESC(query, queries, desc);
 
 static bool is_wanted(const struct query *param, int i)
 {
-	return i % USAGES <= param->usage;
+	return i % MOCK_RESV_USAGES <= param->usage;
 }
 
 /* Returns the fences of the usage and of stronger ones, in order. */
 static void get_fences_of_usage(struct kunit *test)
 {
 	const struct query *param = test->param_value;
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence **fences = (void *)1;
 	unsigned int num = 77, at = 0;
 
-	fill(test, param->num);
-	KUNIT_ASSERT_EQ(test, dma_resv_get_fences(&ctx->resv, param->usage,
+	mock_resv_fill(test, param->num);
+	KUNIT_ASSERT_EQ(test, dma_resv_get_fences(&mock->resv, param->usage,
 						  &num, &fences), 0);
-	KUNIT_EXPECT_EQ(test, num, param->num * (param->usage + 1) / USAGES);
+	KUNIT_EXPECT_EQ(test, num, param->num * (param->usage + 1) / MOCK_RESV_USAGES);
 	for (int i = 0; i < param->num && at < num; i++) {
 		if (!is_wanted(param, i))
 			continue;
-		KUNIT_EXPECT_PTR_EQ(test, fences[at], ctx->fences[i]);
+		KUNIT_EXPECT_PTR_EQ(test, fences[at], mock->fences[i]);
 		KUNIT_EXPECT_EQ(test, kref_read(&fences[at]->refcount), 3);
 		dma_fence_put(fences[at++]);
 	}
@@ -115,25 +67,25 @@ static void get_fences_of_usage(struct kunit *test)
 
 static void get_fences_leaves_out_signaled(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence **fences;
 	unsigned int num;
 
-	fill(test, 12);
+	mock_resv_fill(test, 12);
 	for (int i = 0; i < 12; i++) {
 		if (i != 5)
-			dma_fence_signal(ctx->fences[i]);
+			dma_fence_signal(mock->fences[i]);
 	}
-	KUNIT_ASSERT_EQ(test, dma_resv_get_fences(&ctx->resv,
+	KUNIT_ASSERT_EQ(test, dma_resv_get_fences(&mock->resv,
 						  DMA_RESV_USAGE_BOOKKEEP,
 						  &num, &fences), 0);
 	KUNIT_ASSERT_EQ(test, num, 1);
-	KUNIT_EXPECT_PTR_EQ(test, fences[0], ctx->fences[5]);
+	KUNIT_EXPECT_PTR_EQ(test, fences[0], mock->fences[5]);
 	dma_fence_put(fences[0]);
 	kfree(fences);
 
-	dma_fence_signal(ctx->fences[5]);
-	KUNIT_ASSERT_EQ(test, dma_resv_get_fences(&ctx->resv,
+	dma_fence_signal(mock->fences[5]);
+	KUNIT_ASSERT_EQ(test, dma_resv_get_fences(&mock->resv,
 						  DMA_RESV_USAGE_BOOKKEEP,
 						  &num, &fences), 0);
 	KUNIT_EXPECT_EQ(test, num, 0);
@@ -144,57 +96,57 @@ static void get_fences_leaves_out_signaled(struct kunit *test)
 static void test_signaled_and_wait_of_usage(struct kunit *test)
 {
 	const struct query *param = test->param_value;
-	struct ctx *ctx = test->priv;
-	int left = param->num * (param->usage + 1) / USAGES;
+	struct mock_resv *mock = test->priv;
+	int left = param->num * (param->usage + 1) / MOCK_RESV_USAGES;
 
-	fill(test, param->num);
+	mock_resv_fill(test, param->num);
 	for (int i = param->num - 1; i >= 0; i--) {
-		KUNIT_EXPECT_EQ(test, dma_resv_test_signaled(&ctx->resv,
+		KUNIT_EXPECT_EQ(test, dma_resv_test_signaled(&mock->resv,
 							     param->usage),
 				!left);
-		KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+		KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&mock->resv,
 							    param->usage,
 							    true, 0), !left);
 		left -= is_wanted(param, i);
-		dma_fence_signal(ctx->fences[i]);
+		dma_fence_signal(mock->fences[i]);
 	}
-	KUNIT_EXPECT_TRUE(test, dma_resv_test_signaled(&ctx->resv,
+	KUNIT_EXPECT_TRUE(test, dma_resv_test_signaled(&mock->resv,
 						       param->usage));
-	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv, param->usage,
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&mock->resv, param->usage,
 						    true, 0), 1);
-	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv, param->usage,
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&mock->resv, param->usage,
 						    true, 9), 9);
 }
 
 /* A wait enables signalling, a test does not. */
 static void test_signaled_does_not_enable(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 
-	fill(test, 4);
-	dma_resv_test_signaled(&ctx->resv, DMA_RESV_USAGE_BOOKKEEP);
+	mock_resv_fill(test, 4);
+	dma_resv_test_signaled(&mock->resv, DMA_RESV_USAGE_BOOKKEEP);
 	KUNIT_EXPECT_EQ(test,
-			atomic_read(&to_mock_fence(ctx->fences[0])->enabled),
+			atomic_read(&to_mock_fence(mock->fences[0])->enabled),
 			0);
-	dma_resv_wait_timeout(&ctx->resv, DMA_RESV_USAGE_BOOKKEEP, true, 0);
+	dma_resv_wait_timeout(&mock->resv, DMA_RESV_USAGE_BOOKKEEP, true, 0);
 	KUNIT_EXPECT_EQ(test,
-			atomic_read(&to_mock_fence(ctx->fences[0])->enabled),
+			atomic_read(&to_mock_fence(mock->fences[0])->enabled),
 			1);
 }
 
 static void wait_is_interrupted_or_times_out(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 
-	fill(test, 4);
-	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+	mock_resv_fill(test, 4);
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&mock->resv,
 						    DMA_RESV_USAGE_READ, true,
 						    2), 0);
 	mock_signal_begin();
-	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&mock->resv,
 						    DMA_RESV_USAGE_READ, true,
 						    100 * HZ), -ERESTARTSYS);
-	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&mock->resv,
 						    DMA_RESV_USAGE_READ, false,
 						    2), 0);
 	mock_signal_end();
@@ -221,20 +173,20 @@ static int wait_thread(void *data)
 
 static void wait_is_woken_by_last(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
-	struct waiter waiter = { .resv = &ctx->resv };
+	struct mock_resv *mock = test->priv;
+	struct waiter waiter = { .resv = &mock->resv };
 	struct task_struct *task;
 
 	init_completion(&waiter.started);
 	init_completion(&waiter.woken);
-	fill(test, 12);
+	mock_resv_fill(test, 12);
 	task = kthread_run(wait_thread, &waiter, "waiter");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	get_task_struct(task);
 	wait_for_completion(&waiter.started);
 	for (int i = 11; i >= 0; i--) {
 		KUNIT_EXPECT_FALSE(test, completion_done(&waiter.woken));
-		dma_fence_signal(ctx->fences[i]);
+		dma_fence_signal(mock->fences[i]);
 	}
 	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&waiter.woken,
 							  60 * HZ), 0);
@@ -264,19 +216,17 @@ static const struct dma_fence_ops custom_ops = {
 /* The timeout is for all fences together; an error ends the wait. */
 static void wait_has_one_timeout_for_all(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 
 	for (int i = 0; i < 2; i++) {
-		ctx->timeline->context = dma_fence_context_alloc(1);
-		ctx->fences[i] = mock_fence_create_ops(ctx->timeline, 1, 0,
-						       &custom_ops);
-		ctx->num++;
-		mock_resv_add(test, &ctx->resv, ctx->fences[i],
+		mock->timeline->context = dma_fence_context_alloc(1);
+		mock_resv_own(test, mock_fence_create_ops(mock->timeline, 1, 0, &custom_ops));
+		mock_resv_add(test, &mock->resv, mock->fences[i],
 			      DMA_RESV_USAGE_READ);
 	}
 	custom_waits = 0;
 	custom_ret = 0;
-	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&mock->resv,
 						    DMA_RESV_USAGE_READ, true,
 						    100), 80);
 	KUNIT_EXPECT_EQ(test, custom_waits, 2);
@@ -284,14 +234,14 @@ static void wait_has_one_timeout_for_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, custom_timeouts[1], 90);
 
 	custom_ret = -EDEADLK;
-	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&mock->resv,
 						    DMA_RESV_USAGE_READ, true,
 						    100), -EDEADLK);
 	KUNIT_EXPECT_EQ(test, custom_waits, 3);
 
 	/* A poll stays a poll. */
 	custom_ret = 1;
-	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&ctx->resv,
+	KUNIT_EXPECT_EQ(test, dma_resv_wait_timeout(&mock->resv,
 						    DMA_RESV_USAGE_READ, true,
 						    0), 1);
 	KUNIT_EXPECT_EQ(test, custom_waits, 5);
@@ -302,36 +252,36 @@ static void wait_has_one_timeout_for_all(struct kunit *test)
 static void set_deadline_of_usage(struct kunit *test)
 {
 	const struct query *param = test->param_value;
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 
-	fill(test, param->num);
-	dma_resv_set_deadline(&ctx->resv, param->usage, 500);
+	mock_resv_fill(test, param->num);
+	dma_resv_set_deadline(&mock->resv, param->usage, 500);
 	for (int i = 0; i < param->num; i++)
-		KUNIT_EXPECT_EQ(test, to_mock_fence(ctx->fences[i])->deadline,
+		KUNIT_EXPECT_EQ(test, to_mock_fence(mock->fences[i])->deadline,
 				is_wanted(param, i) ? 500 : 0);
 }
 
 static void get_singleton_of_none_or_one(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence *fence = (void *)1;
 
-	KUNIT_EXPECT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+	KUNIT_EXPECT_EQ(test, dma_resv_get_singleton(&mock->resv,
 						     DMA_RESV_USAGE_BOOKKEEP,
 						     &fence), 0);
 	KUNIT_EXPECT_NULL(test, fence);
-	fill(test, 12);
+	mock_resv_fill(test, 12);
 	for (int i = 1; i < 12; i++)
-		dma_fence_signal(ctx->fences[i]);
-	KUNIT_EXPECT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+		dma_fence_signal(mock->fences[i]);
+	KUNIT_EXPECT_EQ(test, dma_resv_get_singleton(&mock->resv,
 						     DMA_RESV_USAGE_BOOKKEEP,
 						     &fence), 0);
-	KUNIT_EXPECT_PTR_EQ(test, fence, ctx->fences[0]);
+	KUNIT_EXPECT_PTR_EQ(test, fence, mock->fences[0]);
 	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 3);
 	dma_fence_put(fence);
 
-	dma_fence_signal(ctx->fences[0]);
-	KUNIT_EXPECT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+	dma_fence_signal(mock->fences[0]);
+	KUNIT_EXPECT_EQ(test, dma_resv_get_singleton(&mock->resv,
 						     DMA_RESV_USAGE_BOOKKEEP,
 						     &fence), 0);
 	KUNIT_EXPECT_NULL(test, fence);
@@ -340,35 +290,33 @@ static void get_singleton_of_none_or_one(struct kunit *test)
 /* Fences of one timeline, or one fence twice, need no array. */
 static void get_singleton_of_one_timeline(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence *fence;
 
-	for (int i = 0; i < 3; i++) {
-		ctx->fences[i] = mock_fence_create(ctx->timeline);
-		ctx->num++;
-	}
-	mock_resv_add(test, &ctx->resv, ctx->fences[2], DMA_RESV_USAGE_KERNEL);
-	mock_resv_add(test, &ctx->resv, ctx->fences[0], DMA_RESV_USAGE_READ);
-	mock_resv_add(test, &ctx->resv, ctx->fences[2],
+	for (int i = 0; i < 3; i++)
+		mock_resv_own(test, mock_fence_create(mock->timeline));
+	mock_resv_add(test, &mock->resv, mock->fences[2], DMA_RESV_USAGE_KERNEL);
+	mock_resv_add(test, &mock->resv, mock->fences[0], DMA_RESV_USAGE_READ);
+	mock_resv_add(test, &mock->resv, mock->fences[2],
 		      DMA_RESV_USAGE_BOOKKEEP);
-	mock_resv_add(test, &ctx->resv, ctx->fences[1], DMA_RESV_USAGE_WRITE);
-	KUNIT_EXPECT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+	mock_resv_add(test, &mock->resv, mock->fences[1], DMA_RESV_USAGE_WRITE);
+	KUNIT_EXPECT_EQ(test, dma_resv_get_singleton(&mock->resv,
 						     DMA_RESV_USAGE_BOOKKEEP,
 						     &fence), 0);
-	KUNIT_EXPECT_PTR_EQ(test, fence, ctx->fences[2]);
+	KUNIT_EXPECT_PTR_EQ(test, fence, mock->fences[2]);
 	dma_fence_put(fence);
 }
 
 static void get_singleton_of_many(struct kunit *test)
 {
 	const struct query *param = test->param_value;
-	int num = param->num * (param->usage + 1) / USAGES;
-	struct ctx *ctx = test->priv;
+	int num = param->num * (param->usage + 1) / MOCK_RESV_USAGES;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence_array *array;
 	struct dma_fence *fence;
 
-	fill(test, param->num);
-	KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&ctx->resv, param->usage,
+	mock_resv_fill(test, param->num);
+	KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&mock->resv, param->usage,
 						     &fence), 0);
 	array = to_dma_fence_array(fence);
 	KUNIT_EXPECT_EQ(test, !!array, num > 1);
@@ -380,7 +328,7 @@ static void get_singleton_of_many(struct kunit *test)
 		if (!is_wanted(param, i))
 			continue;
 		KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(fence));
-		dma_fence_signal(ctx->fences[i]);
+		dma_fence_signal(mock->fences[i]);
 	}
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(fence));
 	KUNIT_EXPECT_EQ(test, kref_read(&fence->refcount), 1);
@@ -390,16 +338,15 @@ static void get_singleton_of_many(struct kunit *test)
 /* Fences with equal numbers do not stand for each other. */
 static void get_singleton_keeps_equals(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence *fence;
 
 	for (int i = 0; i < 2; i++) {
-		ctx->fences[i] = mock_fence_create_at(ctx->timeline, 1, 0);
-		ctx->num++;
-		mock_resv_add(test, &ctx->resv, ctx->fences[i],
+		mock_resv_own(test, mock_fence_create_at(mock->timeline, 1, 0));
+		mock_resv_add(test, &mock->resv, mock->fences[i],
 			      DMA_RESV_USAGE_READ);
 	}
-	KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+	KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&mock->resv,
 						     DMA_RESV_USAGE_READ,
 						     &fence), 0);
 	KUNIT_ASSERT_NOT_NULL(test, to_dma_fence_array(fence));
@@ -410,25 +357,24 @@ static void get_singleton_keeps_equals(struct kunit *test)
 /* Context 0 has no order: a higher number is not later. */
 static void get_singleton_of_context_0(struct kunit *test)
 {
-	struct ctx *ctx = test->priv;
+	struct mock_resv *mock = test->priv;
 	struct dma_fence *fence;
 
-	ctx->timeline->context = 0;
+	mock->timeline->context = 0;
 	for (int i = 0; i < 2; i++) {
-		ctx->fences[i] = mock_fence_create(ctx->timeline);
-		ctx->num++;
-		mock_resv_add(test, &ctx->resv, ctx->fences[i],
+		mock_resv_own(test, mock_fence_create(mock->timeline));
+		mock_resv_add(test, &mock->resv, mock->fences[i],
 			      DMA_RESV_USAGE_READ);
 		/* One fence twice counts once. */
-		mock_resv_add(test, &ctx->resv, ctx->fences[i],
+		mock_resv_add(test, &mock->resv, mock->fences[i],
 			      DMA_RESV_USAGE_BOOKKEEP);
-		KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+		KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&mock->resv,
 							     DMA_RESV_USAGE_READ,
 							     &fence), 0);
 		KUNIT_EXPECT_EQ(test, !!to_dma_fence_array(fence), i);
 		dma_fence_put(fence);
 	}
-	KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&ctx->resv,
+	KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&mock->resv,
 						     DMA_RESV_USAGE_READ,
 						     &fence), 0);
 	KUNIT_ASSERT_NOT_NULL(test, to_dma_fence_array(fence));
@@ -439,18 +385,18 @@ static void get_singleton_of_context_0(struct kunit *test)
 static void describe_shows_what_orders_access(struct kunit *test)
 {
 	static const char text[] =
-		"\tkernel fence:mock query seq 1 unsignalled\n"
+		"\tkernel fence:mock resv seq 1 unsignalled\n"
 		"\twrite fence:detached-driver signaled-timeline seq 2 signalled\n"
-		"\tread fence:mock query seq 3 unsignalled\n";
-	struct ctx *ctx = test->priv;
+		"\tread fence:mock resv seq 3 unsignalled\n";
+	struct mock_resv *mock = test->priv;
 	char buf[256];
 	struct seq_file seq = { .buf = buf, .size = sizeof(buf) };
 
-	fill(test, 4);
-	dma_fence_signal(ctx->fences[1]);
-	dma_resv_lock(&ctx->resv, NULL);
-	dma_resv_describe(&ctx->resv, &seq);
-	dma_resv_unlock(&ctx->resv);
+	mock_resv_fill(test, 4);
+	dma_fence_signal(mock->fences[1]);
+	dma_resv_lock(&mock->resv, NULL);
+	dma_resv_describe(&mock->resv, &seq);
+	dma_resv_unlock(&mock->resv);
 	seq_putc(&seq, '\0');
 	KUNIT_EXPECT_STREQ(test, buf, text);
 }
@@ -475,8 +421,8 @@ static struct kunit_case dma_resv_query_cases[] = {
 
 static struct kunit_suite dma_resv_query_suite = {
 	.name = "dma_resv_query",
-	.init = query_test_init,
-	.exit = query_test_exit,
+	.init = mock_resv_init,
+	.exit = mock_resv_exit,
 	.test_cases = dma_resv_query_cases,
 };
 

@@ -98,6 +98,8 @@ struct mock_timeline *mock_timeline_create(struct kunit *test,
 					   const char *name);
 /* Makes the next fence of the timeline, with one reference. */
 struct dma_fence *mock_fence_create(struct mock_timeline *timeline);
+/* The same, with a context that no other fence has. */
+struct dma_fence *mock_fence_create_alone(struct mock_timeline *timeline);
 struct dma_fence *mock_fence_create_at(struct mock_timeline *timeline,
 				       u64 seqno, unsigned int flags);
 /* The same with operations of the test, which may use the ones below. */
@@ -136,9 +138,42 @@ bool mock_fence_signaled(struct dma_fence *fence);
 void mock_fence_set_deadline(struct dma_fence *fence, ktime_t deadline);
 void mock_fence_release(struct dma_fence *fence);
 
+/* Operations whose release takes the timeline's lock, like sw_sync's. */
+extern const struct dma_fence_ops mock_fence_locking_ops;
+
+/* mock_resv.c */
+
 /* Adds a fence to a reservation object; takes its lock. */
 void mock_resv_add(struct kunit *test, struct dma_resv *resv,
 		   struct dma_fence *fence, enum dma_resv_usage usage);
+
+#define MOCK_RESV_FENCES 24
+#define MOCK_RESV_USAGES (DMA_RESV_USAGE_BOOKKEEP + 1)
+
+/**
+ * struct mock_resv - a reservation object, kunit's priv in the suites that
+ *	have mock_resv_init() and mock_resv_exit()
+ * @resv: the object
+ * @timeline: for the fences
+ * @num: number of @fences
+ * @fences: owned by the test; at its end nobody else may have a reference
+ */
+struct mock_resv {
+	struct dma_resv resv;
+	struct mock_timeline *timeline;
+	int num;
+	struct dma_fence *fences[MOCK_RESV_FENCES];
+};
+
+int mock_resv_init(struct kunit *test);
+void mock_resv_exit(struct kunit *test);
+/* Takes over the reference to @fence. */
+void mock_resv_own(struct kunit *test, struct dma_fence *fence);
+/* Makes a fence of a timeline of its own, adds it and owns it. */
+struct dma_fence *mock_resv_add_new(struct kunit *test,
+				    enum dma_resv_usage usage);
+/* The same for @num fences; fence i has usage i % MOCK_RESV_USAGES. */
+void mock_resv_fill(struct kunit *test, int num);
 
 /* mock.c */
 
@@ -300,6 +335,10 @@ void __user *mock_user_readonly(struct kunit *test, const void *data,
 				size_t size);
 /* Returns an address that no process can map. */
 void __user *mock_user_bad(void);
+
+/* Names a buffer as its ioctl does. */
+void mock_set_name(struct kunit *test, struct dma_buf *dmabuf,
+		   const char *name);
 
 /* Counts the descriptors that are open or reserved in this thread. */
 unsigned int mock_count_fds(void);

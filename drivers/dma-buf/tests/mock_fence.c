@@ -154,6 +154,17 @@ struct dma_fence *mock_fence_create(struct mock_timeline *timeline)
 	return mock_fence_create_at(timeline, ++timeline->seqno, 0);
 }
 
+struct dma_fence *mock_fence_create_alone(struct mock_timeline *timeline)
+{
+	u64 context = timeline->context;
+	struct dma_fence *fence;
+
+	timeline->context = dma_fence_context_alloc(1);
+	fence = mock_fence_create(timeline);
+	timeline->context = context;
+	return fence;
+}
+
 struct dma_fence *mock_fence_create_signaled(struct mock_timeline *timeline)
 {
 	struct dma_fence *fence = mock_fence_create(timeline);
@@ -233,18 +244,20 @@ struct mock_timeline *mock_timeline_create(struct kunit *test,
 	return timeline;
 }
 
-void mock_resv_add(struct kunit *test, struct dma_resv *resv,
-		   struct dma_fence *fence, enum dma_resv_usage usage)
+static void locking_release(struct dma_fence *fence)
 {
-	int ret;
+	struct mock_timeline *timeline = to_mock_fence(fence)->timeline;
 
-	dma_resv_lock(resv, NULL);
-	ret = dma_resv_reserve_fences(resv, 1);
-	if (!ret)
-		dma_resv_add_fence(resv, fence, usage);
-	dma_resv_unlock(resv);
-	KUNIT_ASSERT_EQ(test, ret, 0);
+	scoped_guard(spinlock_irqsave, &timeline->lock)
+		fence->seqno = 0;
+	mock_fence_release(fence);
 }
+
+const struct dma_fence_ops mock_fence_locking_ops = {
+	.get_driver_name = mock_fence_driver_name,
+	.get_timeline_name = mock_fence_timeline_name,
+	.release = locking_release,
+};
 
 struct dma_fence *mock_array_of(struct kunit *test, int num,
 				struct dma_fence **members)

@@ -29,6 +29,7 @@
 
 #include <asm/sections.h>
 
+#include "../buffer/dma-buf-internal.h"
 #include "mock.h"
 
 #define MAX_PLACES 4
@@ -128,6 +129,15 @@ void __user *mock_user_readonly(struct kunit *test, const void *data,
 void __user *mock_user_bad(void)
 {
 	return (void __user *)(TASK_SIZE_MAX - PAGE_SIZE);
+}
+
+void mock_set_name(struct kunit *test, struct dma_buf *dmabuf,
+		   const char *name)
+{
+	char __user *user = mock_user_alloc(test, PAGE_SIZE);
+
+	KUNIT_ASSERT_EQ(test, copy_to_user(user, name, strlen(name) + 1), 0);
+	KUNIT_ASSERT_EQ(test, dma_buf_set_name(dmabuf, user), 0);
 }
 
 unsigned int mock_count_fds(void)

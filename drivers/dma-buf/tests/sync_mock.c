@@ -10,6 +10,7 @@
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/sched.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/sync_file.h>
 
@@ -137,6 +138,9 @@ long sync_mock_ioctl_at(struct kunit *test, int fd, unsigned int cmd,
 		KUNIT_FAIL(test, "%d is not open", fd);
 		return -EBADF;
 	}
+	/* Some architectures need an address space to find an address bad. */
+	if (!current->mm)
+		mock_user_alloc(test, PAGE_SIZE);
 	return fd_file(f)->f_op->unlocked_ioctl(fd_file(f), cmd,
 						(unsigned long)arg);
 }
