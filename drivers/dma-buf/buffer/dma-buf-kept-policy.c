@@ -28,7 +28,7 @@
 #include "dma-buf-internal.h"
 
 /**
- * DOC: who has mappings kept
+ * DOC: policy of kept mappings
  *
  * *Isolation.* Through a kept mapping, a device reaches memory that its driver
  * has unmapped. A lazy IOMMU domain allows that for some milliseconds, and a
@@ -54,10 +54,10 @@
 #define MODULE_PARAM_PREFIX "dma_buf_kept."
 
 /* Values of the parameter "keep". */
-enum { KEEP_NOTHING, KEEP_IF_ISOLATED, KEEP_ALWAYS };
+enum { KEEP_NOTHING, KEEP_IF_NOT_ISOLATED, KEEP_ALWAYS };
 
 VISIBLE_IF_KUNIT unsigned int dma_buf_kept_policy =
-	IS_ENABLED(CONFIG_DMABUF_DEBUG) ? KEEP_NOTHING : KEEP_IF_ISOLATED;
+	IS_ENABLED(CONFIG_DMABUF_DEBUG) ? KEEP_NOTHING : KEEP_IF_NOT_ISOLATED;
 
 /*
  * Ends the mappings that the core keeps for a device or, for NULL, all those
@@ -81,11 +81,11 @@ static const struct kernel_param_ops policy_ops = {
 };
 
 module_param_cb(keep, &policy_ops, &dma_buf_kept_policy, 0644);
-MODULE_PARM_DESC(keep, "keep mappings from unmap to map: 0 never, 1 where the isolation of the device allows it, 2 whatever the isolation");
+MODULE_PARM_DESC(keep, "keep mappings from unmap to map: 0 never, 1 unless that weakens the isolation of the device, 2 even then; by default 1, or 0 with DMABUF_DEBUG");
 
 VISIBLE_IF_KUNIT unsigned long dma_buf_kept_limit;
 module_param_named(limit, dma_buf_kept_limit, ulong, 0644);
-MODULE_PARM_DESC(limit, "most bytes of all mappings that are kept for one device, or one IOMMU domain; 0 for half of the memory");
+MODULE_PARM_DESC(limit, "most bytes of all mappings that are kept for one device, or one IOMMU domain; 0, the default, for half of the memory");
 
 /* The mappings kept in one address space; goes with the last of them. */
 struct kept_account {
