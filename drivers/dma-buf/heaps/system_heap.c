@@ -228,7 +228,7 @@ static const struct kernel_param_ops system_heap_pool_mb_ops = {
 };
 
 module_param_cb(pool_mb, &system_heap_pool_mb_ops, &system_heap_pool_mb, 0644);
-MODULE_PARM_DESC(pool_mb, "how much freed memory to keep for reuse, in MiB");
+MODULE_PARM_DESC(pool_mb, "most freed memory to keep for reuse, in MiB; by default an eighth of the memory, at most 512; 0 keeps none");
 
 static int __init system_heap_init(void)
 {

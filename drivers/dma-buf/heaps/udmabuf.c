@@ -92,7 +92,7 @@ MODULE_PARM_DESC(list_limit, "most ranges that one buffer may have; by default o
 
 static bool follow_memfd = true;
 module_param(follow_memfd, bool, 0644);
-MODULE_PARM_DESC(follow_memfd, "a buffer of read-only or write-sealed memfds cannot be written to");
+MODULE_PARM_DESC(follow_memfd, "a buffer gives no more access than the descriptors and seals of its memfds; by default Y");
 
 static int size_limit_mb = -1;
 module_param(size_limit_mb, int, 0644);

@@ -57,15 +57,17 @@ struct sync_fence_info {
  * struct sync_file_info - argument of SYNC_IOC_FILE_INFO
  * @name: returned: the name given to the merge, or one made of driver,
  *	timeline and number
- * @status: returned: 1 if all fences have signalled, 0 if one is pending, or
- *	the negative errno of one that failed
+ * @status: returned: 0 pending: the work is not done; 1 signalled: it is done;
+ *	a negative errno: it has ended with this error
  * @flags: must be zero
  * @num_fences: elements of the array; returned: number of fences
  * @pad: must be zero
  * @sync_fence_info: address of an array of struct sync_fence_info
  *
  * If @num_fences is zero, the array is not written: this is how to ask for the
- * count.
+ * count. @status is then that of the file: pending until the file polls
+ * readable. Otherwise @status is that of the first fence in the array that is
+ * pending or has failed, and 1 if all have signalled without an error.
  *
  * Errors: EINVAL if @flags or @pad is set, or if the array is too small;
  * EFAULT.
