@@ -68,7 +68,6 @@ static int exporter_begin(struct dma_buf *dmabuf, enum dma_data_direction dir,
 	return ops->begin_cpu_access ? ops->begin_cpu_access(dmabuf, dir) : 0;
 }
 
-/* These are inline as nearly all callers ask for the whole buffer. */
 static int begin_access(struct dma_buf *dmabuf, enum dma_data_direction dir,
 			size_t offset, size_t len)
 {

@@ -30,6 +30,13 @@
  * under the lock of a member: signalling there would nest the locks of two
  * fences, and dropping the last reference could take the member's lock again.
  *
+ * The irq_work may drop the last reference, and the core of irq_works writes to
+ * the item in the array after the function has returned. The core must do so in
+ * the RCU read-side critical section in which the function ran: the memory is
+ * freed after a grace period. Interrupt context is such a section. On
+ * PREEMPT_RT a thread runs the function, and 6.12.y has the section around it,
+ * in run_irq_workd(), since a backport.
+ *
  * A member may itself be a container. The irq_work arms it, so that arming,
  * like release, takes the same stack for any depth. Polling does not look into
  * it.
@@ -155,7 +162,10 @@ static void array_work(struct irq_work *work)
 		take_result(array);
 		dma_fence_signal(&array->base);
 	}
-	/* The caller of irq_work_queue() passed a reference to this run. */
+	/*
+	 * The caller of irq_work_queue() passed a reference to this run. RCU
+	 * keeps @work valid for irq_work_single(): see "Fence arrays" above.
+	 */
 	dma_fence_put(&array->base);
 }
 

@@ -99,9 +99,9 @@ static void set_skip(struct dma_fence_chain *from, struct dma_fence_chain *to)
 
 /*
  * The search has come to another block than that of @depth, the last entry.
- * Make @link its entry: let the last entry of each level in @last, those that
- * have no jump yet, jump here. Skip a link whose fence has signalled: a jump
- * must not hold it. The next link then becomes the entry.
+ * Make @link its entry. @last has, for each level, the last entry without a
+ * jump; up to the level of @link, these now jump to it. Skip a link whose fence
+ * has signalled: a jump must not hold it. The next link then becomes the entry.
  */
 static void leave_skips(struct dma_fence_chain *link, u32 *depth,
 			struct dma_fence_chain *last[LEVELS])

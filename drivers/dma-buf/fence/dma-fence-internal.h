@@ -24,7 +24,8 @@ void dma_fence_destroy_begin(struct dma_fence *fence);
 
 /*
  * As dma_fence_is_signaled(), for callers in an RCU read-side critical section:
- * the maker of a fence that is pending in there stays valid until its end.
+ * if the fence is pending at any point of that section, its maker stays valid
+ * until the section ends.
  */
 static inline bool dma_fence_is_signaled_rcu(struct dma_fence *fence)
 {

@@ -209,8 +209,8 @@ static void collect(struct collection *c, struct dma_fence **fences,
 
 		dma_fence_unwrap_for_each(fence, &cursors[i], fences[i]) {
 			/*
-			 * The survey counted at least as many, because no fence
-			 * becomes pending again.
+			 * The room suffices, because no fence has become pending
+			 * again since the survey; the check is a safeguard.
 			 */
 			if (c->num == c->room || !is_wanted(c, fence))
 				continue;

@@ -196,7 +196,7 @@ EXPORT_SYMBOL(dma_fence_free);
  * dma_fence_destroy_begin - begin the release of a fence
  * @fence: a fence whose last reference is gone
  *
- * Signals a fence that its maker has forgotten, with a warning.
+ * If the fence is pending and has callbacks, warns and signals it.
  *
  * Context: Any.
  */

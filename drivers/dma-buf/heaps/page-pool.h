@@ -21,8 +21,9 @@ struct page;
 struct shrinker;
 
 /*
- * A pool takes pages of at least 64 KiB, the smallest that the system heap asks
- * for but single pages, and never single pages.
+ * A pool takes pages of at least 64 KiB, the smallest size above a single page
+ * that the system heap asks for. It never takes single pages, even where they
+ * are that large.
  */
 #define HEAP_POOL_MIN_SHIFT	16
 #define HEAP_POOL_MIN_ORDER	MAX(HEAP_POOL_MIN_SHIFT - PAGE_SHIFT, 1)

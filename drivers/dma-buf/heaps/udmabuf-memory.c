@@ -29,8 +29,8 @@
 #define UDMABUF_BATCH	(PAGE_SIZE / sizeof(struct folio *))
 
 /*
- * Attempts at huge pages that another process punches out again: more than an
- * accident takes, and bounded against one that does it all the time.
+ * How often to allocate huge pages that another process keeps punching out:
+ * often enough for a chance collision, but bounded against an attack.
  */
 #define UDMABUF_TRIES	16
 
@@ -153,8 +153,8 @@ static bool udmabuf_has_huge_hole(struct file *memfd, loff_t pos, size_t size)
 
 /*
  * Allocate the huge pages that the memfd lacks. memfd_pin_folios() would
- * allocate them too, but takes them off a reservation that was not made: that
- * of another program, or below zero.
+ * allocate them too, but charges them to a reservation that this memfd never
+ * made: it takes another program's pages, or drives the counter below zero.
  *
  * Do not use vfs_fallocate(): a read-only descriptor is enough, as reading a
  * hole allocates memory too. The size of the file does not change.

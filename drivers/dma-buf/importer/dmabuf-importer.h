@@ -15,8 +15,8 @@
  * an unknown identifier; ENOMEM; EINTR on a signal without SA_RESTART. The
  * structs below list what each ioctl adds.
  */
-#ifndef _UAPI_LINUX_DMABUF_IMPORTER_H
-#define _UAPI_LINUX_DMABUF_IMPORTER_H
+#ifndef _DMABUF_IMPORTER_H
+#define _DMABUF_IMPORTER_H
 
 #include <linux/ioctl.h>
 #include <linux/types.h>
@@ -193,9 +193,10 @@ struct dmabuf_importer_operand {
  * @length: in bytes
  * @value: the byte to fill with
  * @delay_us: how long the job waits once it could start
- * @timeout_ms: how long after it could start the job fails with ETIMEDOUT; edu
- *	stops a running job between two transfers; 0 for the default
- * @error: zero, or the negative errno that the job fails with, not running
+ * @timeout_ms: the job fails with ETIMEDOUT this long after it could have
+ *	started; edu stops a running job between two transfers; 0 for the
+ *	default
+ * @error: the negative errno to fail with instead of running, or zero
  * @out_fence: returns the sync_file, or -1
  * @job: returns the identifier
  * @pad: zero
@@ -306,4 +307,4 @@ struct dmabuf_importer_control {
 #define DMABUF_IMPORTER_CONTROL \
 	_IOW(DMABUF_IMPORTER_MAGIC, 13, struct dmabuf_importer_control)
 
-#endif /* _UAPI_LINUX_DMABUF_IMPORTER_H */
+#endif /* _DMABUF_IMPORTER_H */

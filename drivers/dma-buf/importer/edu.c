@@ -126,8 +126,9 @@ static bool edu_writes_dst(struct edu *edu, struct importer_job *job)
 }
 
 /*
- * Transfer the first half of a chunk, from memory into the device. The segments
- * of both sides limit its size. Returns -EFAULT at the end of a table.
+ * Begin the first of a chunk's two transfers, from memory into the device. The
+ * segments of both sides limit the size of the chunk. Returns -EFAULT at the
+ * end of a table.
  */
 static int edu_load(struct edu *edu, struct importer_job *job)
 {
@@ -153,7 +154,7 @@ static int edu_load(struct edu *edu, struct importer_job *job)
 	return 0;
 }
 
-/* Transfer the second half of the chunk, from the device into memory. */
+/* Begin the second transfer of the chunk, from the device into memory. */
 static void edu_store(struct edu *edu, struct importer_job *job)
 {
 	dma_addr_t addr = edu->scratch_dma;
@@ -193,7 +194,10 @@ static struct importer_job *edu_current(struct edu *edu)
 					engine_node);
 }
 
-/* Return why a job has to end early, if so: a long one takes minutes. */
+/*
+ * Return the errno with which a job must end early, or 0. Without this check a
+ * cancelled job could go on for minutes.
+ */
 static int edu_stopped(struct importer_job *job)
 {
 	if (test_bit(IMPORTER_JOB_CANCELLED, &job->events))

@@ -190,7 +190,8 @@ enum importer_job_event {
  * @delay: expires after @delay_us
  * @timeout: expires after @timeout_ms
  * @irq: finishes the job with @error from an interrupt
- * @error: 0 or the errno for @irq; written by the engine
+ * @error: 0 or the errno for @irq; written by the engine, or by the queue
+ *	instead of it for @fail
  * @engine_node: in the queue of an engine that several devices share; protected
  *	by the engine
  */

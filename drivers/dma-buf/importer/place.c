@@ -167,7 +167,10 @@ struct sg_table *importer_place_map(struct importer_place *place,
 	struct importer_place_mapping *mapping;
 	int ret;
 
-	/* Not every DMA mapping splits at the boundary; no page crosses it. */
+	/*
+	 * Not every implementation of the DMA API splits a segment at the
+	 * boundary: use single pages, which never cross it.
+	 */
 	if (dma_get_seg_boundary(dev) < UINT_MAX)
 		max = PAGE_SIZE;
 	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL_ACCOUNT);

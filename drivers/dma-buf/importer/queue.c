@@ -18,8 +18,9 @@
  *
  * The worker &importer_dev.run advances the first job of a queue, and only that
  * one. Every event - a fence signals, a timer expires, user space releases or
- * cancels the job, the engine finishes it - sets a bit and queues the worker,
- * from any context. Only the worker acts on the bits, so events do not race:
+ * cancels the job, the engine finishes it - is recorded in the job and queues
+ * the worker, from any context. Only the worker acts on the events of a job
+ * that has not started, so events do not race:
  *
  * *queued*: it waits for its fences -> *ready*: its timers run -> *started*: it
  * belongs to the engine -> *finished*: its fence has signalled -> *done*: the
@@ -27,8 +28,9 @@
  *
  * When the first job is cancelled, times out, or waits for a fence from user
  * space that fails, it goes to *finished* at once. A started job belongs to the
- * engine, which decides when it ends. No job leaves the middle of the queue, as
- * the fences of a timeline signal in order.
+ * engine, which decides when it ends: the edu engine also looks between two
+ * transfers whether the job has been cancelled or has timed out. No job leaves
+ * the middle of the queue, as the fences of a timeline signal in order.
  */
 
 static bool has_happened(struct importer_job *job,

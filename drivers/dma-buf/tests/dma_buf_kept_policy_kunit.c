@@ -125,7 +125,10 @@ static void kept_take_up_while_ending(struct kunit *test)
 	mock_map_once(test, &att, DMA_TO_DEVICE);
 	att.exp->hook_data = &att;
 	att.exp->hook = map_meanwhile;
-	/* Not in reclaim: the other importer, who maps, is this task. */
+	/*
+	 * Call the shrinker directly, outside reclaim: its hook maps, and so
+	 * allocates, in this task.
+	 */
 	KUNIT_EXPECT_LE(test, 1, dma_buf_shrink_kept(MOCK_SHRINK_ALL));
 	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE,
 			MOCK_UNMAP, MOCK_MAP);

@@ -153,7 +153,10 @@ static void map_contiguous_is_one_piece(struct kunit *test)
 	heap_mock_detach(&imp.imp);
 }
 
-/* Memory that is not one piece is a list, and heeds the assumed limit. */
+/*
+ * Memory in several pieces is mapped as a list, whose entries keep to the limit
+ * that the DMA API assumes.
+ */
 static void map_pieces_apart_is_a_list(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, 5, 0, 5);

@@ -77,7 +77,7 @@ TEST_F(file, seek_elsewhere_is_einval)
 			EXPECT_EQ(-EINVAL, do_seek(self->fd, 0, whence[i]));
 }
 
-/* The position in /proc/self/fdinfo stays 0 after any seek. */
+/* After a seek the position in /proc/self/fdinfo is still 0. */
 TEST_F(file, seek_moves_nothing)
 {
 	char path[64], text[512];

@@ -23,7 +23,8 @@ struct frame {
 struct display {
 	int dev;
 	__u32 crtc, plane, mode_blob;
-	__u32 conn, off; /* the connector that shows, the one that does not */
+	/* The monitor's connector; the writeback connector, which show() switches off. */
+	__u32 conn, off;
 	drmModeModeInfo mode;
 };
 

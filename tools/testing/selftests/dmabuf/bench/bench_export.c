@@ -16,8 +16,8 @@
 
 /**
  * struct bench_export - a buffer
- * @node: in &bench_held.live, if it is one of these
- * @dmabuf: the dma-buf, if it is one of these
+ * @node: in &bench_held.live; only bench_live() uses it
+ * @dmabuf: the dma-buf
  * @n: number of pages, maybe 0
  * @pages: the memory
  */
