@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 # Copyright the dma-buf project authors
-"""Proves that scripts/bench-table takes the least, and calls what is slower or missing a failure."""
+"""Check that scripts/bench-table compares the lowest figures.
+
+It must fail if a row is slower than mainline's or missing.
+"""
 import contextlib
 import importlib.machinery
 import importlib.util
@@ -20,7 +23,7 @@ loader.exec_module(bench)
 
 class BenchTable(unittest.TestCase):
     def run_table(self, mainline, ours):
-        """(exit status, what it printed) for two lists of files' contents."""
+        """Return (exit status, output) for the contents of the input files."""
         with tempfile.TemporaryDirectory() as tmp:
             argv = ['--csv', f'{tmp}/csv', '--plot', f'{tmp}/plot']
             for option, texts in (('--mainline', mainline), ('--ours', ours)):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 # Copyright the dma-buf project authors
-"""Proves that scripts/cc gives what is there now: whatever else has changed that the compiler takes in."""
+"""Check that scripts/cc never reuses an object whose includes have changed."""
 import os
 import subprocess
 import sys
@@ -13,7 +13,10 @@ CC = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'cc')
 
 class CompilerCache(unittest.TestCase):
     def compile_twice(self, source, text, included):
-        """The objects that one source gives with two contents, equally long, of what it includes."""
+        """Compile source with two versions of the file that it includes.
+
+        The versions have equal length. Return the two objects.
+        """
         with tempfile.TemporaryDirectory() as tmp:
             def write(name, content):
                 with open(f'{tmp}/{name}', 'w', encoding='ascii') as f:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 # Copyright the dma-buf project authors
-"""Proves that scripts/held finds a function without an assertion, and no other."""
+"""Check that scripts/held reports exactly the functions that assert nothing."""
 import os
 import subprocess
 import sys

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 # Copyright the dma-buf project authors
-"""Proves that scripts/install-tree changes a tree as it says, and that its series applies, by a tree that has
-the places concerned and nothing else."""
+"""Check that scripts/install-tree changes a tree as documented.
+
+Its patch series must apply to the tree and have the same result. The test tree
+holds little more than the files that an installation touches.
+"""
 import fnmatch
 import os
 import re
@@ -56,7 +59,7 @@ THEIRS = {
 }
 
 
-# What a build in place leaves.
+# The files that a build inside the tree leaves behind.
 BUILT = {'x.o', 'x.ko', 'x.mod', 'x.mod.c', 'x.mod.o', '.x.o.cmd', 'Module.symvers', 'modules.order', 'built-in.a', 'x-test'}
 
 
@@ -118,9 +121,10 @@ class InstallTree(unittest.TestCase):
         self.check_maintainers()
 
     def check_maintainers(self):
-        """Every file of ours has a pattern, every pattern has a file."""
+        """Each of our files matches a pattern; each pattern matches a file."""
         text = self.read('MAINTAINERS')
-        # Whoever maintains it stays; the regular expression is no path.
+        # The maintainers' names stay. Only F: lines are checked: the K: line is
+        # a regular expression, not a path.
         self.assertIn('M:\tSome One', text)
         patterns = re.findall(r'^F:\t(.*)$', text, re.M)
         self.assertEqual(len(patterns), len(set(patterns)))
@@ -128,11 +132,11 @@ class InstallTree(unittest.TestCase):
                  for where, _, names in os.walk(self.tree) for name in names if '.git/' not in f'{where}/']
         covers = lambda pattern, path: path.startswith(pattern) if pattern.endswith('/') else fnmatch.fnmatch(path, pattern)
         for pattern in patterns:
-            self.assertTrue(any(covers(pattern, path) for path in files), f'{pattern} matches nothing')
-        # include/linux/*.h are found by what they contain, as before.
+            self.assertTrue(any(covers(pattern, path) for path in files), f'{pattern} matches no file')
+        # The K: line covers include/linux/*.h by content, as in mainline.
         for path in set(files) - set(THEIRS):
             if not path.startswith('include/linux/'):
-                self.assertTrue(any(covers(pattern, path) for pattern in patterns), f'nobody maintains {path}')
+                self.assertTrue(any(covers(pattern, path) for pattern in patterns), f'no pattern covers {path}')
 
     def test_install(self):
         self.install()
@@ -163,7 +167,7 @@ class InstallTree(unittest.TestCase):
         self.assertEqual(self.patches(), [])
 
     def test_no_files_of_builds(self):
-        """Neither the tree's nor ours, be they trees of git or not."""
+        """Build products are left out on both sides, with git and without."""
         tree = self.tree
         for top_git, tree_git in ((True, True), (False, False)):
             with self.subTest(top_git=top_git, tree_git=tree_git):
@@ -185,7 +189,7 @@ class InstallTree(unittest.TestCase):
             shutil.rmtree(f'{top}/.git')
         plant(f'{top}/samples/dma-buf/module')
         plant(f'{top}/drivers/dma-buf')
-        # Without git nothing says that the tree's files are mainline's.
+        # Without git, nothing shows that the tree's files are mainline's.
         force = {} if tree_git else {'FORCE': '1'}
         self.run_in(top, f'{top}/scripts/install-tree', '--patch', **force)
         self.assertGreater(len(self.patches()), 1)
@@ -214,7 +218,11 @@ class InstallTree(unittest.TestCase):
             f.write(text)
 
     def test_unknown_files(self):
-        """A vendor's file, a backport, an added header and test: all are named, and nothing is changed."""
+        """install-tree names each unknown file and changes nothing.
+
+        The files are a vendor's heap, a backport, an added header, an added
+        sample and a dangling link.
+        """
         names = ('drivers/dma-buf/heaps/vendor heap.c', 'include/linux/dma-fence.h', 'include/uapi/linux/udmabuf.h',
                  'samples/dma-buf/vendor.c')
         for name in names:
@@ -235,14 +243,18 @@ class InstallTree(unittest.TestCase):
         self.assertEqual(self.git('diff', '--stat', 'HEAD'), '')
 
     def test_known_files(self):
-        """Without git: by the list of hashes, which scripts/known-files makes; ours by the history of the project."""
+        """In a tree without git, hashes identify mainline's files.
+
+        scripts/known-files makes the list of hashes. The project's own history
+        identifies our files.
+        """
         home = os.path.dirname(self.tree)
         top = f'{home}/top with a blank'
         self.copy_project(top)
         shutil.rmtree(f'{self.tree}/.git')
         for name in ('drivers/dma-buf/dma-buf.c', 'include/linux/dma-fence.h', ABI):
             self.assertIn(name, self.refused(script=f'{top}/scripts/install-tree'))
-        # Every pattern matches something in a whole tree.
+        # known-files fails if a pattern matches nothing, so add missing files.
         self.run_in(home, 'cp', '-R', 'tree', 'whole')
         with open(f'{TOP}/scripts/configs/known-files', encoding='utf-8') as f:
             for name in (line.rstrip('\n')[66:] for line in f if not line.startswith('#')):
@@ -257,7 +269,7 @@ class InstallTree(unittest.TestCase):
         os.unlink(f'{self.tree}/drivers/dma-buf/heaps/x.c')
         self.run_in(top, f'{top}/scripts/install-tree', LINK='1')
         self.run_in(top, f'{top}/scripts/install-tree')
-        # What was laid in by an earlier version of ours is ours.
+        # A file that an earlier version of ours installed counts as ours.
         self.write(f'{top}/include/linux/dma-buf.h', 'int ours, later;\n')
         self.run_in(top, f'{top}/scripts/install-tree')
         self.assertEqual(self.read('include/linux/dma-buf.h'), 'int ours, later;\n')
@@ -281,7 +293,7 @@ class InstallTree(unittest.TestCase):
         return done.stderr
 
     def test_parts_of_the_selftests(self):
-        """Mainline's targets run what takes their place, all of it, and add nothing."""
+        """Each mainline target runs exactly the tests that replace its own."""
         selftests = f'{TOP}/tools/testing/selftests'
         def text(name):
             with open(f'{selftests}/{name}', encoding='utf-8') as f:
@@ -293,7 +305,7 @@ class InstallTree(unittest.TestCase):
             self.assertEqual(sorted(programs), sorted(name for name in every if any(fnmatch.fnmatch(name, g) for g in globs)))
             self.assertEqual(sorted(f'/{name}' for name in programs), text(f'{part}/.gitignore').splitlines()[1:])
             self.assertEqual(text(f'{part}/settings'), text('dmabuf/settings'))
-            # A stand-in for lib.mk says what would be built, and where the sources are.
+            # This stand-in for lib.mk prints the source file of each program.
             tree = f'{os.path.dirname(self.tree)}/selftests'
             self.write(f'{tree}/lib.mk', 'TEST_GEN_PROGS := $(addprefix $(OUTPUT)/,$(TEST_GEN_PROGS))\nall: $(TEST_GEN_PROGS)\n'
                        '$(OUTPUT)/%: %.c\n\t@echo $<\n')
@@ -332,7 +344,7 @@ class InstallTree(unittest.TestCase):
         env = {name: value for name, value in os.environ.items() if not name.startswith('GIT_')}
         subprocess.run((f'{TOP}/scripts/install-tree', '--patch'), check=True, capture_output=True, stdin=subprocess.DEVNULL,
                        env=env | {'HOME': home, 'O': self.out, 'TREE': self.tree, 'TMPDIR': self.make_directory(f'{home}/tmp')})
-        # Nothing is left behind.
+        # install-tree removes its temporary repository.
         self.assertEqual(os.listdir(f'{home}/tmp'), [])
         with open(self.patches()[0], encoding='utf-8') as f:
             text = f.read()

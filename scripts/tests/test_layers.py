@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 # Copyright the dma-buf project authors
-"""Proves that scripts/layers finds an include that points up, and nothing else."""
+"""Check that scripts/layers reports what breaks the layering, and only that."""
 import os
 import subprocess
 import sys

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 # Copyright the dma-buf project authors
-"""Proves that scripts/public-names finds every kind of name in a header, and calls one too many a failure."""
+"""Check that scripts/public-names finds every kind of name in a header.
+
+It must fail on a name that is not listed, and on a listed name that is missing.
+"""
 import importlib.machinery
 import importlib.util
 import os
@@ -60,7 +63,7 @@ MEMBERS = {'struct outer.plain', 'struct outer.pointer', 'struct outer.name', 's
 
 class PublicNames(unittest.TestCase):
     def run_with(self, header, *args):
-        """The exit status and the output for all of our headers and one more."""
+        """Return (exit status, output) for our headers and the given one."""
         headers = [os.path.join(TOP, 'include', 'linux', name) for name in os.listdir(f'{TOP}/include/linux')]
         with tempfile.TemporaryDirectory() as tmp:
             path = os.path.join(tmp, 'planted.h')
@@ -95,7 +98,7 @@ class PublicNames(unittest.TestCase):
             self.assertEqual(problems, [f'{name} is listed, and no public header declares it'])
 
     def test_nothing_planted(self):
-        """The list itself: a name that came back would show here as it does in `make check`."""
+        """The list itself must not permit names that drivers define."""
         listed = public_names.read_list(f'{TOP}/scripts/configs/public-names')
         for name in ('dma_fence_driver_name', 'dma_fence_timeline_name', 'dma_fence_is_signaled_rcu'):
             self.assertNotIn(name, listed)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 # Copyright the dma-buf project authors
-"""Proves that scripts/report calls every way a run can go wrong a failure. Run by `make check`."""
+"""Check that scripts/report detects every way in which a run can fail."""
 import importlib.machinery
 import importlib.util
 import os

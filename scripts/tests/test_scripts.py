@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 # Copyright the dma-buf project authors
-"""Proves what all scripts have in common: --help starts nothing, wrong variables are refused before anything
-starts, a full disk is noticed, and progress does not fill the log of a continuous integration run."""
+"""Check the behaviour that all scripts share, and some scripts in detail.
+
+--help starts nothing, a script refuses wrong variables before it starts
+anything, a full disk is reported, and progress lines do not fill a CI log.
+"""
 import os
 import re
 import shutil
@@ -14,7 +17,8 @@ TOP = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), 
 SCRIPTS = sorted(f'{TOP}/scripts/{name}' for name in os.listdir(f'{TOP}/scripts')
                  if os.path.isfile(f'{TOP}/scripts/{name}') and os.access(f'{TOP}/scripts/{name}', os.X_OK)) + \
     [f'{TOP}/.ci/run']
-# What a script would begin with. Each leaves a mark instead.
+# The tools that a script might run first. marks() replaces them with stubs
+# that record the call.
 TOOLS = ('make', 'gcc', 'clang', 'ccache', 'apt-get', 'git', 'tar', 'rsync', 'qemu-system-x86_64', 'mkdir', 'mktemp')
 
 
@@ -98,7 +102,7 @@ class Scripts(unittest.TestCase):
         self.assertEqual(self.library('need_space /nowhere/yet 1001; say fine').stdout, '')
 
     def test_progress(self):
-        # The pause that the ticker asks for, instead of the pause.
+        # Record the ticker's pause instead of sleeping.
         self.tool('sleep', f'echo "$1" >>{self.tmp.name}/pauses; exit 1')
         step = f'run_logged step {self.out}/log 0 sh -c "until [ -s {self.tmp.name}/pauses ]; do :; done"'
         for variables, pause in (({}, '15'), ({'CI': 'true'}, '60')):
@@ -109,7 +113,7 @@ class Scripts(unittest.TestCase):
             os.unlink(f'{self.tmp.name}/pauses')
 
     def function(self, script, name, call, **variables):
-        """Calls one function of a script that cannot be sourced."""
+        """Call one function of a script that cannot be sourced."""
         with open(f'{TOP}/scripts/{script}', encoding='utf-8') as f:
             body = re.search(rf'^{name}\(\) \{{\n.*?^\}}$', f.read(), re.M | re.S)[0]
         return self.library(f'{body}\n{call}', **variables)
@@ -139,7 +143,11 @@ class Scripts(unittest.TestCase):
         self.assertEqual(done.stdout, '#include <linux/first.h>\n#include <linux/third.h>\n')
 
     def shell_project(self, **files):
-        """The functions of scripts/check that look at shell scripts, for a project that has FILES alone."""
+        """Make a project that has no shell scripts except files.
+
+        Return the functions of scripts/check that examine shell scripts, set up
+        for that project.
+        """
         with open(f'{TOP}/scripts/check', encoding='utf-8') as f:
             text = f.read()
         functions = [re.search(rf'^{name}\(\) \{{\n.*?^\}}$', text, re.M | re.S)[0] for name in ('shell_scripts', 'scripts_parse', 'lint')]
@@ -195,7 +203,7 @@ class Scripts(unittest.TestCase):
             self.assertIn('unknown argument x', done.stderr)
 
     def project(self, *stubs):
-        """A copy of the scripts, of which some do nothing."""
+        """Copy the scripts. Those named in stubs do nothing in the copy."""
         top = f'{self.tmp.name}/top'
         shutil.copytree(f'{TOP}/scripts', f'{top}/scripts')
         for name in stubs:
@@ -226,7 +234,10 @@ class Scripts(unittest.TestCase):
             self.assertIn('names no programs', done.stderr)
 
     def test_module(self):
-        """The program may die behind its last result, and the module may stay."""
+        """module-test fails if the program dies after its last result.
+
+        It also fails if the module stays loaded.
+        """
         scripts, module = self.project('modules'), f'{self.tmp.name}/top/samples/dma-buf/module'
         os.makedirs(module)
         with open(f'{scripts}/run-guest', 'w', encoding='ascii') as f:
@@ -255,7 +266,8 @@ class Scripts(unittest.TestCase):
             done = self.run_script(f'{TOP}/scripts/kunit', '--kernel', build, '*')
             self.assertEqual(done.returncode, status, done.stdout)
             self.assertIn(said, done.stdout)
-        # Neither a report that passes hides the status, nor a status of 0 a report that fails or does not start.
+        # A failure of kunit.py or of report shows in the exit status, whatever
+        # the other returns. Status 127 means that report did not start.
         scripts = self.project()
         for status, report in ((0, 0), (0, 1), (0, 127), (3, 0), (3, 1)):
             with open(kunit, 'w', encoding='ascii') as f:
@@ -266,7 +278,10 @@ class Scripts(unittest.TestCase):
             self.assertEqual(done.returncode, status or report)
 
     def menu_project(self):
-        """A kernel of three options: BASE is asked for, CHILD depends on it, EXTRA is off."""
+        """Make a kernel with the options BASE, CHILD and EXTRA.
+
+        CHILD depends on BASE. The configuration requests both, but not EXTRA.
+        """
         scripts = self.project()
         with open(f'{scripts}/build-kernel', 'w', encoding='ascii') as f:
             f.write(f'''#!/bin/bash
@@ -302,7 +317,7 @@ echo '# CONFIG_EXTRA is not set' >>$out/.config
     def test_menu(self):
         scripts, menu, choices = self.menu_project(), f'{self.out}/menu-demo', f'{self.out}/config-demo'
         chosen = f'{self.tmp.name}/chosen'
-        # The kernel's make: what is chosen becomes the configuration.
+        # This stub for the kernel's make writes the chosen configuration.
         self.tool('make', f'for a; do case $a in KCONFIG_CONFIG=*) config=${{a#*=}} ;; KBUILD_KCONFIG=*) kconfig=${{a#*=}} ;; esac; done\n'
                           f'cat "$kconfig" "$TREE_KCONFIG" >{self.tmp.name}/kconfig; [ ! -e {chosen} ] || cat {chosen} >"$config"')
         shutil.copy(f'{TOP}/Kconfig', f'{self.tmp.name}/top')
