@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Copyright the dma-buf project authors
 #
-# bench.svg and bench.png from bench.dat, in the current directory: how many times faster ours is, one bar
-# for each case at its largest size.
+# Draws bench.svg and bench.png from bench.dat in the current directory. The bar
+# of a case shows mainline's cost divided by ours, at the largest size.
 stats 'bench.dat' using 2 nooutput
 rows = STATS_records
 set style fill solid
