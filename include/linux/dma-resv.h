@@ -280,7 +280,8 @@ static inline struct ww_acquire_ctx *dma_resv_locking_ctx(struct dma_resv *obj)
  * dma_resv_unlock - unlock a reservation object
  * @obj: the object
  *
- * Ends all reservations of slots.
+ * With CONFIG_DEBUG_MUTEXES this ends all reservations of slots. A driver must
+ * not rely on one that it made before.
  *
  * Context: Process, reservation lock held.
  */

@@ -18,6 +18,7 @@
 
 #include "../fence/dma-fence-internal.h"
 #include "../sync/ioctl-abi.h"
+#include "../resv/dma-resv-internal.h"
 #include "dma-buf-internal.h"
 
 /* User-space ABI: these never change. */
@@ -103,6 +104,8 @@ static long add_fences(struct dma_buf *dmabuf, struct dma_fence *fence,
 				dma_resv_add_fence(dmabuf->resv, leaf, usage);
 		}
 	}
+	/* One slot may have taken a whole timeline. */
+	dma_resv_unreserve(dmabuf->resv);
 	dma_resv_unlock(dmabuf->resv);
 	return ret;
 }

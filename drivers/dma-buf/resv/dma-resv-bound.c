@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The bound on the length of a list of fences, which "Lists of fences" in
- * dma-resv-list.c states: when to count the pending fences of a list, and
- * whether too many of the others are left in it.
+ * dma-resv-list.c states: which slots of a long list to use again, when to
+ * count the pending fences of a list, and whether too many of the others are
+ * left in it.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -60,6 +61,30 @@ unsigned int dma_resv_list_count_pending(const struct dma_resv_list *list)
 	for (unsigned int i = 0; i < list->num_fences; i++)
 		pending += !has_signaled(list, i);
 	return pending;
+}
+
+/**
+ * dma_resv_list_probe - look for a slot of a long list to use again
+ * @list: the list
+ *
+ * Two probes for each fence added suffice to reuse slots as fast as they come
+ * into use, if fences signal in about the order in which they came.
+ *
+ * Context: Any; the writer.
+ * Return: A slot whose fence has signalled, or DMA_RESV_NO_SLOT.
+ */
+unsigned int dma_resv_list_probe(struct dma_resv_list *list)
+{
+	unsigned int probes = min(list->num_fences, 2U);
+
+	for (unsigned int i = 0; i < probes; i++) {
+		unsigned int at = list->hand < list->num_fences ? list->hand : 0;
+
+		list->hand = at + 1;
+		if (has_signaled(list, at))
+			return at;
+	}
+	return DMA_RESV_NO_SLOT;
 }
 
 /*

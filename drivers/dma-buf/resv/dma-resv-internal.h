@@ -12,6 +12,9 @@
 
 struct seq_file;
 
+/* dma-resv.c */
+void dma_resv_unreserve(struct dma_resv *obj);
+
 /* dma-resv-iter.c */
 struct dma_fence *dma_resv_get_pending(struct dma_resv *obj,
 				       enum dma_resv_usage usage,

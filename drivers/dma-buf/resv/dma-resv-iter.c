@@ -45,47 +45,19 @@ static void restart(struct dma_resv_iter *cursor, struct dma_resv_list *list)
 static struct dma_fence *next_rcu(struct dma_resv_iter *cursor,
 				  struct dma_resv_list *list)
 {
-	struct dma_fence *fence = NULL;
-	unsigned int i = cursor->index;
-
-	while (!fence && i < cursor->num_fences) {
-		fence = dma_resv_list_look_rcu(list, i, cursor->usage,
-					       &cursor->fence_usage);
-		if (IS_ERR(fence))
-			break;
-		i++;
-	}
-	cursor->index = i;
-	return fence;
-}
-
-/* Go on to the next pending fence, or to the first one. */
-static struct dma_fence *step_unlocked(struct dma_resv_iter *cursor, bool first)
-{
-	struct dma_resv *obj = cursor->obj;
-	struct dma_resv_list *list;
 	struct dma_fence *fence;
 
-	dma_fence_put(cursor->fence);
-	cursor->is_restarted = false;
-
-	guard(rcu)();
-	for (;;) {
-		list = rcu_dereference(obj->fences);
-		if (first || cursor->list_id != (list ? list->id : 0))
-			restart(cursor, list);
-		first = false;
-
-		fence = next_rcu(cursor, list);
+	while (cursor->index < cursor->num_fences) {
+		fence = dma_resv_list_look_rcu(list, cursor->index,
+					       cursor->usage,
+					       &cursor->fence_usage);
 		if (IS_ERR(fence))
-			continue;
-		/* In one read-side critical section an address is one list. */
-		if (rcu_access_pointer(obj->fences) == list) {
-			cursor->fence = fence;
 			return fence;
-		}
-		dma_fence_put(fence);
+		cursor->index++;
+		if (fence)
+			return fence;
 	}
+	return NULL;
 }
 
 /**
@@ -105,7 +77,9 @@ struct dma_fence *dma_resv_iter_first_unlocked(struct dma_resv_iter *cursor)
 		restart(cursor, NULL);
 		return NULL;
 	}
-	return step_unlocked(cursor, true);
+	/* Restart, as no list has this id. */
+	cursor->list_id = U64_MAX;
+	return dma_resv_iter_next_unlocked(cursor);
 }
 EXPORT_SYMBOL(dma_resv_iter_first_unlocked);
 
@@ -119,7 +93,29 @@ EXPORT_SYMBOL(dma_resv_iter_first_unlocked);
  */
 struct dma_fence *dma_resv_iter_next_unlocked(struct dma_resv_iter *cursor)
 {
-	return step_unlocked(cursor, false);
+	struct dma_resv *obj = cursor->obj;
+	struct dma_resv_list *list;
+	struct dma_fence *fence;
+
+	dma_fence_put(cursor->fence);
+	cursor->is_restarted = false;
+
+	guard(rcu)();
+	for (;;) {
+		list = rcu_dereference(obj->fences);
+		if (cursor->list_id != (list ? list->id : 0))
+			restart(cursor, list);
+
+		fence = next_rcu(cursor, list);
+		if (IS_ERR(fence))
+			continue;
+		/* In one read-side critical section an address is one list. */
+		if (rcu_access_pointer(obj->fences) == list) {
+			cursor->fence = fence;
+			return fence;
+		}
+		dma_fence_put(fence);
+	}
 }
 EXPORT_SYMBOL(dma_resv_iter_next_unlocked);
 

@@ -8,7 +8,6 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 
-#include <kunit/visibility.h>
 #include <linux/atomic.h>
 #include <linux/build_bug.h>
 #include <linux/err.h>
@@ -17,7 +16,6 @@
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
-#include "../fence/dma-fence-internal.h"
 #include "dma-resv-list.h"
 
 /**
@@ -34,8 +32,8 @@
  *
  *	2 * pending + DMA_RESV_LIST_MIN + reserved
  *
- * slots in use, where *pending* is counted at the last reservation, which was
- * for *reserved* fences. A reservation that finds more slots in use makes a new
+ * slots in use, where *pending* is counted at the last reservation, and
+ * *reserved* is what it reserved and others before it have left unused. A reservation that finds more slots in use makes a new
  * list of the pending fences. So a list shrinks after a burst.
  *
  * Up to DMA_RESV_LIST_EXACT slots, each reservation counts and the bound is
@@ -165,46 +163,6 @@ void dma_resv_list_adopt(struct dma_resv_list *list, unsigned int num_fences)
 }
 
 /**
- * dma_resv_list_append - use one more slot
- * @list: a list with an unused slot
- * @fence: the fence for it; consumes a reference
- * @usage: its usage
- *
- * Context: Any; the writer.
- */
-void dma_resv_list_append(struct dma_resv_list *list, struct dma_fence *fence,
-			  enum dma_resv_usage usage)
-{
-	unsigned int i = list->num_fences;
-
-	if (dma_resv_list_has_tail(list))
-		dma_resv_index_add(list, i, fence);
-	dma_resv_slot_store(&list->slots[i], fence, usage);
-	/*
-	 * Publishes the slot. Pairs with the acquire in dma_resv_list_length().
-	 */
-	smp_store_release(&list->num_fences, i + 1);
-}
-
-/**
- * dma_resv_list_replace - replace the fence in a slot
- * @list: the list
- * @i: a slot in use
- * @fence: the new fence; consumes a reference
- * @usage: its usage
- *
- * Context: Any; the writer.
- */
-void dma_resv_list_replace(struct dma_resv_list *list, unsigned int i,
-			   struct dma_fence *fence, enum dma_resv_usage usage)
-{
-	if (dma_resv_list_has_tail(list))
-		dma_resv_index_set(list, i, fence, usage);
-	else
-		dma_resv_list_set(list, i, fence, usage);
-}
-
-/**
  * dma_resv_list_replace_context - replace all fences of a context by one
  * @list: the list
  * @context: the timeline; or 0, whose fences are spread over the index
@@ -237,70 +195,49 @@ void dma_resv_list_replace_context(struct dma_resv_list *list, u64 context,
 }
 
 /**
- * dma_resv_slot_get_rcu - get the fence that a reader has found pending
- * @at: the slot
- * @slot: what the reader has found in it
+ * dma_resv_slot_reject_rcu - drop the fence that a reader does not want
+ * @at: the slot that the reader found it in
+ * @slot: what it found there
+ *
+ * Consumes a reference to the fence.
  *
  * Context: Any, RCU read-side critical section.
- * Return: The fence, with a reference for the caller; NULL if it has signalled;
- * ERR_PTR(-EAGAIN) if the slot has changed.
+ * Return: NULL if the fence has signalled; ERR_PTR(-EAGAIN) if the slot has
+ * changed.
  */
-struct dma_fence *dma_resv_slot_get_rcu(const struct dma_resv_slot *at,
-					struct dma_resv_slot slot)
+struct dma_fence *dma_resv_slot_reject_rcu(const struct dma_resv_slot *at,
+					   struct dma_resv_slot slot)
 {
 	struct dma_fence *fence = dma_resv_slot_fence(slot);
-	bool changed;
+	bool done;
 
-	if (!dma_fence_get_rcu(fence))
-		return ERR_PTR(-EAGAIN);
-	/*
-	 * The memory may have become another fence before this took the
-	 * reference. It has not if the slot still refers to it, since a slot
-	 * holds a reference.
-	 */
-	changed = dma_resv_slot_has_changed(at, slot);
-	if (!changed && !dma_fence_is_signaled_rcu(fence))
-		return fence;
 	/*
 	 * A later fence may have taken the slot before this one signalled. The
 	 * reference keeps that fence from having the same address.
 	 */
-	changed = changed || dma_resv_slot_has_changed(at, slot);
+	done = dma_fence_is_signaled_rcu(fence) &&
+	       !dma_resv_slot_has_changed(at, slot);
 	dma_fence_put(fence);
-	return changed ? ERR_PTR(-EAGAIN) : NULL;
+	return done ? NULL : ERR_PTR(-EAGAIN);
 }
 
-/*
- * Find a slot whose fence has signalled, or DMA_RESV_NO_SLOT. Two probes for
- * each fence added suffice to reuse slots as fast as they come into use, if
- * fences signal in about the order in which they came.
- */
-static unsigned int find_done(struct dma_resv_list *list)
-{
-	const int probes = 2;
-
-	for (int i = 0; i < probes; i++) {
-		unsigned int at = list->hand < list->num_fences ? list->hand : 0;
-
-		list->hand = at + 1;
-		if (dma_fence_is_signaled(dma_resv_list_fence(list, at)))
-			return at;
-	}
-	return DMA_RESV_NO_SLOT;
-}
-
-/* Find a slot whose fence @fence stands for, or DMA_RESV_NO_SLOT. */
-static unsigned int find_timeline(struct dma_resv_list *list,
+/* Does not ask the makers: is_sparse() does, before signalled fences pile up. */
+static unsigned int find_in_short(struct dma_resv_list *list,
 				  struct dma_fence *fence,
 				  enum dma_resv_usage usage)
 {
-	if (dma_resv_list_has_tail(list))
-		return dma_resv_index_find(list, fence, usage);
+	unsigned int done = DMA_RESV_NO_SLOT;
+	struct dma_resv_slot slot;
+
 	for (unsigned int i = 0; i < list->num_fences; i++) {
-		if (dma_resv_slot_stands_for(list->slots[i], fence, usage))
+		slot = list->slots[i];
+		if (dma_resv_slot_stands_for(slot, fence, usage))
 			return i;
+		if (test_bit(DMA_FENCE_FLAG_SIGNALED_BIT,
+			     &dma_resv_slot_fence(slot)->flags))
+			done = i;
 	}
-	return DMA_RESV_NO_SLOT;
+	return done;
 }
 
 /**
@@ -309,9 +246,9 @@ static unsigned int find_timeline(struct dma_resv_list *list,
  * @fence: the new fence
  * @usage: its usage
  *
- * Prefers the slot of an earlier fence of the same timeline. Once more than
- * DMA_RESV_LIST_FEW slots are in use, also finds slots of signalled fences. In
- * the other order a reader could see an idle timeline that never was idle::
+ * Prefers the slot of an earlier fence of the same timeline to that of a
+ * signalled fence. In the other order a reader could see an idle timeline that
+ * never was idle::
  *
  *	CPU 0 (reader)			CPU 1 (writer, signaller)
  *	passes slot 0, whose
@@ -324,52 +261,16 @@ static unsigned int find_timeline(struct dma_resv_list *list,
  * Context: Any; the writer.
  * Return: The number of the slot, or DMA_RESV_NO_SLOT.
  */
-VISIBLE_IF_KUNIT unsigned int
-dma_resv_list_find_slot(struct dma_resv_list *list, struct dma_fence *fence,
-			enum dma_resv_usage usage)
+unsigned int dma_resv_list_find_slot(struct dma_resv_list *list,
+				     struct dma_fence *fence,
+				     enum dma_resv_usage usage)
 {
-	unsigned int i = find_timeline(list, fence, usage);
+	unsigned int i;
 
-	if (i != DMA_RESV_NO_SLOT)
-		return i;
-	/* The last unused slot of a short list is worth a search, too. */
-	if (list->num_fences < min(list->capacity - 1, DMA_RESV_LIST_FEW))
-		return DMA_RESV_NO_SLOT;
-	return find_done(list);
-}
-
-/*
- * Return whether the list may use one more slot. As in every 6.12 kernel, a
- * driver may add more fences than it has reserved while there are slots. With
- * DEBUG_MUTEXES it must have reserved at least one since the last unlock.
- */
-static bool has_slot(const struct dma_resv_list *list)
-{
-	return list->num_fences < list->capacity &&
-	       (!IS_ENABLED(CONFIG_DEBUG_MUTEXES) || list->reserved);
-}
-
-/**
- * dma_resv_list_add - add a fence to a slot in use, or to one more
- * @list: the list
- * @fence: the fence; gets a reference if it is added
- * @usage: its usage
- *
- * Context: Any; the writer.
- * Return: Whether the list had a slot for @fence.
- */
-bool dma_resv_list_add(struct dma_resv_list *list, struct dma_fence *fence,
-		       enum dma_resv_usage usage)
-{
-	unsigned int i = dma_resv_list_find_slot(list, fence, usage);
-
-	if (i != DMA_RESV_NO_SLOT)
-		dma_resv_list_replace(list, i, dma_fence_get(fence), usage);
-	else if (has_slot(list))
-		dma_resv_list_append(list, dma_fence_get(fence), usage);
-	else
-		return false;
-	return true;
+	if (!dma_resv_list_has_tail(list))
+		return find_in_short(list, fence, usage);
+	i = dma_resv_index_find(list, fence, usage);
+	return i != DMA_RESV_NO_SLOT ? i : dma_resv_list_probe(list);
 }
 
 /**

@@ -15,6 +15,9 @@
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
+#include <linux/kref.h>
+
+#include "../fence/dma-fence-internal.h"
 
 /**
  * struct dma_resv_slot - a fence and its usage in one word
@@ -55,8 +58,8 @@ static inline enum dma_resv_usage dma_resv_slot_usage(struct dma_resv_slot slot)
  * @id: identifies the list; unlike its address, it is never reused
  * @num_fences: slots in use; published after the slot, so that a reader never
  *	counts a slot without a fence
- * @reserved: slots that the writer may use up to the next unlock; 0 if
- *	nothing is reserved. Private to the writer
+ * @reserved: slots that the writer may use, those in use included; 0 after
+ *	dma_resv_unreserve(). Private to the writer
  * @capacity: number of @slots, immutable
  * @hand: slot that the search for a signalled fence probes next. Private to the
  *	writer
@@ -132,12 +135,6 @@ struct dma_resv_collection {
 /* The count of a list of more than DMA_RESV_LIST_EXACT slots is in its tail. */
 static_assert(DMA_RESV_LIST_EXACT >= DMA_RESV_LIST_SHORT);
 
-/*
- * Slots that come into use before those of signalled fences are reused. As long
- * as a list is this short, an unused slot is cheaper than a search.
- */
-#define DMA_RESV_LIST_FEW 9U
-
 /* No slot; in the index, the end of a bucket. */
 #define DMA_RESV_NO_SLOT UINT_MAX
 
@@ -185,7 +182,7 @@ static inline bool dma_resv_slot_stands_for(struct dma_resv_slot slot,
 /* Return the number of slots that a reader may look at. */
 static inline unsigned int dma_resv_list_length(struct dma_resv_list *list)
 {
-	/* Pairs with the release in dma_resv_list_append(). */
+	/* Pairs with the release in append(). */
 	return list ? smp_load_acquire(&list->num_fences) : 0;
 }
 
@@ -229,8 +226,29 @@ static inline bool dma_resv_slot_has_changed(const struct dma_resv_slot *at,
 	return READ_ONCE(at->word) != slot.word;
 }
 
-struct dma_fence *dma_resv_slot_get_rcu(const struct dma_resv_slot *at,
-					struct dma_resv_slot slot);
+struct dma_fence *dma_resv_slot_reject_rcu(const struct dma_resv_slot *at,
+					   struct dma_resv_slot slot);
+
+/*
+ * Get the fence that a reader has found pending in a slot, with a reference;
+ * NULL if it has signalled; ERR_PTR(-EAGAIN) if the slot has changed.
+ */
+static inline struct dma_fence *
+dma_resv_slot_get_rcu(const struct dma_resv_slot *at, struct dma_resv_slot slot)
+{
+	struct dma_fence *fence = dma_resv_slot_fence(slot);
+
+	if (!kref_get_unless_zero(&fence->refcount))
+		return ERR_PTR(-EAGAIN);
+	/*
+	 * Until then the memory may have become another fence, but not if the
+	 * slot, which holds a reference, still refers to it.
+	 */
+	if (!dma_resv_slot_has_changed(at, slot) &&
+	    !dma_fence_is_signaled_rcu(fence))
+		return fence;
+	return dma_resv_slot_reject_rcu(at, slot);
+}
 
 /*
  * Return the fence in slot @i with a reference, if it is pending and of a usage
@@ -263,15 +281,12 @@ struct dma_resv_list *dma_resv_list_alloc(unsigned int capacity, gfp_t gfp);
 void dma_resv_list_free(struct dma_resv_list *list);
 void dma_resv_list_put_fences(struct dma_resv_list *list);
 void dma_resv_list_adopt(struct dma_resv_list *list, unsigned int num_fences);
-void dma_resv_list_append(struct dma_resv_list *list, struct dma_fence *fence,
-			  enum dma_resv_usage usage);
-void dma_resv_list_replace(struct dma_resv_list *list, unsigned int i,
-			   struct dma_fence *fence, enum dma_resv_usage usage);
 void dma_resv_list_replace_context(struct dma_resv_list *list, u64 context,
 				   struct dma_fence *fence,
 				   enum dma_resv_usage usage);
-bool dma_resv_list_add(struct dma_resv_list *list, struct dma_fence *fence,
-		       enum dma_resv_usage usage);
+unsigned int dma_resv_list_find_slot(struct dma_resv_list *list,
+				     struct dma_fence *fence,
+				     enum dma_resv_usage usage);
 bool dma_resv_list_replace_done(struct dma_resv_list *list,
 				struct dma_fence *fence,
 				enum dma_resv_usage usage);
@@ -286,6 +301,7 @@ int dma_resv_collect(struct dma_resv *obj, enum dma_resv_usage usage,
 /* dma-resv-bound.c */
 void dma_resv_bound_init(struct dma_resv_list *list);
 unsigned int dma_resv_list_count_pending(const struct dma_resv_list *list);
+unsigned int dma_resv_list_probe(struct dma_resv_list *list);
 bool dma_resv_list_look_for_sparse(struct dma_resv_list *list);
 
 /*
@@ -312,11 +328,31 @@ void dma_resv_index_replace(struct dma_resv_list *list, u64 context,
 			    struct dma_fence *fence,
 			    enum dma_resv_usage usage);
 
-#if IS_ENABLED(CONFIG_KUNIT)
-unsigned int dma_resv_list_find_slot(struct dma_resv_list *list,
-				     struct dma_fence *fence,
-				     enum dma_resv_usage usage);
-#endif
+/* Use one more slot, which must exist. Consumes a reference to @fence. */
+static inline void dma_resv_list_append(struct dma_resv_list *list,
+					struct dma_fence *fence,
+					enum dma_resv_usage usage)
+{
+	unsigned int i = list->num_fences;
+
+	if (dma_resv_list_has_tail(list))
+		dma_resv_index_add(list, i, fence);
+	dma_resv_slot_store(&list->slots[i], fence, usage);
+	/* Publishes the slot. Pairs with the acquire in length(). */
+	smp_store_release(&list->num_fences, i + 1);
+}
+
+/* Replace the fence in slot @i. Consumes a reference to @fence. */
+static inline void dma_resv_list_replace(struct dma_resv_list *list,
+					 unsigned int i,
+					 struct dma_fence *fence,
+					 enum dma_resv_usage usage)
+{
+	if (dma_resv_list_has_tail(list))
+		dma_resv_index_set(list, i, fence, usage);
+	else
+		dma_resv_list_set(list, i, fence, usage);
+}
 
 /* Links followed in all indexes, for tests. */
 extern u64 dma_resv_index_steps;

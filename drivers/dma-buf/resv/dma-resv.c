@@ -13,6 +13,7 @@
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
 
+#include "dma-resv-internal.h"
 #include "dma-resv-list.h"
 
 /**
@@ -183,6 +184,25 @@ int dma_resv_reserve_fences(struct dma_resv *obj, unsigned int num_fences)
 }
 EXPORT_SYMBOL(dma_resv_reserve_fences);
 
+/**
+ * dma_resv_unreserve - forget the reserved slots that were not used
+ * @obj: the object
+ *
+ * Otherwise every later list of the object has room for them. Drivers reserve a
+ * few slots, but the core as many as user space asks for.
+ *
+ * Context: Any, reservation lock held.
+ */
+void dma_resv_unreserve(struct dma_resv *obj)
+{
+	struct dma_resv_list *list;
+
+	dma_resv_assert_held(obj);
+	list = held_list(obj);
+	if (list)
+		list->reserved = 0;
+}
+
 #ifdef CONFIG_DEBUG_MUTEXES
 /**
  * dma_resv_reset_max_fences - forget the reserved slots that were not used
@@ -195,15 +215,36 @@ EXPORT_SYMBOL(dma_resv_reserve_fences);
  */
 void dma_resv_reset_max_fences(struct dma_resv *obj)
 {
-	struct dma_resv_list *list;
-
-	dma_resv_assert_held(obj);
-	list = held_list(obj);
-	if (list)
-		list->reserved = 0;
+	dma_resv_unreserve(obj);
 }
 EXPORT_SYMBOL(dma_resv_reset_max_fences);
 #endif
+
+/*
+ * Return whether the list may use one more slot. As in every 6.12 kernel, a
+ * driver may add more fences than it has reserved while there are slots. With
+ * DEBUG_MUTEXES it must have reserved at least one since the last unlock.
+ */
+static bool has_slot(const struct dma_resv_list *list)
+{
+	return list->num_fences < list->capacity &&
+	       (!IS_ENABLED(CONFIG_DEBUG_MUTEXES) || list->reserved);
+}
+
+/* Add a fence to a slot in use, or to one more. Return whether there is one. */
+static bool add_to_slot(struct dma_resv_list *list, struct dma_fence *fence,
+			enum dma_resv_usage usage)
+{
+	unsigned int i = dma_resv_list_find_slot(list, fence, usage);
+
+	if (i != DMA_RESV_NO_SLOT)
+		dma_resv_list_replace(list, i, dma_fence_get(fence), usage);
+	else if (has_slot(list))
+		dma_resv_list_append(list, dma_fence_get(fence), usage);
+	else
+		return false;
+	return true;
+}
 
 /*
  * Handle a driver's bug: no slot is reserved for @fence. The fence must not be
@@ -248,7 +289,7 @@ void dma_resv_add_fence(struct dma_resv *obj, struct dma_fence *fence,
 	WARN_ON_ONCE(dma_fence_is_container(fence));
 
 	list = held_list(obj);
-	if (!list || !dma_resv_list_add(list, fence, usage))
+	if (!list || !add_to_slot(list, fence, usage))
 		add_without_slot(obj, fence, usage);
 }
 EXPORT_SYMBOL(dma_resv_add_fence);

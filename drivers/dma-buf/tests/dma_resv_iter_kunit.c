@@ -308,13 +308,14 @@ static void unlocked_while_atomic(struct kunit *test)
 static void get_pending_goes_backwards(struct kunit *test)
 {
 	struct dma_fence *oldest = mock_resv_add_new(test, DMA_RESV_USAGE_WRITE);
-	struct dma_fence *newest, *got;
+	struct dma_fence *newest, *done, *got;
 	struct mock_resv *mock = test->priv;
 	unsigned int index = UINT_MAX;
 
 	mock_resv_add_new(test, BOOKKEEP);
-	dma_fence_signal(mock_resv_add_new(test, DMA_RESV_USAGE_KERNEL));
+	done = mock_resv_add_new(test, DMA_RESV_USAGE_KERNEL);
 	newest = mock_resv_add_new(test, DMA_RESV_USAGE_READ);
+	dma_fence_signal(done);
 
 	got = dma_resv_get_pending(&mock->resv, DMA_RESV_USAGE_READ, &index);
 	KUNIT_EXPECT_PTR_EQ(test, got, newest);

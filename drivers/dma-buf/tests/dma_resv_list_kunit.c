@@ -249,24 +249,24 @@ static void find_slot_comes_to_each_signaled(struct kunit *test)
 	dma_fence_put(fence);
 }
 
-/* A fence gets a slot of its own as long as few are in use. */
-static void find_slot_looks_beyond_a_few(struct kunit *test)
+/* Else the list of an object that is in use all the time would grow. */
+static void find_slot_takes_signaled(struct kunit *test)
 {
 	int room = *(const int *)test->param_value;
 	struct dma_resv_list *list = make_list(test, room);
 	struct dma_fence *fence = make(test, 1000, 1), *done;
 	unsigned int found;
 
+	KUNIT_EXPECT_EQ(test, dma_resv_list_find_slot(list, fence,
+						      DMA_RESV_USAGE_READ),
+			DMA_RESV_NO_SLOT);
 	while (list->num_fences < list->capacity) {
 		done = make(test, list->num_fences, 1);
 		dma_fence_signal(done);
 		dma_resv_list_append(list, done, DMA_RESV_USAGE_READ);
 		found = dma_resv_list_find_slot(list, fence,
 						DMA_RESV_USAGE_READ);
-		if (list->num_fences < min(list->capacity - 1, DMA_RESV_LIST_FEW))
-			KUNIT_EXPECT_EQ(test, found, DMA_RESV_NO_SLOT);
-		else
-			KUNIT_EXPECT_LT(test, found, list->num_fences);
+		KUNIT_EXPECT_LT(test, found, list->num_fences);
 	}
 	dma_fence_put(fence);
 }
@@ -390,7 +390,7 @@ static struct kunit_case dma_resv_list_cases[] = {
 	KUNIT_CASE_PARAM(random_changes_keep_the_index, room_gen_params),
 	KUNIT_CASE(find_slot_in_empty_list),
 	KUNIT_CASE_PARAM(find_slot_comes_to_each_signaled, room_gen_params),
-	KUNIT_CASE_PARAM(find_slot_looks_beyond_a_few, room_gen_params),
+	KUNIT_CASE_PARAM(find_slot_takes_signaled, room_gen_params),
 	KUNIT_CASE(adopt_finds_timelines),
 	KUNIT_CASE(look_rcu_of_usage),
 	KUNIT_CASE(look_rcu_of_signaled),
