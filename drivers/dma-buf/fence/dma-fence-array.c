@@ -140,12 +140,21 @@ static void arm_member(struct dma_fence_array *array, unsigned int i)
 	}
 }
 
-static void arm_containers(struct dma_fence_array *array)
+/*
+ * Arm the members that are containers, or those that are not. Return whether
+ * there are any of the other kind.
+ */
+static bool arm_members(struct dma_fence_array *array, bool containers)
 {
+	bool others = false;
+
 	for (unsigned int i = 0; i < array->num_fences; i++) {
-		if (dma_fence_is_container(array->fences[i]))
+		if (dma_fence_is_container(array->fences[i]) == containers)
 			arm_member(array, i);
+		else
+			others = true;
 	}
+	return others;
 }
 
 /* May run on two CPUs at once, if a second event queues it meanwhile. */
@@ -155,7 +164,7 @@ static void array_work(struct irq_work *work)
 		container_of(work, struct dma_fence_array, work);
 
 	if (test_and_clear_bit(ARM_CONTAINERS, &array->base.flags))
-		arm_containers(array);
+		arm_members(array, true);
 
 	if (is_complete(array, atomic_read_acquire(&array->pending)) &&
 	    !test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &array->base.flags)) {
@@ -172,22 +181,15 @@ static void array_work(struct irq_work *work)
 static bool array_enable_signaling(struct dma_fence *fence)
 {
 	struct dma_fence_array *array = to_dma_fence_array(fence);
-	bool containers = false;
 
 	lockdep_assert_held(fence->lock);
 
 	if (!array->num_fences)
 		return false;
 
-	/* One for each member: arm_containers() uses those of containers. */
+	/* One for each member: array_work() uses those of containers. */
 	refcount_add(array->num_fences, &fence->refcount.refcount);
-	for (unsigned int i = 0; i < array->num_fences; i++) {
-		if (dma_fence_is_container(array->fences[i]))
-			containers = true;
-		else
-			arm_member(array, i);
-	}
-	if (containers) {
+	if (arm_members(array, false)) {
 		set_bit(ARM_CONTAINERS, &fence->flags);
 		dma_fence_get(fence);
 		/* A queued irq_work has a reference, and will see the bit. */

@@ -322,7 +322,7 @@ static void release_pending_fails_callbacks(struct kunit *test)
 						       probe_func), 0);
 	mock_warn_begin(test);
 	dma_fence_put(fence);
-	mock_warn_end(test, "dma_fence_destroy_begin", 1);
+	mock_warn_end(test, "signal_forgotten", 1);
 
 	for (int i = 0; i < ARRAY_SIZE(probes); i++) {
 		KUNIT_EXPECT_EQ(test, probes[i].called, 1);
