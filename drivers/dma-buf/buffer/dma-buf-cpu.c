@@ -185,6 +185,17 @@ int dma_buf_end_cpu_access(struct dma_buf *dmabuf,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_end_cpu_access, DMA_BUF);
 
+#ifdef CONFIG_MMU
+/* Follow the flags, but preserve the cache attributes. */
+static void update_page_prot(struct vm_area_struct *vma)
+{
+	vma->vm_page_prot = pgprot_modify(vma->vm_page_prot,
+					  vm_get_page_prot(vma->vm_flags));
+}
+#else
+static void update_page_prot(struct vm_area_struct *vma) { }
+#endif
+
 /*
  * The buffer's file system is mounted noexec, but mmap() has checked the file
  * of the redirecting driver instead: do now what it does for noexec. A
@@ -197,10 +208,7 @@ static int forbid_exec(struct vm_area_struct *vma)
 		if (!(current->personality & READ_IMPLIES_EXEC))
 			return -EPERM;
 		vm_flags_clear(vma, VM_EXEC);
-		/* Preserves the cache attributes. */
-		vma->vm_page_prot =
-			pgprot_modify(vma->vm_page_prot,
-				      vm_get_page_prot(vma->vm_flags));
+		update_page_prot(vma);
 	}
 	if (vma->vm_flags & VM_MAYEXEC)
 		vm_flags_clear(vma, VM_MAYEXEC);
