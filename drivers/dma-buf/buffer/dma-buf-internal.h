@@ -88,6 +88,7 @@ static inline void dma_buf_drop(struct dma_buf *dmabuf)
  * @DMA_BUF_KEPT_BUSY: for one user at a time; the importer has it mapped
  * @DMA_BUF_KEPT_IDLE: for one user at a time; the importer has unmapped it
  * @DMA_BUF_KEPT_CHANGING: the task that is changing the state owns the table
+ * @DMA_BUF_KEPT_AWAITED: the same, and other tasks wait for it
  */
 enum dma_buf_kept_state {
 	DMA_BUF_KEPT_NONE,
@@ -95,6 +96,7 @@ enum dma_buf_kept_state {
 	DMA_BUF_KEPT_BUSY,
 	DMA_BUF_KEPT_IDLE,
 	DMA_BUF_KEPT_CHANGING,
+	DMA_BUF_KEPT_AWAITED,
 };
 
 /**
@@ -107,6 +109,8 @@ enum dma_buf_kept_state {
  * @node: in the list of mappings that are kept for one user at a time;
  *	protected by the lock of the list
  * @space: the address space that the kept mapping takes up
+ * @maps_again: the importer has mapped the memory before; protected by the
+ *	reservation lock
  * @map_count: number of tables that the importer holds
  * @pin_count: number of pins that the importer holds; protected by the
  *	reservation lock
@@ -118,6 +122,7 @@ struct dma_buf_attached {
 	bool used;
 	struct list_head node;
 	const void *space;
+	bool maps_again;
 	atomic_t map_count;
 	unsigned int pin_count;
 };

@@ -29,8 +29,9 @@
  * and tearing down an IOMMU mapping each time often costs more than the job. So
  * the core keeps the table with the attachment when the importer unmaps it, if
  * the exporter agrees, by &dma_buf_ops.keep_mapping, and the isolation of the
- * device does not suffer. The next map in the same direction takes the table up
- * again. The core ends a kept mapping on a map in another direction, on detach,
+ * device does not suffer. It keeps a mapping from the second map on, since many
+ * importers map only once. The next map in the same direction takes the table
+ * up again. The core ends a kept mapping on a map in another direction, on detach,
  * before a move, when a map in its address space lacks room, before the driver
  * is unbound, when the policy forbids it, and under memory pressure.
  *
@@ -45,7 +46,7 @@
  *
  * *Ownership.* A task claims the table by a compare-and-exchange of
  * &dma_buf_attached.kept to CHANGING, and owns it until it stores the next
- * state. So even an importer that maps without the reservation lock, as some
+ * state. Who waits for that makes it AWAITED. So even an importer that maps without the reservation lock, as some
  * do, never gets a table that another task is ending::
  *
  *	CPU 0, importer			CPU 1, shrinker
@@ -92,10 +93,23 @@ static void settle(struct dma_buf_attachment *attach,
 {
 	atomic_t *kept = &to_attached(attach)->kept;
 
-	atomic_set_release(kept, state);
-	/* Pairs with set_current_state() in prepare_to_wait_event(). */
-	smp_mb();
-	wake_up_var(kept);
+	if (atomic_xchg(kept, state) == DMA_BUF_KEPT_AWAITED)
+		wake_up_var(kept);
+}
+
+/* Return the state, or have settle() wake this task if another is the owner. */
+static bool is_settled(struct dma_buf_attachment *attach,
+		       enum dma_buf_kept_state *state)
+{
+	atomic_t *kept = &to_attached(attach)->kept;
+
+	do {
+		*state = atomic_read_acquire(kept);
+		if (*state != DMA_BUF_KEPT_CHANGING)
+			return *state != DMA_BUF_KEPT_AWAITED;
+	} while (atomic_cmpxchg(kept, DMA_BUF_KEPT_CHANGING,
+				DMA_BUF_KEPT_AWAITED) != DMA_BUF_KEPT_CHANGING);
+	return false;
 }
 
 /*
@@ -125,8 +139,7 @@ static enum dma_buf_kept_state claim_kept(struct dma_buf_attachment *attach)
 
 	for (;;) {
 		wait_var_event(&to_attached(attach)->kept,
-			       (state = atomic_read_acquire(&to_attached(attach)->kept)) !=
-			       DMA_BUF_KEPT_CHANGING);
+			       is_settled(attach, &state));
 		/* Another task may claim it first; then wait again. */
 		if ((state != DMA_BUF_KEPT_IDLE && state != DMA_BUF_KEPT_BUSY) ||
 		    claim(attach, state))
@@ -242,17 +255,20 @@ bool dma_buf_kept_put_down(struct dma_buf_attachment *attach,
 			   struct sg_table *sgt)
 {
 	enum dma_buf_kept_state state;
+	bool is_kept;
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 	if (READ_ONCE(attach->sgt) != sgt)
 		return false;
-	state = claim_kept(attach);
+	state = claim(attach, DMA_BUF_KEPT_BUSY) ? DMA_BUF_KEPT_BUSY :
+						   claim_kept(attach);
 	if (state != DMA_BUF_KEPT_BUSY && state != DMA_BUF_KEPT_IDLE)
 		return false;
 	/* Check again as the owner: some importers map without the lock. */
-	if (state == DMA_BUF_KEPT_IDLE || attach->sgt != sgt) {
+	is_kept = attach->sgt == sgt;
+	if (!is_kept || WARN_ON_ONCE(state == DMA_BUF_KEPT_IDLE)) {
 		settle(attach, state);
-		return false;
+		return is_kept;
 	}
 	if (to_attached(attach)->keep == DMA_BUF_KEEP_IDLE)
 		attach->dmabuf->ops->end_device_access(attach,

@@ -123,17 +123,23 @@ void dma_buf_unpin(struct dma_buf_attachment *attach)
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_unpin, DMA_BUF);
 
-/* Keep a new mapping, shared or not, if the exporter agrees. */
+/*
+ * Keep a new mapping, shared or not, if the exporter agrees. One that is not
+ * shared is kept from the second map on: many importers map only once.
+ */
 static void keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		 enum dma_data_direction dir)
 {
+	struct dma_buf_attached *attached = to_attached(attach);
 	const struct dma_buf_ops *ops = attach->dmabuf->ops;
 
+	/* Where a map pins, the unmap has to unpin: no mapping may stay. */
 	if (ops->cache_sgt_mapping)
 		dma_buf_kept_share(attach, sgt, dir);
-	/* Where a map pins, the unmap has to unpin: no mapping may stay. */
-	else if (ops->keep_mapping && !pins_on_map(attach))
+	else if (ops->keep_mapping && !pins_on_map(attach) &&
+		 attached->maps_again)
 		dma_buf_kept_keep(attach, sgt, dir);
+	attached->maps_again = true;
 }
 
 /* Slow path: there is no kept mapping that fits. */
@@ -196,13 +202,15 @@ struct sg_table *dma_buf_map_attachment(struct dma_buf_attachment *attach,
 		return ERR_PTR(-EINVAL);
 	dma_resv_assert_held(attach->dmabuf->resv);
 
+	/* Before the state says that the importer has the kept table. */
+	atomic_inc(&to_attached(attach)->map_count);
 	if (is_shared(attach))
 		sgt = map_shared(attach, direction);
 	else
 		sgt = dma_buf_kept_take_up(attach, direction) ?:
 		      map_anew(attach, direction);
-	if (!IS_ERR(sgt))
-		atomic_inc(&to_attached(attach)->map_count);
+	if (IS_ERR(sgt))
+		atomic_dec(&to_attached(attach)->map_count);
 	return sgt;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_map_attachment, DMA_BUF);
@@ -235,16 +243,18 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_map_attachment_unlocked, DMA_BUF);
 /*
  * Tell whether the importer can hold @sgt. It does not hold the kept table if
  * that is idle. It holds @map_count tables, one of them the kept one if that is
- * busy.
+ * busy. An unbind may stop the keeping at any time: read the table before the
+ * state, which changes first.
  */
 static bool may_have(struct dma_buf_attachment *attach, struct sg_table *sgt)
 {
-	int state = atomic_read_acquire(&to_attached(attach)->kept);
-	int num = atomic_read(&to_attached(attach)->map_count);
+	struct dma_buf_attached *attached = to_attached(attach);
+	bool is_kept = smp_load_acquire(&attach->sgt) == sgt;
+	int state = atomic_read(&attached->kept);
 
-	if (READ_ONCE(attach->sgt) == sgt)
+	if (is_kept)
 		return state != DMA_BUF_KEPT_IDLE;
-	return num > (state == DMA_BUF_KEPT_BUSY);
+	return atomic_read(&attached->map_count) > (state == DMA_BUF_KEPT_BUSY);
 }
 
 /**
@@ -274,7 +284,7 @@ void dma_buf_unmap_attachment(struct dma_buf_attachment *attach,
 	}
 	if (WARN_ON_ONCE(!may_have(attach, sg_table)))
 		return;
-	atomic_dec(&to_attached(attach)->map_count);
+	atomic_dec_if_positive(&to_attached(attach)->map_count);
 	if (dma_buf_kept_put_down(attach, sg_table))
 		return;
 	dma_buf_unmap_memory(attach, sg_table, direction);

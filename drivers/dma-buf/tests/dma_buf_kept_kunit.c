@@ -79,6 +79,20 @@ static void kept_share_serves_all_users(struct kunit *test)
 
 /* For one user at a time */
 
+/* Who maps once would pay for the accounts and the list, and gain nothing. */
+static void kept_keep_from_the_second_map(struct kunit *test)
+{
+	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
+
+	to_attached(att.attach)->maps_again = false;
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_UNMAP);
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP);
+	mock_attachment_end(&att);
+}
+
 static void kept_take_up_reuses_table(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
@@ -371,6 +385,7 @@ static void shrink_kept_takes_no_resv_lock(struct kunit *test)
 
 static struct kunit_case dma_buf_kept_cases[] = {
 	KUNIT_CASE_PARAM(kept_share_serves_all_users, cache_gen_params),
+	KUNIT_CASE(kept_keep_from_the_second_map),
 	KUNIT_CASE(kept_take_up_reuses_table),
 	KUNIT_CASE(kept_take_up_hands_over_memory),
 	KUNIT_CASE(kept_keep_exporter_refuses),

@@ -9,6 +9,7 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 
+#include "../buffer/dma-buf-internal.h"
 #include "heap_mock.h"
 #include "mock.h"
 
@@ -111,6 +112,7 @@ struct heap_mock_import heap_mock_attach_dev(struct kunit *test,
 	heap_mock_export(mock);
 	imp.attach = dma_buf_attach(mock->dmabuf, imp.dev);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, imp.attach);
+	to_attached(imp.attach)->maps_again = true;
 	return imp;
 }
 

@@ -62,7 +62,10 @@ struct heap_mock_import {
 	struct dma_buf_attachment *attach;
 };
 
-/* Exports the buffer and attaches a device; fails the test on error. */
+/*
+ * Exports the buffer and attaches a device; fails the test on error. The
+ * attachment is as after a first map, so that the core may keep the next one.
+ */
 struct heap_mock_import heap_mock_attach(struct kunit *test,
 					 struct heap_mock *mock);
 /* The same with a device of the test. */

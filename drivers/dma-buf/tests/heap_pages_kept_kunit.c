@@ -159,6 +159,7 @@ static void unmap_in_reclaim_races_users(struct kunit *test)
 		dma_buf_detach(imp.mock->dmabuf, imp.attach);
 		imp.attach = dma_buf_attach(imp.mock->dmabuf, imp.dev);
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, imp.attach);
+		to_attached(imp.attach)->maps_again = true;
 	}
 	kthread_stop(task);
 	heap_mock_detach(&imp);

@@ -157,7 +157,7 @@ static void mock_op_unmap(struct dma_buf_attachment *attach,
 			  struct sg_table *sgt,
 			  enum dma_data_direction direction)
 {
-	bool kept = atomic_read(&to_attached(attach)->kept) == DMA_BUF_KEPT_CHANGING;
+	bool kept = atomic_read(&to_attached(attach)->kept) >= DMA_BUF_KEPT_CHANGING;
 	struct mock_exporter *exp = attach->dmabuf->priv;
 	struct mapping *mapping;
 
@@ -478,5 +478,6 @@ struct dma_buf_attachment *mock_attach(struct mock_importer *imp,
 	struct dma_buf_attachment *attach = mock_attach_try(imp, dynamic);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(imp->test, attach);
+	to_attached(attach)->maps_again = true;
 	return attach;
 }

@@ -313,7 +313,10 @@ extern const struct dma_buf_attach_ops mock_attach_ops_p2p;
 /* Attaches the device, as a dynamic or static importer; may fail. */
 struct dma_buf_attachment *mock_attach_try(struct mock_importer *imp,
 					   bool dynamic);
-/* The same, but fails the test on error. */
+/*
+ * The same, but fails the test on error. The attachment is as after a first
+ * map, so that the core may keep the next one.
+ */
 struct dma_buf_attachment *mock_attach(struct mock_importer *imp,
 				       bool dynamic);
 
