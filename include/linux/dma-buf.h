@@ -125,9 +125,10 @@ struct dma_buf_ops {
 	/**
 	 * @keep_mapping: Say whether the core may keep the mapping that
 	 * @map_dma_buf has just made, once the importer has unmapped it. The
-	 * core ends a kept mapping with @unmap_dma_buf on detach, on a map in
-	 * another direction, before a move, under memory pressure and in other
-	 * cases, whether it was used again or not; see "kept mappings".
+	 * core does not ask at the first map of an attachment. It ends a kept
+	 * mapping with @unmap_dma_buf on detach, on a map in another direction,
+	 * before a move, under memory pressure and in other cases, whether it
+	 * was used again or not; see "kept mappings".
 	 * Optional.
 	 *
 	 * Context: As @map_dma_buf.

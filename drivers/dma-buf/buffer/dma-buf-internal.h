@@ -109,8 +109,7 @@ enum dma_buf_kept_state {
  * @node: in the list of mappings that are kept for one user at a time;
  *	protected by the lock of the list
  * @space: the address space that the kept mapping takes up
- * @maps_again: the importer has mapped the memory before; protected by the
- *	reservation lock
+ * @maps_again: a hint: the importer has mapped the memory before
  * @map_count: number of tables that the importer holds
  * @pin_count: number of pins that the importer holds; protected by the
  *	reservation lock

@@ -46,8 +46,9 @@
  *
  * *Ownership.* A task claims the table by a compare-and-exchange of
  * &dma_buf_attached.kept to CHANGING, and owns it until it stores the next
- * state. Who waits for that makes it AWAITED. So even an importer that maps without the reservation lock, as some
- * do, never gets a table that another task is ending::
+ * state. A task that waits for that makes it AWAITED. So even an importer that
+ * maps without the reservation lock, as some do, never gets a table that another
+ * task is ending::
  *
  *	CPU 0, importer			CPU 1, shrinker
  *	---------------			---------------
@@ -195,13 +196,12 @@ void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		list_add_tail(&to_attached(attach)->node, &kept);
 		WRITE_ONCE(num_kept, num_kept + 1);
 	}
-	settle(attach, DMA_BUF_KEPT_BUSY);
 	/*
-	 * Pairs with the barrier in end_device(): either this sees that the
-	 * policy has changed, or that the driver is being unbound, or
-	 * end_device() sees the mapping on the list.
+	 * A full barrier, which pairs with the one in end_device(): either this
+	 * sees that the policy has changed, or that the driver is being
+	 * unbound, or end_device() sees the mapping on the list.
 	 */
-	smp_mb();
+	settle(attach, DMA_BUF_KEPT_BUSY);
 	if (!dma_buf_kept_is_allowed(attach->dev) &&
 	    claim(attach, DMA_BUF_KEPT_BUSY))
 		end_kept(attach, false);
@@ -213,7 +213,7 @@ void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
  * @dir: the direction; an idle mapping for another direction ends
  *
  * Context: Process, may sleep, reservation lock held.
- * Return: The table, which the importer owns now; NULL if no idle mapping fits;
+ * Return: The table, which the importer owns now and which is counted; NULL if no idle mapping fits;
  * ERR_PTR() if a signal interrupted the wait for a move.
  */
 struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
@@ -239,6 +239,8 @@ struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
 		attach->dmabuf->ops->begin_device_access(attach,
 							 dma_buf_debug_real(sgt));
 	WRITE_ONCE(to_attached(attach)->used, true);
+	/* First: dma_buf_unmap_attachment() reads the count after the state. */
+	atomic_inc(&to_attached(attach)->map_count);
 	settle(attach, DMA_BUF_KEPT_BUSY);
 	return sgt;
 }

@@ -155,10 +155,12 @@ static struct sg_table *map_anew(struct dma_buf_attachment *attach,
 			return ERR_PTR(ret);
 	}
 	sgt = map_memory(attach, dir);
-	if (!IS_ERR(sgt))
+	if (!IS_ERR(sgt)) {
+		atomic_inc(&to_attached(attach)->map_count);
 		keep(attach, sgt, dir);
-	else if (pins_on_map(attach))
+	} else if (pins_on_map(attach)) {
 		dma_buf_unpin_memory(attach);
+	}
 	return sgt;
 }
 
@@ -168,6 +170,7 @@ static struct sg_table *map_shared(struct dma_buf_attachment *attach,
 {
 	if (attach->dir != dir && attach->dir != DMA_BIDIRECTIONAL)
 		return ERR_PTR(-EBUSY);
+	atomic_inc(&to_attached(attach)->map_count);
 	return attach->sgt;
 }
 
@@ -202,16 +205,10 @@ struct sg_table *dma_buf_map_attachment(struct dma_buf_attachment *attach,
 		return ERR_PTR(-EINVAL);
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	/* Before the state says that the importer has the kept table. */
-	atomic_inc(&to_attached(attach)->map_count);
 	if (is_shared(attach))
-		sgt = map_shared(attach, direction);
-	else
-		sgt = dma_buf_kept_take_up(attach, direction) ?:
-		      map_anew(attach, direction);
-	if (IS_ERR(sgt))
-		atomic_dec(&to_attached(attach)->map_count);
-	return sgt;
+		return map_shared(attach, direction);
+	sgt = dma_buf_kept_take_up(attach, direction);
+	return sgt ?: map_anew(attach, direction);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_map_attachment, DMA_BUF);
 
@@ -241,20 +238,22 @@ dma_buf_map_attachment_unlocked(struct dma_buf_attachment *attach,
 EXPORT_SYMBOL_NS_GPL(dma_buf_map_attachment_unlocked, DMA_BUF);
 
 /*
- * Tell whether the importer can hold @sgt. It does not hold the kept table if
- * that is idle. It holds @map_count tables, one of them the kept one if that is
- * busy. An unbind may stop the keeping at any time: read the table before the
- * state, which changes first.
+ * Tell whether the importer can hold @sgt. It holds @map_count tables, one of
+ * them the kept one if that is busy; it does not hold the kept one if that is
+ * idle. An unbind may stop the keeping at any time: read the table before the
+ * state, which changes first, and the state before the count, which
+ * changes before a table is kept and after it is idle.
  */
 static bool may_have(struct dma_buf_attachment *attach, struct sg_table *sgt)
 {
 	struct dma_buf_attached *attached = to_attached(attach);
 	bool is_kept = smp_load_acquire(&attach->sgt) == sgt;
-	int state = atomic_read(&attached->kept);
+	int state = atomic_read_acquire(&attached->kept);
+	int num = atomic_read(&attached->map_count);
 
 	if (is_kept)
-		return state != DMA_BUF_KEPT_IDLE;
-	return atomic_read(&attached->map_count) > (state == DMA_BUF_KEPT_BUSY);
+		return num && state != DMA_BUF_KEPT_IDLE;
+	return num > (state == DMA_BUF_KEPT_BUSY);
 }
 
 /**
@@ -284,12 +283,13 @@ void dma_buf_unmap_attachment(struct dma_buf_attachment *attach,
 	}
 	if (WARN_ON_ONCE(!may_have(attach, sg_table)))
 		return;
+	if (!dma_buf_kept_put_down(attach, sg_table)) {
+		dma_buf_unmap_memory(attach, sg_table, direction);
+		if (pins_on_map(attach))
+			dma_buf_unpin_memory(attach);
+	}
+	/* After the state says that the importer no longer has the table. */
 	atomic_dec_if_positive(&to_attached(attach)->map_count);
-	if (dma_buf_kept_put_down(attach, sg_table))
-		return;
-	dma_buf_unmap_memory(attach, sg_table, direction);
-	if (pins_on_map(attach))
-		dma_buf_unpin_memory(attach);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_unmap_attachment, DMA_BUF);
 

@@ -339,7 +339,7 @@ static bool heap_device_bounces(struct device *dev)
 
 /**
  * heap_pages_keep - implement &dma_buf_ops.keep_mapping
- * @attach: the attachment, after its first map
+ * @attach: the attachment, after a map
  *
  * The device decides, not the mapping: finding out which parts of a mapping are
  * in bounce buffers is not worth the effort.

@@ -33,8 +33,10 @@
  *	2 * pending + DMA_RESV_LIST_MIN + reserved
  *
  * slots in use, where *pending* is counted at the last reservation, and
- * *reserved* is what it reserved and others before it have left unused. A reservation that finds more slots in use makes a new
- * list of the pending fences. So a list shrinks after a burst.
+ * *reserved* is what it reserved and others before it have left unused. (A
+ * driver that adds more than it has reserved can fill the list.) A reservation
+ * that finds more slots in use makes a new list of the pending fences. So a list
+ * shrinks after a burst.
  *
  * Up to DMA_RESV_LIST_EXACT slots, each reservation counts and the bound is
  * strict. Counting in a longer list each time would make adding quadratic.
@@ -233,8 +235,8 @@ static unsigned int find_in_short(struct dma_resv_list *list,
 		slot = list->slots[i];
 		if (dma_resv_slot_stands_for(slot, fence, usage))
 			return i;
-		if (test_bit(DMA_FENCE_FLAG_SIGNALED_BIT,
-			     &dma_resv_slot_fence(slot)->flags))
+		if (test_bit_acquire(DMA_FENCE_FLAG_SIGNALED_BIT,
+				     &dma_resv_slot_fence(slot)->flags))
 			done = i;
 	}
 	return done;

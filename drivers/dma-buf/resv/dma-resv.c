@@ -26,7 +26,7 @@
  * fail, submits its work and adds the fence by dma_resv_add_fence(), which
  * cannot fail. Within one timeline a fence replaces earlier ones, unless fewer
  * waiters would then wait; fences of context 0 have no order and replace none.
- * The slot of a signalled fence is reused when a slot is needed.
+ * Otherwise it takes the slot of a signalled fence, if the search finds one.
  *
  * *Queries* need no lock: readers see every fence that was there when they
  * began, and may see some that were added since.

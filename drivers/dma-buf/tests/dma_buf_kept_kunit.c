@@ -84,7 +84,11 @@ static void kept_keep_from_the_second_map(struct kunit *test)
 {
 	struct mock_attachment att = begin_kept(test, DMA_BUF_KEEP_AS_IS);
 
-	to_attached(att.attach)->maps_again = false;
+	dma_buf_detach(att.exp->dmabuf, att.attach);
+	/* Unlike the other helpers, this leaves the attachment as it is. */
+	att.attach = mock_attach_try(att.imp, false);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, att.attach);
+	MOCK_EXPECT_LOG(att.exp, MOCK_DETACH, MOCK_ATTACH);
 	mock_map_once(test, &att, DMA_TO_DEVICE);
 	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_UNMAP);
 	mock_map_once(test, &att, DMA_TO_DEVICE);

@@ -343,6 +343,27 @@ static void move_notify_mapped(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
+static void move_on_map(struct mock_exporter *exp, enum mock_op op)
+{
+	if (op == MOCK_MAP)
+		dma_buf_move_notify(exp->dmabuf);
+}
+
+/*
+ * Some exporters move the memory to map it. The importer is in the middle of
+ * its map then, and must not be called.
+ */
+static void move_notify_while_mapping(struct kunit *test)
+{
+	struct mock_attachment att = begin(test, MOCK_DYNAMIC, true);
+
+	att.exp->hook = move_on_map;
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, atomic_read(&att.imp->notified), 0);
+	mock_attachment_end(&att);
+}
+
 static void move_notify_pinned(struct kunit *test)
 {
 	struct mock_attachment att = begin(test, MOCK_DYNAMIC, true);
@@ -429,6 +450,7 @@ static struct kunit_case dma_buf_map_cases[] = {
 	KUNIT_CASE(unpin_not_pinned),
 	KUNIT_CASE(map_attachment_pin_fails),
 	KUNIT_CASE(move_notify_mapped),
+	KUNIT_CASE(move_notify_while_mapping),
 	KUNIT_CASE(move_notify_pinned),
 	KUNIT_CASE(move_notify_only_dynamic),
 	KUNIT_CASE(move_notify_unmaps),

@@ -170,7 +170,7 @@ static void steady_state_is_bounded(struct kunit *test)
 	dma_resv_unlock(&ctx->resv);
 }
 
-static const unsigned int bursts[] = { 8, 20, 33, 100, 1000, 5000 };
+static const unsigned int bursts[] = { 9, 20, 33, 100, 1000, 5000 };
 
 static void burst_desc(const unsigned int *burst, char *desc)
 {

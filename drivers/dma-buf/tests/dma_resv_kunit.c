@@ -12,6 +12,7 @@
 #include <linux/dma-resv.h>
 #include <linux/slab.h>
 
+#include "../resv/dma-resv-internal.h"
 #include "../resv/dma-resv-list.h"
 #include "mock.h"
 
@@ -397,6 +398,20 @@ static void add_of_context_0_keeps_all(struct kunit *test)
 	}
 }
 
+/* Else each later list of the object would have room for them. */
+static void unreserve_forgets_what_is_left(struct kunit *test)
+{
+	struct mock_resv *mock = test->priv;
+
+	fill(test, 2);
+	dma_resv_lock(&mock->resv, NULL);
+	KUNIT_ASSERT_EQ(test, dma_resv_reserve_fences(&mock->resv, 100), 0);
+	KUNIT_EXPECT_EQ(test, list_of(test)->reserved, 102);
+	dma_resv_unreserve(&mock->resv);
+	KUNIT_EXPECT_EQ(test, list_of(test)->reserved, 0);
+	dma_resv_unlock(&mock->resv);
+}
+
 static struct kunit_case dma_resv_cases[] = {
 	KUNIT_CASE(reserve_of_nothing_warns),
 	KUNIT_CASE(reserve_of_too_much_fails),
@@ -412,6 +427,7 @@ static struct kunit_case dma_resv_cases[] = {
 	KUNIT_CASE_PARAM(add_to_timeline_of_long_list, rule_gen_params),
 	KUNIT_CASE_PARAM(add_same_fence_again, size_gen_params),
 	KUNIT_CASE_PARAM(add_of_context_0_keeps_all, size_gen_params),
+	KUNIT_CASE(unreserve_forgets_what_is_left),
 	{}
 };
 

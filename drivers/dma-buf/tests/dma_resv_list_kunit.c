@@ -226,7 +226,10 @@ static void find_slot_in_empty_list(struct kunit *test)
 	dma_fence_put(fence);
 }
 
-/* Each call probes few slots, but together they find every signalled fence. */
+/*
+ * In a long list each call probes few slots, but together they find every
+ * signalled fence.
+ */
 static void find_slot_comes_to_each_signaled(struct kunit *test)
 {
 	int room = *(const int *)test->param_value;

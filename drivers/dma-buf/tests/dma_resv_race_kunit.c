@@ -11,6 +11,7 @@
 #include <linux/dma-resv.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
+#include <linux/minmax.h>
 #include <linux/prandom.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -64,9 +65,13 @@ static struct dma_fence *make(struct kunit *test, u64 context, u64 seqno)
 	return fence;
 }
 
+#define NUM_OTHERS 20
+
 struct race {
 	struct dma_resv resv;
 	struct dma_fence *constant;
+	/* Pending, or NULL. */
+	struct dma_fence *others[NUM_OTHERS];
 	bool stop;
 	atomic_t missed;
 	atomic_t alien;
@@ -179,7 +184,7 @@ static void change(struct kunit *test, struct race *race, u64 seqno,
 		   struct dma_fence **changing, struct rnd_state *rnd)
 {
 	struct dma_fence *next = make(test, CHANGING, seqno);
-	struct dma_fence *other;
+	struct dma_fence *other, **pending;
 
 	add(test, race, next, DMA_RESV_USAGE_WRITE);
 	/* Only from here on may a reader find the earlier fence signalled. */
@@ -195,8 +200,18 @@ static void change(struct kunit *test, struct race *race, u64 seqno,
 	if (!(prandom_u32_state(rnd) % 2)) {
 		other = make(test, OTHERS + prandom_u32_state(rnd) % 30, seqno);
 		add(test, race, other, prandom_u32_state(rnd) % 4);
+		pending = &race->others[prandom_u32_state(rnd) % NUM_OTHERS];
+		swap(*pending, other);
+		/* One from before, which leaves a signalled slot. */
 		dma_fence_signal(other);
 		dma_fence_put(other);
+	}
+	if (!(prandom_u32_state(rnd) % 16)) {
+		/* Replaces the list by a longer one, which may have an index. */
+		dma_resv_lock(&race->resv, NULL);
+		KUNIT_EXPECT_EQ(test, dma_resv_reserve_fences(&race->resv, 8 +
+						prandom_u32_state(rnd) % 32), 0);
+		dma_resv_unlock(&race->resv);
 	}
 	if (!(prandom_u32_state(rnd) % 16)) {
 		/* Replaces the list by one of the pending fences. */
@@ -221,6 +236,10 @@ static void change_for_a_while(struct kunit *test, struct race *race,
 			cond_resched();
 	}
 	dma_fence_put(changing);
+	for (int i = 0; i < NUM_OTHERS; i++) {
+		dma_fence_signal(race->others[i]);
+		dma_fence_put(race->others[i]);
+	}
 }
 
 /*

@@ -5,6 +5,7 @@
  *
  * Copyright (C) the dma-buf project authors
  */
+#include <limits.h>
 #include <sys/mount.h>
 
 #include "dmabuf_util.h"
