@@ -241,8 +241,8 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_map_attachment_unlocked, DMA_BUF);
  * Tell whether the importer can hold @sgt. It holds @map_count tables, one of
  * them the kept one if that is busy; it does not hold the kept one if that is
  * idle. An unbind may stop the keeping at any time: read the table before the
- * state, which changes first, and the state before the count, which
- * changes before a table is kept and after it is idle.
+ * state, which changes first; and the state before the count, which rises before
+ * a table is busy and falls after it is idle.
  */
 static bool may_have(struct dma_buf_attachment *attach, struct sg_table *sgt)
 {
@@ -271,6 +271,8 @@ void dma_buf_unmap_attachment(struct dma_buf_attachment *attach,
 			      struct sg_table *sg_table,
 			      enum dma_data_direction direction)
 {
+	bool is_kept;
+
 	might_sleep();
 	if (WARN_ON_ONCE(!attach || !attach->dmabuf || !sg_table))
 		return;
@@ -283,13 +285,14 @@ void dma_buf_unmap_attachment(struct dma_buf_attachment *attach,
 	}
 	if (WARN_ON_ONCE(!may_have(attach, sg_table)))
 		return;
-	if (!dma_buf_kept_put_down(attach, sg_table)) {
-		dma_buf_unmap_memory(attach, sg_table, direction);
-		if (pins_on_map(attach))
-			dma_buf_unpin_memory(attach);
-	}
+	is_kept = dma_buf_kept_put_down(attach, sg_table);
 	/* After the state says that the importer no longer has the table. */
 	atomic_dec_if_positive(&to_attached(attach)->map_count);
+	if (is_kept)
+		return;
+	dma_buf_unmap_memory(attach, sg_table, direction);
+	if (pins_on_map(attach))
+		dma_buf_unpin_memory(attach);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_unmap_attachment, DMA_BUF);
 
