@@ -213,8 +213,8 @@ void dma_buf_kept_keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
  * @dir: the direction; an idle mapping for another direction ends
  *
  * Context: Process, may sleep, reservation lock held.
- * Return: The table, which the importer owns now and which is counted; NULL if no idle mapping fits;
- * ERR_PTR() if a signal interrupted the wait for a move.
+ * Return: The table, which the importer owns now, counted; NULL if no idle
+ * mapping fits; ERR_PTR() if a signal interrupted the wait for a move.
  */
 struct sg_table *dma_buf_kept_take_up(struct dma_buf_attachment *attach,
 				      enum dma_data_direction dir)

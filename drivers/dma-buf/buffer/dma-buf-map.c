@@ -247,6 +247,7 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_map_attachment_unlocked, DMA_BUF);
 static bool may_have(struct dma_buf_attachment *attach, struct sg_table *sgt)
 {
 	struct dma_buf_attached *attached = to_attached(attach);
+	/* Pairs with the exchange of the state before end_kept(). */
 	bool is_kept = smp_load_acquire(&attach->sgt) == sgt;
 	int state = atomic_read_acquire(&attached->kept);
 	int num = atomic_read(&attached->map_count);

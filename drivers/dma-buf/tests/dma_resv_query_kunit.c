@@ -16,7 +16,6 @@
 
 #include "mock.h"
 
-
 /* Queries of one usage, on lists without and with an index. */
 struct query {
 	const char *desc;
