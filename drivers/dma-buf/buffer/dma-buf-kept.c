@@ -31,9 +31,9 @@
  * the exporter agrees, by &dma_buf_ops.keep_mapping, and the isolation of the
  * device does not suffer. It keeps a mapping from the second map on, since many
  * importers map only once. The next map in the same direction takes the table
- * up again. The core ends a kept mapping on a map in another direction, on detach,
- * before a move, when a map in its address space lacks room, before the driver
- * is unbound, when the policy forbids it, and under memory pressure.
+ * up again. The core ends a kept mapping on a map in another direction, on
+ * detach, before a move, when a map in its address space lacks room, before the
+ * driver is unbound, when the policy forbids it, and under memory pressure.
  *
  * One user at a time has the table, and may modify it until it unmaps. Another
  * map in the meantime gets a new table, which the core does not keep.

@@ -133,13 +133,14 @@ static void keep(struct dma_buf_attachment *attach, struct sg_table *sgt,
 	struct dma_buf_attached *attached = to_attached(attach);
 	const struct dma_buf_ops *ops = attach->dmabuf->ops;
 
-	/* Where a map pins, the unmap has to unpin: no mapping may stay. */
 	if (ops->cache_sgt_mapping)
 		dma_buf_kept_share(attach, sgt, dir);
+	/* Where a map pins, the unmap has to unpin: no mapping may stay. */
 	else if (ops->keep_mapping && !pins_on_map(attach) &&
-		 attached->maps_again)
+		 READ_ONCE(attached->maps_again))
 		dma_buf_kept_keep(attach, sgt, dir);
-	attached->maps_again = true;
+	/* Some importers map without the reservation lock. */
+	WRITE_ONCE(attached->maps_again, true);
 }
 
 /* Slow path: there is no kept mapping that fits. */
