@@ -21,10 +21,10 @@
  * DOC: Fence arrays
  *
  * An array is idle until somebody waits for it. Then the core *arms* it: it
- * puts a callback on each member, and each callback holds a reference to the
- * array until it has run. So an array that signals with its first member stays
- * alive until the last one has signalled. A poller of an array that is not
- * armed looks at the members.
+ * puts a callback on each member. The callbacks together hold a reference to
+ * the array, which the last one hands on. So an array that signals with its
+ * first member stays alive until the last one has signalled. A poller of an
+ * array that is not armed looks at the members.
  *
  * Callbacks count down and leave the rest to an irq_work, because they run
  * under the lock of a member: signalling there would nest the locks of two
@@ -72,13 +72,6 @@ static bool is_complete(struct dma_fence_array *array, int pending)
 	       (array->signal_on_any && pending < array->num_fences);
 }
 
-/* Return true if the irq_work has to run once the count reaches @pending. */
-static bool is_event(struct dma_fence_array *array, int pending)
-{
-	return !pending ||
-	       (array->signal_on_any && pending == array->num_fences - 1);
-}
-
 /*
  * Store the result of a member that has signalled: the error of the first that
  * failed, or, for an array that signals on any, the result of the first. The
@@ -93,12 +86,27 @@ static void note_result(struct dma_fence_array *array, struct dma_fence *member)
 		cmpxchg(&array->member_error, none, error);
 }
 
-/* Return how many members are still pending. */
-static int member_done(struct dma_fence_array *array, struct dma_fence *member)
+/*
+ * Count a member that has signalled. Return true if the irq_work has to look at
+ * the array, because this was the last member, or the first of an array that
+ * signals on any. The caller then owns one of the references of the callbacks.
+ */
+static bool member_done(struct dma_fence_array *array, struct dma_fence *member)
 {
+	/* Read first: after the count, another CPU may free the array. */
+	int first = array->signal_on_any ? array->num_fences - 1 : 0;
+	int pending;
+
 	/* The decrement orders this: the last member sees all results. */
 	note_result(array, member);
-	return atomic_dec_return(&array->pending);
+	pending = atomic_dec_return(&array->pending);
+	return !pending || pending == first;
+}
+
+/* Return how often member_done() returns true, each time with a reference. */
+static int num_events(struct dma_fence_array *array)
+{
+	return array->signal_on_any && array->num_fences > 1 ? 2 : 1;
 }
 
 /*
@@ -114,30 +122,28 @@ static void array_callback(struct dma_fence *member, struct dma_fence_cb *cb)
 {
 	struct dma_fence_array *array =
 		container_of(cb, struct dma_fence_array_cb, cb)->array;
-	bool event = is_event(array, member_done(array, member));
 
-	/*
-	 * If the irq_work has to run, it takes over the reference of this
-	 * callback. Otherwise drop it, but not the last one, under the lock of
-	 * a member: leave that to the irq_work, which cannot be pending then,
-	 * because it would hold another reference.
-	 */
-	if (event && irq_work_queue(&array->work))
+	/* The irq_work takes over the reference, if there is one. */
+	if (!member_done(array, member) || irq_work_queue(&array->work))
 		return;
+	/*
+	 * The irq_work is already queued. Drop the reference, but not the last
+	 * one, under the lock of a member: leave that to the irq_work, which
+	 * cannot be queued then, because it would hold another reference.
+	 */
 	if (!refcount_dec_not_one(&array->base.refcount.refcount))
 		irq_work_queue(&array->work);
 }
 
-/* Pass a reference to @array, not the last, to the callback, or drop it. */
+/* The caller holds a reference of its own. */
 static void arm_member(struct dma_fence_array *array, unsigned int i)
 {
 	struct dma_fence_array_cb *cb = &array->callbacks[i];
 
 	cb->array = array;
-	if (dma_fence_add_callback(array->fences[i], &cb->cb, array_callback)) {
-		member_done(array, array->fences[i]);
+	if (dma_fence_add_callback(array->fences[i], &cb->cb, array_callback) &&
+	    member_done(array, array->fences[i]))
 		dma_fence_put(&array->base);
-	}
 }
 
 /*
@@ -187,8 +193,7 @@ static bool array_enable_signaling(struct dma_fence *fence)
 	if (!array->num_fences)
 		return false;
 
-	/* One for each member: array_work() uses those of containers. */
-	refcount_add(array->num_fences, &fence->refcount.refcount);
+	refcount_add(num_events(array), &fence->refcount.refcount);
 	if (arm_members(array, false)) {
 		set_bit(ARM_CONTAINERS, &fence->flags);
 		dma_fence_get(fence);
