@@ -175,16 +175,17 @@ unsigned int dma_resv_index_find(struct dma_resv_list *list,
  * @fence: the new fence; gets a reference for each slot
  * @usage: its usage
  *
- * All slots of the timeline are in one bucket. The new fence may belong to the
- * same bucket: the slots are entered again only after the search, which would
- * meet them twice otherwise.
+ * All slots of the timeline are in one bucket, and go to one bucket. That may be
+ * the same, so they are entered again only after the search, which would meet
+ * them twice otherwise.
  *
  * Context: Any; the writer.
  */
 void dma_resv_index_replace(struct dma_resv_list *list, u64 context,
 			    struct dma_fence *fence, enum dma_resv_usage usage)
 {
-	u32 taken_out = DMA_RESV_NO_SLOT, *at = head_of(list, context), i;
+	u32 *at = head_of(list, context), *head, i;
+	u32 taken_out, *end = &taken_out;
 
 	while ((i = *at) != DMA_RESV_NO_SLOT) {
 		u32 *next = next_of(list, i);
@@ -194,12 +195,11 @@ void dma_resv_index_replace(struct dma_resv_list *list, u64 context,
 			continue;
 		}
 		*at = *next;
-		*next = taken_out;
-		taken_out = i;
+		*end = i;
+		end = next;
 		dma_resv_list_set(list, i, dma_fence_get(fence), usage);
 	}
-	while ((i = taken_out) != DMA_RESV_NO_SLOT) {
-		taken_out = *next_of(list, i);
-		dma_resv_index_add(list, i, fence);
-	}
+	head = head_of(list, key_of(fence));
+	*end = *head;
+	*head = taken_out;
 }

@@ -231,7 +231,7 @@ static unsigned int find_in_short(struct dma_resv_list *list,
 	unsigned int done = DMA_RESV_NO_SLOT;
 	struct dma_resv_slot slot;
 
-	for (unsigned int i = 0; i < list->num_fences; i++) {
+	for (size_t i = 0; i < list->num_fences; i++) {
 		slot = list->slots[i];
 		if (dma_resv_slot_stands_for(slot, fence, usage))
 			return i;

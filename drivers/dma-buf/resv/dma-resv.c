@@ -131,23 +131,24 @@ static struct dma_resv_list *renew(struct dma_resv *obj, unsigned int num,
 }
 
 /*
- * Make a new list with @num slots reserved, because the old one has no room for
- * them or is too long. Returns the list to use, or NULL if there is no memory.
+ * Reserve @num slots in a new list, because the old one has no room for them or
+ * is too long. Returns 0 or -ENOMEM.
  */
-static struct dma_resv_list *make_room(struct dma_resv *obj, unsigned int num)
+static int make_room(struct dma_resv *obj, unsigned int num)
 {
-	struct dma_resv_list *old = held_list(obj), *list;
+	struct dma_resv_list *old = held_list(obj);
 
 	if (!old)
-		return renew(obj, num, GFP_KERNEL);
+		return renew(obj, num, GFP_KERNEL) ? 0 : -ENOMEM;
 	/* Keep earlier reservations that are not used up. */
 	if (old->reserved > old->num_fences)
 		num = max(num, old->reserved - old->num_fences);
 	if (old->num_fences + num > old->capacity)
-		return renew(obj, num, GFP_KERNEL);
+		return renew(obj, num, GFP_KERNEL) ? 0 : -ENOMEM;
 	/* The old list is only too long: without memory, keep it. */
-	list = renew(obj, num, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
-	return list ?: old;
+	if (!renew(obj, num, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN))
+		old->reserved = old->num_fences + num;
+	return 0;
 }
 
 /**
@@ -174,12 +175,9 @@ int dma_resv_reserve_fences(struct dma_resv *obj, unsigned int num_fences)
 	used = list ? list->num_fences : 0;
 	if (check_add_overflow(used, num_fences, &want))
 		return -ENOMEM;
-	if (!list || want > list->capacity || dma_resv_list_is_sparse(list)) {
-		list = make_room(obj, num_fences);
-		if (!list)
-			return -ENOMEM;
-	}
-	list->reserved = max(list->reserved, list->num_fences + num_fences);
+	if (!list || want > list->capacity || dma_resv_list_is_sparse(list))
+		return make_room(obj, num_fences);
+	list->reserved = max(list->reserved, want);
 	return 0;
 }
 EXPORT_SYMBOL(dma_resv_reserve_fences);
