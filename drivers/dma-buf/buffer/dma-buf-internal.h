@@ -33,8 +33,8 @@ struct shrinker;
  * @usage: which fences to wait for; immutable
  * @events: which pollers to wake, EPOLLIN or EPOLLOUT; immutable
  * @index: slot of the reservation object to look at next
- * @armed: it is waiting; protected by the lock of &dma_buf_object.poll. While
- *	set, the poller that set it, then @cb or @work, owns the mutable members
+ * @armed: 1 while it is waiting; changed by atomic_xchg() alone. The poller that
+ *	set it, then @cb or @work, owns the mutable members
  */
 struct dma_buf_poll_wait {
 	struct dma_fence_cb cb;
@@ -44,7 +44,7 @@ struct dma_buf_poll_wait {
 	enum dma_resv_usage usage;
 	__poll_t events;
 	unsigned int index;
-	bool armed;
+	atomic_t armed;
 };
 
 /**
@@ -53,7 +53,7 @@ struct dma_buf_poll_wait {
  * @resv: the reservation object, if the exporter has given none
  * @name: the text of &dma_buf.name, once user space has set it
  * @registry: the list of live buffers that the buffer is on; NULL once removed
- * @poll: the wait queue of pollers; its lock protects &dma_buf_poll_wait.armed
+ * @poll: the wait queue of pollers
  * @cb_in: waits until the buffer may be read
  * @cb_out: waits until the buffer may be written
  * @inode: of &dma_buf.file; it frees the whole object an RCU grace period after

@@ -5,6 +5,7 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 
+#include <linux/atomic.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
 #include <linux/init.h>
@@ -62,10 +63,9 @@
  *					  memory is freed
  *	write to the flags of the item
  *
- * *Locking.* The lock of the wait queue &dma_buf_object.poll protects
- * &dma_buf_poll_wait.armed. The poller that sets it owns the other members, and
- * hands them on to the callback, and that to the worker, until one of the three
- * clears it. Polling does not take the reservation lock.
+ * *Locking.* The poller that sets &dma_buf_poll_wait.armed owns the other
+ * members, and hands them on to the callback, and that to the worker, until one
+ * of the three clears it. Polling does not take the reservation lock.
  */
 
 /*
@@ -84,10 +84,9 @@ static void disarm(struct dma_buf_poll_wait *wait)
 {
 	struct dma_buf_object *object = wait->object;
 
-	scoped_guard(spinlock_irqsave, &object->poll.lock)
-		wait->armed = false;
 	/*
-	 * Wake up after that. A poller that saw armed joined the queue before:
+	 * Wake up after that. A poller that saw armed joined the queue before,
+	 * because both accesses are full barriers:
 	 *
 	 *	CPU 0, poller			CPU 1, signaller
 	 *	-------------			----------------
@@ -96,6 +95,7 @@ static void disarm(struct dma_buf_poll_wait *wait)
 	 *					clears armed
 	 *					wakes the queue
 	 */
+	atomic_xchg(&wait->armed, 0);
 	wake_up_poll(&object->poll, wait->events);
 	dma_buf_drop(&object->dmabuf);
 }
@@ -179,19 +179,12 @@ static void wait_work(struct work_struct *work)
 static bool arm(struct dma_buf_poll_wait *wait, struct dma_fence *fence,
 		unsigned int index)
 {
-	struct dma_buf_object *object = wait->object;
-	bool armed;
-
-	scoped_guard(spinlock_irqsave, &object->poll.lock) {
-		armed = wait->armed;
-		wait->armed = true;
-	}
-	if (armed) {
+	if (atomic_xchg(&wait->armed, 1)) {
 		dma_fence_put(fence);
 		return true;
 	}
 
-	get_dma_buf(&object->dmabuf);
+	get_dma_buf(&wait->object->dmabuf);
 	wait->index = index;
 	if (wait_on(wait, fence) || wait_for_next(wait))
 		return true;
