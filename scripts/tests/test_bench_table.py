@@ -22,11 +22,11 @@ loader.exec_module(bench)
 
 
 class BenchTable(unittest.TestCase):
-    def run_table(self, mainline, ours):
+    def run_table(self, mainline, ours, known=''):
         """Return (exit status, output) for the contents of the input files."""
         with tempfile.TemporaryDirectory() as tmp:
             argv = ['--csv', f'{tmp}/csv', '--plot', f'{tmp}/plot']
-            for option, texts in (('--mainline', mainline), ('--ours', ours)):
+            for option, texts in (('--mainline', mainline), ('--ours', ours), ('--known', [known])):
                 argv.append(option)
                 for i, text in enumerate(texts):
                     argv.append(f'{tmp}/{option}{i}')
@@ -60,6 +60,25 @@ class BenchTable(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn('SLOWER', text)
         self.assertIn('1 slower', text)
+
+    def test_known_to_be_slower(self):
+        known = '# rows\n\na 1 140  it does more\n'
+        status, text = self.run_table(['bench a 1 100 ns\n'], ['bench a 1 140 ns\n'], known)
+        self.assertEqual(status, 0)
+        self.assertRegex(text, r'(?m)^a .* slower$')
+        self.assertTrue(text.endswith('1 rows, 0 slower, 1 slower as known\n'))
+
+        status, text = self.run_table(['bench a 1 100 ns\n'], ['bench a 1 140.1 ns\n'], known)
+        self.assertEqual(status, 1)
+        self.assertTrue(text.endswith('1 rows, 1 slower\n'))
+
+        self.assertEqual(self.run_table(['bench a 10 100 ns\n'], ['bench a 10 140 ns\n'], known)[0], 1)
+        self.assertTrue(self.run_table(['bench a 1 100 ns\n'], ['bench a 1 99 ns\n'], known)[1].endswith(' 0 slower\n'))
+
+    def test_known_needs_a_reason(self):
+        for line in ('a 1 140', 'a 1  it does more', 'a 1 many  it does more'):
+            with self.assertRaises(SystemExit):
+                self.run_table(['bench a 1 100 ns\n'], ['bench a 1 140 ns\n'], line + '\n')
 
     def test_memory_does_not_fail(self):
         status, text = self.run_table(['bench m 4K 64 bytes\n'], ['bench m 4K 128 bytes\n'])
