@@ -16,7 +16,7 @@ struct dma_fence_array;
 /**
  * struct dma_fence_array_cb - the array's callback on one member
  * @cb: the callback on the member
- * @array: the array, with a reference until the callback has run
+ * @array: the array; the callbacks together hold a reference until all have run
  */
 struct dma_fence_array_cb {
 	struct dma_fence_cb cb;

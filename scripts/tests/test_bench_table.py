@@ -22,11 +22,13 @@ loader.exec_module(bench)
 
 
 class BenchTable(unittest.TestCase):
-    def run_table(self, mainline, ours, known=''):
+    def run_table(self, mainline, ours, known=None):
         """Return (exit status, output) for the contents of the input files."""
         with tempfile.TemporaryDirectory() as tmp:
             argv = ['--csv', f'{tmp}/csv', '--plot', f'{tmp}/plot']
-            for option, texts in (('--mainline', mainline), ('--ours', ours), ('--known', [known])):
+            for option, texts in (('--mainline', mainline), ('--ours', ours), ('--known', known)):
+                if texts is None:
+                    continue
                 argv.append(option)
                 for i, text in enumerate(texts):
                     argv.append(f'{tmp}/{option}{i}')
@@ -62,11 +64,11 @@ class BenchTable(unittest.TestCase):
         self.assertIn('1 slower', text)
 
     def test_known_to_be_slower(self):
-        known = '# rows\n\na 1 140  it does more\n'
+        known = ['# rows\n\na 1 140  it does more\n']
         status, text = self.run_table(['bench a 1 100 ns\n'], ['bench a 1 140 ns\n'], known)
         self.assertEqual(status, 0)
         self.assertRegex(text, r'(?m)^a .* slower$')
-        self.assertTrue(text.endswith('1 rows, 0 slower, 1 slower as known\n'))
+        self.assertTrue(text.endswith('1 rows, 0 slower, 1 known slower\n'))
 
         status, text = self.run_table(['bench a 1 100 ns\n'], ['bench a 1 140.1 ns\n'], known)
         self.assertEqual(status, 1)
@@ -76,9 +78,12 @@ class BenchTable(unittest.TestCase):
         self.assertTrue(self.run_table(['bench a 1 100 ns\n'], ['bench a 1 99 ns\n'], known)[1].endswith(' 0 slower\n'))
 
     def test_known_needs_a_reason(self):
-        for line in ('a 1 140', 'a 1  it does more', 'a 1 many  it does more'):
-            with self.assertRaises(SystemExit):
-                self.run_table(['bench a 1 100 ns\n'], ['bench a 1 140 ns\n'], line + '\n')
+        for line in ('a 1 140', 'a 1  it does more', 'a 1 many  it does more', 'a 1 inf  it does more', 'b 1 1  twice'):
+            with self.assertRaisesRegex(SystemExit, r'known0:2: want `case n limit'):
+                self.run_table(['bench a 1 100 ns\n'], ['bench a 1 140 ns\n'], [f'b 1 1  it does more\n{line}\n'])
+
+    def test_known_row_that_ours_lacks(self):
+        self.assertEqual(self.run_table(['bench a 1 9 ns\n'], ['bench a 1 n/a ns\n'], ['a 1 140  it does more\n'])[0], 1)
 
     def test_memory_does_not_fail(self):
         status, text = self.run_table(['bench m 4K 64 bytes\n'], ['bench m 4K 128 bytes\n'])

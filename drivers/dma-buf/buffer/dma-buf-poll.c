@@ -86,7 +86,7 @@ static void disarm(struct dma_buf_poll_wait *wait)
 
 	/*
 	 * Wake up after that. A poller that saw armed joined the queue before,
-	 * because both accesses are full barriers:
+	 * because both exchanges imply a full barrier:
 	 *
 	 *	CPU 0, poller			CPU 1, signaller
 	 *	-------------			----------------

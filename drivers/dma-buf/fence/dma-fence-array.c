@@ -22,8 +22,9 @@
  *
  * An array is idle until somebody waits for it. Then the core *arms* it: it
  * puts a callback on each member. The callbacks together hold a reference to
- * the array, which the last one hands on. So an array that signals with its
- * first member stays alive until the last one has signalled. A poller of an
+ * the array, which the last of them hands on to an irq_work. So an array that
+ * signals with its first member, for which the first callback hands on another
+ * reference, stays alive until the last member has signalled. A poller of an
  * array that is not armed looks at the members.
  *
  * Callbacks count down and leave the rest to an irq_work, because they run
@@ -103,7 +104,7 @@ static bool member_done(struct dma_fence_array *array, struct dma_fence *member)
 	return !pending || pending == first;
 }
 
-/* Return how often member_done() returns true, each time with a reference. */
+/* Return how many times member_done() will return true. */
 static int num_events(struct dma_fence_array *array)
 {
 	return array->signal_on_any && array->num_fences > 1 ? 2 : 1;
@@ -123,7 +124,7 @@ static void array_callback(struct dma_fence *member, struct dma_fence_cb *cb)
 	struct dma_fence_array *array =
 		container_of(cb, struct dma_fence_array_cb, cb)->array;
 
-	/* The irq_work takes over the reference, if there is one. */
+	/* If the irq_work has to run, it takes over the reference. */
 	if (!member_done(array, member) || irq_work_queue(&array->work))
 		return;
 	/*
@@ -193,6 +194,7 @@ static bool array_enable_signaling(struct dma_fence *fence)
 	if (!array->num_fences)
 		return false;
 
+	/* The references that member_done() hands out. */
 	refcount_add(num_events(array), &fence->refcount.refcount);
 	if (arm_members(array, false)) {
 		set_bit(ARM_CONTAINERS, &fence->flags);

@@ -103,6 +103,7 @@ struct dma_fence *dma_resv_iter_next_unlocked(struct dma_resv_iter *cursor)
 	guard(rcu)();
 	for (;;) {
 		list = rcu_dereference(obj->fences);
+		/* The hint saves an instruction in each step but the first. */
 		if (unlikely(cursor->list_id != (list ? list->id : 0)))
 			restart(cursor, list);
 
