@@ -49,10 +49,10 @@
  * The worker may drop the last reference to the file, and so free the buffer
  * and the work item in it. A workqueue allows that: it does not touch an item
  * whose function has started. An irq_work does not: its core marks the item
- * idle after the function has returned. On PREEMPT_RT a thread does so.
- * Meanwhile it is in an RCU read-side critical section only in those releases
- * of 6.12.y that have a backport for that, in run_irq_workd(). In the others
- * the grace period before the memory is freed does not wait for the thread::
+ * idle after the function has returned. On PREEMPT_RT a thread does both. It is
+ * in an RCU read-side critical section then only in those releases of 6.12.y
+ * that have a backport for that, in run_irq_workd(). In the others the grace
+ * period before the memory is freed does not wait for the thread::
  *
  *	CPU 0, irq_work thread		CPU 1
  *	----------------------		-----

@@ -35,16 +35,17 @@
  * the item in the array after the function has returned. The core must do so in
  * the RCU read-side critical section in which the function ran: the memory is
  * freed after a grace period. Interrupt context is such a section. On
- * PREEMPT_RT a thread runs the function, and 6.12.y has the section around it,
- * in run_irq_workd(), since a backport.
+ * PREEMPT_RT a thread runs the function. It does so in such a section only in
+ * those releases of 6.12.y that have a backport for that, in run_irq_workd();
+ * on others PREEMPT_RT is not safe.
  *
  * A member may itself be a container. The irq_work arms it, so that arming,
  * like release, takes the same stack for any depth. Polling does not look into
  * it.
  *
  * *Locking*: &dma_fence_array.lock is &dma_fence.lock of the array and protects
- * nothing else. The core takes the lock of a member that is not a container
- * inside it.
+ * nothing else. Inside it the core takes the lock of a member, unless that is a
+ * container.
  */
 
 /* A bit in &dma_fence.flags: the irq_work has to arm the containers. */

@@ -32,14 +32,15 @@
  *
  *	2 * pending + DMA_RESV_LIST_MIN + reserved
  *
- * slots in use, where *pending* is counted at the last reservation, and
+ * slots in use, where *pending* is the number at the last reservation, and
  * *reserved* is what it reserved and others before it have left unused. (A
  * driver that adds more than it has reserved can fill the list.) A reservation
  * that finds more slots in use makes a new list of the pending fences. So a list
  * shrinks after a burst.
  *
- * Up to DMA_RESV_LIST_EXACT slots, each reservation counts and the bound is
- * strict. Counting in a longer list each time would make adding quadratic.
+ * Up to DMA_RESV_LIST_EXACT slots, each reservation looks whether enough fences
+ * are pending, and the bound is strict. To do so in a longer list each time
+ * would make adding quadratic.
  * There the bound is strict as long as *pending* does not fall. After it has
  * fallen, the list is within the bound again after at most as many reservations
  * as it has slots, and mostly after the next one, because each reservation
