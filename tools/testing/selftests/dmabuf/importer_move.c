@@ -195,7 +195,7 @@ static int keep_moving(void *arg)
 }
 
 /* The window: the memory moves between the map and the adding of the job's fence. */
-TEST_F(move, in_the_middle_of_jobs)
+TEST_F_TIMEOUT(move, in_the_middle_of_jobs, 120)
 {
 	struct mover m = { .imp = imp_open(), .fd = self->fd };
 	struct task t;
