@@ -351,11 +351,14 @@ static int signal_slow(void *data)
  */
 static void remove_callback_waits_for_running_one(struct kunit *test)
 {
-	struct dma_fence *fence = mock_fence_create(test->priv);
-	struct slow slow = { .fence = fence };
+	struct slow slow = {};
+	struct dma_fence *fence;
 	struct task_struct *task;
 	bool removed, finished;
 
+	mock_need_two_cpus(test);
+	fence = mock_fence_create(test->priv);
+	slow.fence = fence;
 	KUNIT_ASSERT_EQ(test, dma_fence_add_callback(fence, &slow.cb,
 						     slow_func), 0);
 	task = kthread_run(signal_slow, &slow, "signaller");

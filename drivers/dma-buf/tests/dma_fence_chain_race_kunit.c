@@ -188,6 +188,7 @@ static void init_races_find_walk_and_wait(struct kunit *test)
 	struct race *race;
 	u64 last;
 
+	mock_need_two_cpus(test);
 	race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, race);
 	race->timeline = mock_timeline_create(test, "race");

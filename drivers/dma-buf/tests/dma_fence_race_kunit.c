@@ -54,7 +54,7 @@ static void rendezvous(atomic_t *counter, int target)
 	atomic_inc(counter);
 	while (atomic_read(counter) < target) {
 		cpu_relax();
-		/* In case there is only one CPU. */
+		/* In case both threads run on one CPU. */
 		if (!(++spins % 1000))
 			cond_resched();
 	}
@@ -92,6 +92,7 @@ static void add_callback_races_signal(struct kunit *test)
 	struct task_struct *task;
 	int signaled = 0;
 
+	mock_need_two_cpus(test);
 	task = kthread_run(adder, &race, "adder");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	get_task_struct(task);
@@ -135,6 +136,7 @@ static void signal_races_signal(struct kunit *test)
 	struct task_struct *task;
 	int won = 0, calls = 0;
 
+	mock_need_two_cpus(test);
 	task = kthread_run(other_signaller, &race, "signaller");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	get_task_struct(task);
@@ -249,6 +251,7 @@ static void get_rcu_safe_never_returns_another(struct kunit *test)
 	struct recycling r = {};
 	struct task_struct *task;
 
+	mock_need_two_cpus(test);
 	recycled_cache = kmem_cache_create("recycled_fence",
 					   sizeof(struct dma_fence), 0,
 					   SLAB_TYPESAFE_BY_RCU, NULL);
@@ -409,9 +412,7 @@ static void wait_returns_after_signaller(struct kunit *test)
 	struct stack_fence on_stack = {};
 	struct task_struct *task;
 
-	if (num_online_cpus() < 2)
-		kunit_skip(test, "the signaller needs a processor of its own");
-
+	mock_need_two_cpus(test);
 	spin_lock_init(&on_stack.lock);
 	dma_fence_init(&on_stack.base, &stack_fence_ops, &on_stack.lock,
 		       dma_fence_context_alloc(1), 1);

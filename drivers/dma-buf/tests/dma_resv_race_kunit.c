@@ -259,6 +259,7 @@ static void change_and_ask_at_once(struct kunit *test)
 	struct dma_fence *changing;
 	struct race *race;
 
+	mock_need_two_cpus(test);
 	race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, race);
 	dma_resv_init(&race->resv);

@@ -96,6 +96,12 @@ void mock_warn_end(struct kunit *test, const char *where, unsigned int times)
 					  warnings.places[i], where);
 }
 
+void mock_need_two_cpus(struct kunit *test)
+{
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two processors");
+}
+
 void __user *mock_user_alloc(struct kunit *test, size_t size)
 {
 	unsigned long addr = kunit_vm_mmap(test, NULL, 0, PAGE_ALIGN(size),
@@ -293,11 +299,26 @@ static void nothing(struct irq_work *work)
 {
 }
 
+/* An architecture that cannot interrupt itself would wait for its next tick. */
+static bool run_irq_work_here(void)
+{
+	if (arch_irq_work_has_interrupt() || num_online_cpus() > 1 ||
+	    IS_ENABLED(CONFIG_PREEMPT_RT))
+		return false;
+	scoped_guard(irqsave) {
+		while (irq_work_needs_cpu())
+			irq_work_run();
+	}
+	return true;
+}
+
 void mock_irq_work_settle(void)
 {
 	struct irq_work work;
 	int cpu;
 
+	if (run_irq_work_here())
+		return;
 	init_irq_work(&work, nothing);
 	for_each_online_cpu(cpu) {
 		/* The first may run before work that was queued earlier. */

@@ -34,6 +34,8 @@ void sync_mock_exit(struct kunit *test)
 {
 	struct sync_mock *mock = test->priv;
 
+	/* Arrays drop their fences in an irq_work. */
+	mock_irq_work_settle();
 	mock_flush_files();
 	for (int i = 0; mock && i < SYNC_MOCK_TIMELINES; i++) {
 		if (!mock->timelines[i])
