@@ -9,7 +9,7 @@
 #define __LINUX_DMA_FENCE_ARRAY_H
 
 #include <linux/dma-fence.h>
-#include <linux/irq_work.h>
+#include <linux/irq_work.h> /* for drivers, as in 6.12 */
 
 struct dma_fence_array;
 
@@ -47,8 +47,8 @@ struct dma_fence_array {
 	unsigned int first_unsignaled;
 	/** @signal_on_any: signal with the first member; immutable. */
 	bool signal_on_any;
-	/** @work: signals @base outside the locks of the members. */
-	struct irq_work work;
+	/** @deferred: signals @base outside the locks of the members. */
+	struct dma_fence_deferred deferred;
 	/** @callbacks: one for each member. */
 	struct dma_fence_array_cb callbacks[] __counted_by(num_fences);
 };

@@ -9,7 +9,6 @@
 #define __LINUX_DMA_FENCE_CHAIN_H
 
 #include <linux/dma-fence.h>
-#include <linux/llist.h>
 #include <linux/slab.h>
 
 /**
@@ -42,14 +41,14 @@ struct dma_fence_chain {
 	struct dma_fence *fence;
 	/**
 	 * @cursor: the link at which this one waits, with a reference. Belongs
-	 * to enable_signaling, then to the irq_work.
+	 * to enable_signaling, then to @deferred.
 	 */
 	struct dma_fence *cursor;
 	union {
 		/** @cb: the callback on the fence of @cursor. */
 		struct dma_fence_cb cb;
-		/** @node: queues this link, after @cb, to move @cursor on. */
-		struct llist_node node;
+		/** @deferred: moves @cursor on, after @cb. */
+		struct dma_fence_deferred deferred;
 	};
 };
 

@@ -16,6 +16,7 @@
 #include <linux/err.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/minmax.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
@@ -113,6 +114,16 @@ typedef void (*dma_fence_func_t)(struct dma_fence *fence,
 struct dma_fence_cb {
 	struct list_head node;
 	dma_fence_func_t func;
+};
+
+/**
+ * struct dma_fence_deferred - what an array or a chain leaves for later
+ * @node: in the list of a CPU
+ * @func: the function to run, under no lock
+ */
+struct dma_fence_deferred {
+	struct llist_node node;
+	void (*func)(struct dma_fence_deferred *deferred);
 };
 
 /**

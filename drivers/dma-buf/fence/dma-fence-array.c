@@ -22,34 +22,28 @@
  *
  * An array is idle until somebody waits for it. Then the core *arms* it: it
  * puts a callback on each member. The callbacks together hold a reference to
- * the array, which the last of them hands on to an irq_work. So an array that
+ * the array, which the last of them hands on to array_run(). So an array that
  * signals with its first member, for which the first callback hands on another
  * reference, stays alive until the last member has signalled. A poller of an
  * array that is not armed looks at the members.
  *
- * Callbacks count down and leave the rest to an irq_work, because they run
+ * Callbacks count down and defer the rest to array_run(), because they run
  * under the lock of a member: signalling there would nest the locks of two
  * fences, and dropping the last reference could take the member's lock again.
  *
- * The irq_work may drop the last reference, and the core of irq_works writes to
- * the item in the array after the function has returned. The core must do so in
- * the RCU read-side critical section in which the function ran: the memory is
- * freed after a grace period. Interrupt context is such a section. On
- * PREEMPT_RT a thread runs the function. It does so in such a section only in
- * those releases of 6.12.y that have a backport for that, in run_irq_workd();
- * on others PREEMPT_RT is not safe.
- *
- * A member may itself be a container. The irq_work arms it, so that arming,
- * like release, takes the same stack for any depth. Polling does not look into
- * it.
+ * A member may itself be a container. array_run() arms it, so that arming, like
+ * release, takes the same stack for any depth. Polling does not look into it.
  *
  * *Locking*: &dma_fence_array.lock is &dma_fence.lock of the array and protects
  * nothing else. Inside it the core takes the lock of a member, unless that is a
  * container.
  */
 
-/* A bit in &dma_fence.flags: the irq_work has to arm the containers. */
-enum { ARM_CONTAINERS = DMA_FENCE_FLAG_USER_BITS };
+/*
+ * Bits in &dma_fence.flags: array_run() is about to run; it has to arm the
+ * containers.
+ */
+enum { DEFERRED = DMA_FENCE_FLAG_USER_BITS, ARM_CONTAINERS };
 
 /*
  * In &dma_fence_array.member_error of an array that signals on any: no member
@@ -89,7 +83,7 @@ static void note_result(struct dma_fence_array *array, struct dma_fence *member)
 }
 
 /*
- * Count a member that has signalled. Return true if the irq_work has to look at
+ * Count a member that has signalled. Return true if array_run() has to look at
  * the array, because this was the last member, or the first of an array that
  * signals on any. The caller then owns one of the references of the callbacks.
  */
@@ -112,7 +106,7 @@ static int num_events(struct dma_fence_array *array)
 }
 
 /*
- * Several pollers and the irq_work may do this at once. All store the same
+ * Several pollers and array_run() may do this at once. All store the same
  * value, and each does so before it signals.
  */
 static void take_result(struct dma_fence_array *array)
@@ -120,21 +114,33 @@ static void take_result(struct dma_fence_array *array)
 	WRITE_ONCE(array->base.error, READ_ONCE(array->member_error));
 }
 
+/*
+ * Have array_run() run; it takes over a reference. Return false if it will run
+ * anyway. The caller holds the lock of a fence.
+ */
+static bool run_later(struct dma_fence_array *array)
+{
+	/* Ordered: a run that is still to come sees what the caller did. */
+	if (test_and_set_bit(DEFERRED, &array->base.flags))
+		return false;
+	dma_fence_defer(&array->deferred);
+	return true;
+}
+
 static void array_callback(struct dma_fence *member, struct dma_fence_cb *cb)
 {
 	struct dma_fence_array *array =
 		container_of(cb, struct dma_fence_array_cb, cb)->array;
 
-	/* If the irq_work has to run, it takes over the reference. */
-	if (!member_done(array, member) || irq_work_queue(&array->work))
+	if (!member_done(array, member) || run_later(array))
 		return;
 	/*
-	 * The irq_work is already queued. Drop the reference, but not the last
-	 * one, under the lock of a member: leave that to the irq_work, which
-	 * cannot be queued then, because it would hold another reference.
+	 * Drop the reference, but not the last one, under the lock of a member:
+	 * leave that to array_run(), which is not about to run then, because it
+	 * would hold another reference.
 	 */
 	if (!refcount_dec_not_one(&array->base.refcount.refcount))
-		irq_work_queue(&array->work);
+		run_later(array);
 }
 
 /* The caller holds a reference of its own. */
@@ -165,12 +171,14 @@ static bool arm_members(struct dma_fence_array *array, bool containers)
 	return others;
 }
 
-/* May run on two CPUs at once, if a second event queues it meanwhile. */
-static void array_work(struct irq_work *work)
+/* May run on two CPUs at once, if a second event defers it meanwhile. */
+static void array_run(struct dma_fence_deferred *deferred)
 {
 	struct dma_fence_array *array =
-		container_of(work, struct dma_fence_array, work);
+		container_of(deferred, struct dma_fence_array, deferred);
 
+	/* First, and ordered: pairs with run_later(). */
+	test_and_clear_bit(DEFERRED, &array->base.flags);
 	if (test_and_clear_bit(ARM_CONTAINERS, &array->base.flags))
 		arm_members(array, true);
 
@@ -179,10 +187,7 @@ static void array_work(struct irq_work *work)
 		take_result(array);
 		dma_fence_signal(&array->base);
 	}
-	/*
-	 * The caller of irq_work_queue() passed a reference to this run. RCU
-	 * keeps @work valid for irq_work_single(): see "Fence arrays" above.
-	 */
+	/* The reference that run_later() took over. */
 	dma_fence_put(&array->base);
 }
 
@@ -200,12 +205,12 @@ static bool array_enable_signaling(struct dma_fence *fence)
 	if (arm_members(array, false)) {
 		set_bit(ARM_CONTAINERS, &fence->flags);
 		dma_fence_get(fence);
-		/* A queued irq_work has a reference, and will see the bit. */
-		if (!irq_work_queue(&array->work))
+		/* A run that is deferred already will see the bit. */
+		if (!run_later(array))
 			dma_fence_put(fence);
 	}
 
-	/* If a callback queued the irq_work too, that finds nothing to do. */
+	/* If a callback has deferred a run too, that finds nothing to do. */
 	if (!is_complete(array, atomic_read_acquire(&array->pending)))
 		return true;
 	take_result(array);
@@ -353,7 +358,7 @@ void dma_fence_array_init(struct dma_fence_array *array, int num_fences,
 	array->member_error = signal_on_any ? NO_RESULT : 0;
 	array->first_unsignaled = 0;
 	array->signal_on_any = signal_on_any;
-	init_irq_work(&array->work, array_work);
+	array->deferred.func = array_run;
 	spin_lock_init(&array->lock);
 	dma_fence_init(&array->base, &dma_fence_array_ops, &array->lock,
 		       context, seqno);

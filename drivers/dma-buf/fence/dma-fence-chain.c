@@ -11,10 +11,7 @@
 #include <linux/dma-fence-chain.h>
 #include <linux/export.h>
 #include <linux/init.h>
-#include <linux/irq_work.h>
-#include <linux/llist.h>
 #include <linux/minmax.h>
-#include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
@@ -42,8 +39,8 @@
  * so the cursor looks at each once, in whatever order they signal. If it comes
  * to a link that is armed itself, it waits for that link, which stands for
  * everything older: if all n links are armed, none of them follows n fences on
- * its own. The cursor moves in an irq_work, because the callback runs under the
- * lock of another fence. Each CPU has one irq_work for all chains.
+ * its own. The cursor moves later (dma-fence-defer.c), because the callback runs
+ * under the lock of another fence.
  *
  * *Locking.* &dma_fence_chain.lock is &dma_fence.lock of the link and protects
  * nothing else. The core takes the lock of a contained fence inside it, unless
@@ -201,34 +198,13 @@ void dma_fence_chain_init(struct dma_fence_chain *chain,
 }
 EXPORT_SYMBOL(dma_fence_chain_init);
 
-/**
- * struct chain_mover - the chains of a CPU whose cursors have to move on
- * @chains: list of &dma_fence_chain.node
- * @work: moves the cursors, outside all locks of fences
- */
-struct chain_mover {
-	struct llist_head chains;
-	struct irq_work work;
-};
+static void move(struct dma_fence_deferred *deferred);
 
-static void move_all(struct irq_work *work);
-
-static DEFINE_PER_CPU(struct chain_mover, chain_mover) = {
-	.work = IRQ_WORK_INIT(move_all),
-};
-
-/* Runs under the lock of a fence, so it does not migrate to another CPU. */
+/* The caller holds the lock of a fence. */
 static void move_later(struct dma_fence_chain *chain)
 {
-	struct chain_mover *mover = this_cpu_ptr(&chain_mover);
-
-	llist_add(&chain->node, &mover->chains);
-	/*
-	 * Queue it even if the list was not empty. With PREEMPT_RT the task
-	 * that added the first chain may have been preempted before it came
-	 * here.
-	 */
-	irq_work_queue(&mover->work);
+	chain->deferred.func = move;
+	dma_fence_defer(&chain->deferred);
 }
 
 static void chain_callback(struct dma_fence *fence, struct dma_fence_cb *cb)
@@ -250,7 +226,7 @@ static struct dma_fence *awaited(struct dma_fence_chain *chain)
 /*
  * Put the callback on the next pending fence, beginning at the cursor; return
  * false if no fence is pending. Only one context at a time owns the cursor:
- * first chain_enable_signaling(), then each run of the irq_work. Once the
+ * first chain_enable_signaling(), then each run of move(). Once the
  * callback is added, the next owner may run on another CPU, so do not touch
  * @chain any more.
  */
@@ -275,21 +251,17 @@ static bool arm(struct dma_fence_chain *chain, bool locked)
 	return false;
 }
 
-static void move_all(struct irq_work *work)
+static void move(struct dma_fence_deferred *deferred)
 {
-	struct chain_mover *mover =
-		container_of(work, struct chain_mover, work);
-	struct dma_fence_chain *chain, *next;
+	struct dma_fence_chain *chain =
+		container_of(deferred, struct dma_fence_chain, deferred);
 
-	llist_for_each_entry_safe(chain, next, llist_del_all(&mover->chains),
-				  node) {
-		if (arm(chain, false))
-			continue;
-		drop_older(chain);
-		dma_fence_signal(&chain->base);
-		/* The reference that the armed link held to itself. */
-		dma_fence_put(&chain->base);
-	}
+	if (arm(chain, false))
+		return;
+	drop_older(chain);
+	dma_fence_signal(&chain->base);
+	/* The reference that the armed link held to itself. */
+	dma_fence_put(&chain->base);
 }
 
 static bool chain_enable_signaling(struct dma_fence *fence)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How containers drop the fences that they hold, however deep they nest.
+ * What containers do at any depth: drop the fences that they hold, and leave
+ * work for later.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -18,6 +19,9 @@
 struct dma_fence_reaper {
 	struct callback_head *todo;
 };
+
+/* dma-fence-defer.c */
+void dma_fence_defer(struct dma_fence_deferred *item);
 
 /* dma-fence-container.c */
 void dma_fence_reap_container(struct dma_fence_reaper *reaper,

@@ -62,17 +62,11 @@ static void make_members(struct kunit *test, int num,
 		members[i] = mock_fence_create(test->priv);
 }
 
-/* Waits for the irq_work in which an array signals. */
-static void settle(struct dma_fence *array)
-{
-	irq_work_sync(&to_dma_fence_array(array)->work);
-}
-
 /* Drops the array, which must have dropped its members, and the members. */
 static void put_all(struct kunit *test, struct dma_fence *array, int num,
 		    struct dma_fence **members)
 {
-	settle(array);
+	mock_irq_work_settle();
 	mock_fence_put_last(test, array);
 	for (int i = 0; i < num; i++)
 		mock_fence_put_last(test, members[i]);
@@ -197,7 +191,7 @@ static void enable_signaling_signals_in_time(struct kunit *test)
 		int at = param->backwards ? param->num - 1 - i : i;
 
 		dma_fence_signal(members[at]);
-		settle(array);
+		mock_irq_work_settle();
 		KUNIT_EXPECT_EQ(test, probe.called, signals || param->any);
 		KUNIT_EXPECT_EQ(test, dma_fence_get_status(array),
 				signals || param->any);
@@ -259,7 +253,7 @@ static void enable_signaling_after_members(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), done);
 		for (int i = 0; i < param->num; i++)
 			dma_fence_signal(members[i]);
-		settle(array);
+		mock_irq_work_settle();
 		KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), 1);
 		KUNIT_EXPECT_EQ(test, probe.called, !done);
 		put_all(test, array, param->num, members);
@@ -301,7 +295,7 @@ static void enable_signaling_equal_members(struct kunit *test)
 		KUNIT_EXPECT_EQ(test,
 				atomic_read(&to_mock_fence(fence)->enabled), 1);
 		dma_fence_signal(fence);
-		settle(array);
+		mock_irq_work_settle();
 		KUNIT_EXPECT_EQ(test, probe.called, 1);
 		mock_fence_put_last(test, array);
 		mock_fence_put_last(test, fence);
@@ -324,7 +318,7 @@ static void get_status_all_first_error(struct kunit *test)
 	dma_fence_signal(members[1]);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), 0);
 	dma_fence_signal(members[3]);
-	settle(array);
+	mock_irq_work_settle();
 	KUNIT_EXPECT_EQ(test, probe.status, -EIO);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), -EIO);
 	put_all(test, array, 4, members);
@@ -365,7 +359,7 @@ static void get_status_any_ignores_later_error(struct kunit *test)
 	dma_fence_signal(members[0]);
 	dma_fence_signal(members[1]);
 	local_irq_restore(flags);
-	settle(array);
+	mock_irq_work_settle();
 	KUNIT_EXPECT_EQ(test, probe.called, 1);
 	KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), 1);
 	put_all(test, array, 2, members);
@@ -383,13 +377,13 @@ static void get_status_any_first_failed(struct kunit *test)
 			dma_fence_add_callback(array, &probe.cb, probe_func);
 		dma_fence_set_error(members[1], -EIO);
 		dma_fence_signal(members[1]);
-		settle(array);
+		mock_irq_work_settle();
 		KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), -EIO);
 		/* Later members change nothing. */
 		dma_fence_set_error(members[0], -ETIME);
 		dma_fence_signal(members[0]);
 		dma_fence_signal(members[2]);
-		settle(array);
+		mock_irq_work_settle();
 		KUNIT_EXPECT_EQ(test, dma_fence_get_status(array), -EIO);
 		put_all(test, array, 3, members);
 	}

@@ -380,6 +380,7 @@ static void signal_races_use(struct kunit *test)
 	struct task_struct *task;
 	int good = 0;
 
+	mock_need_two_cpus(test);
 	task = kthread_create(signaller, &race, "signaller");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	get_task_struct(task);
@@ -394,6 +395,64 @@ static void signal_races_use(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, good, ROUNDS);
 }
 
+static void signal_after(struct dma_fence *fence, int delay)
+{
+	while (delay--)
+		cpu_relax();
+	dma_fence_signal(fence);
+	dma_fence_put(fence);
+}
+
+static int second_signaller(void *data)
+{
+	struct race *race = data;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		rendezvous(&race->turn, 2 * (round + 1));
+		signal_after(race->members[1], round % 32);
+		rendezvous(&race->finished, 2 * (round + 1));
+	}
+	return 0;
+}
+
+/*
+ * Both events of an array that signals on any: the second comes while what the
+ * first has deferred is still to run, runs, or has just dropped its reference.
+ */
+static void members_signal_at_once(struct kunit *test)
+{
+	struct race race = {};
+	struct probe probe;
+	struct task_struct *task;
+	int called = 0;
+
+	mock_need_two_cpus(test);
+	task = kthread_create(second_signaller, &race, "signaller");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < 2; i++)
+			race.members[i] = mock_fence_create(test->priv);
+		race.array = wrap_both(test, true, race.members[0],
+				       race.members[1]);
+		probe = (struct probe){};
+		KUNIT_EXPECT_EQ(test, dma_fence_add_callback(race.array,
+							     &probe.cb,
+							     probe_func), 0);
+		if (!round)
+			wake_up_process(task);
+		rendezvous(&race.turn, 2 * (round + 1));
+		signal_after(race.members[0], round / 32 % 32);
+		while (!atomic_read(&probe.called))
+			cpu_relax();
+		dma_fence_put(race.array);
+		rendezvous(&race.finished, 2 * (round + 1));
+		called += atomic_read(&probe.called);
+	}
+	kthread_stop_put(task);
+	KUNIT_EXPECT_EQ(test, called, ROUNDS);
+}
+
 static struct kunit_case dma_fence_array_nest_cases[] = {
 	KUNIT_CASE(next_visits_in_order),
 	KUNIT_CASE(match_context_looks_at_members),
@@ -406,6 +465,7 @@ static struct kunit_case dma_fence_array_nest_cases[] = {
 	KUNIT_CASE_SLOW(wait_nested_deeply),
 	KUNIT_CASE_PARAM_ATTR(signal_races_use, use_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),
+	KUNIT_CASE_SLOW(members_signal_at_once),
 	{}
 };
 
