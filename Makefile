@@ -9,7 +9,7 @@ export KERNEL J ACCEL V FULL TREE LINK FORCE CROSS
 
 RUN_GUEST := scripts/run-guest --kernel $(O)/kernel-demo/arch/x86/boot/bzImage
 
-.PHONY: all help deps prepare demo test kunit selftests suites bench check consumers modules shell menuconfig install-tree patch clean
+.PHONY: all help deps prepare demo test matrix kunit selftests suites bench check consumers modules shell menuconfig install-tree patch clean
 
 all: deps
 	@scripts/build-kernel objs W=1 drivers/dma-buf/
@@ -19,13 +19,16 @@ help:
 	@echo 'make demo         a picture from camera to screen in QEMU; PNG in $(O)/demo'
 	@echo '                  (ARGS="--decode" puts the codec in front)'
 	@echo 'make test         KUnit, kselftests, an out-of-tree module, the suites of DRM and TTM, in QEMU'
-	@echo 'make kunit        our KUnit suites        [SUITE=glob, such as dma_fence* or *.*timeout*]'
+	@echo '                  [GUEST=row of scripts/configs/matrix: its kernel, our suites alone]'
+	@echo 'make matrix       make test for each row, and a table [GUEST="row ..."]'
+	@echo 'make kunit        our KUnit suites, natively, in user-mode Linux'
+	@echo '                  [SUITE=glob, such as dma_fence* or *.*timeout*] [GUEST=qemu, or a row]'
 	@echo 'make selftests    our kselftests          [T="name ..."]'
 	@echo 'make suites       the KUnit suites of DRM and TTM'
 	@echo 'make bench        cost of ours and of mainline, counted in QEMU [B=glob, such as chain_*]'
 	@echo 'make check        checkpatch, kernel-doc, sparse, the ABI, public names, layers, asserted locks, the'
 	@echo '                  scripts (shellcheck); then clang and eight architectures, and installs their'
-	@echo '                  compilers [CROSS=0: leaves these out]'
+	@echo '                  compilers [CROSS="row ..." of scripts/cross, or 0]'
 	@echo 'make consumers    compile in-tree users of the API [FULL=1: all of them]'
 	@echo 'make prepare      unpack the sources and lay ours in: $(O)/linux'
 	@echo 'make modules M=dir                        build your own modules for the kernel of make shell'
@@ -47,11 +50,10 @@ prepare: deps
 demo: deps
 	@scripts/demo $(ARGS)
 
-# A kernel command line takes one glob: this one matches all suites except DRM's and TTM's.
-SUITE ?= ?[!rt]*
+# A row of scripts/configs/matrix. User-mode Linux is the fastest; qemu is what boots the debug kernel.
+ROW := $(patsubst qemu,debug,$(GUEST))
 kunit: deps
-	@scripts/build-kernel debug
-	@scripts/kunit '$(SUITE)'
+	@scripts/kunit --build --row '$(or $(ROW),um)' $(if $(SUITE),'$(SUITE)')
 
 selftests: deps
 	@scripts/build-kernel debug
@@ -67,7 +69,10 @@ suites: deps
 	@scripts/kunit --name ttm --splats scripts/configs/known-splats 'ttm*'
 
 test: deps
-	@scripts/test
+	@scripts/test $(ROW)
+
+matrix: deps
+	@scripts/matrix $(ROW)
 
 bench: deps
 	@scripts/bench $(if $(B),'$(B)')

@@ -150,6 +150,21 @@ judge() {
 	return "$ret"
 }
 
+# read_row ROW: set row_kernel, row_cpus, row_kunit, row_selftests and row_options from scripts/configs/matrix, and
+# row_known, which are arguments of scripts/report.
+read_row() {
+	local line known=$TOP/scripts/configs/known
+	line=$(awk -v row="$1" '$1 == row { $1 = ""; print }' "$TOP/scripts/configs/matrix")
+	[ -n "$line" ] || die "no such row: $1 (there are: $(row_names))"
+	# The scripts that source this file use them.
+	# shellcheck disable=SC2034
+	read -r row_kernel row_cpus row_kunit row_selftests row_options <<<"$line"
+	row_known=(--skips "$known-skips")
+	[ ! -e "$known-skips-$1" ] || row_known+=(--skips "$known-skips-$1")
+	[ ! -e "$known-splats-$1" ] || row_known+=(--splats "$known-splats-$1")
+}
+row_names() { awk '/^[^#]/ { printf "%s%s", sep, $1; sep = " " }' "$TOP/scripts/configs/matrix"; }
+
 # lost_options OUTDIR: print the lines of OUTDIR/wanted that OUTDIR/.config lacks because Kconfig dropped them. An
 # absent option counts as "is not set".
 lost_options() {

@@ -203,6 +203,8 @@ class ProgramTest(unittest.TestCase):
         text = HARNESS.replace('ok 2 global.name', 'ok 2 global.name # SKIP no device')
         self.assertEqual(self.run_report(text, 'booted\n')[0], 1)
         self.assertEqual(self.run_report(text, 'booted\n', '--skips', 'DIR/skips')[0], 0)
+        for files in (('--skips', 'DIR/skips', '--skips', '/dev/null'), ('--skips', '/dev/null', '--skips', 'DIR/skips')):
+            self.assertEqual(self.run_report(text, 'booted\n', *files)[0], 0)
 
 
 if __name__ == '__main__':

@@ -197,8 +197,8 @@ class Scripts(unittest.TestCase):
 
     def test_unknown_arguments(self):
         self.marks()
-        for script in ('check', 'consumers', 'test', 'prepare-tree', 'module-test', '../.ci/run'):
-            done = self.run_script(f'{TOP}/scripts/{script}', 'x')
+        for script, *arguments in (('check',), ('consumers',), ('test', 'debug'), ('prepare-tree',), ('module-test',), ('../.ci/run',)):
+            done = self.run_script(f'{TOP}/scripts/{script}', *arguments, 'x')
             self.assertEqual(done.returncode, 1)
             self.assertIn('unknown argument x', done.stderr)
 
@@ -276,6 +276,49 @@ class Scripts(unittest.TestCase):
                 f.write(f'#!/bin/sh\nexit {report}\n')
             done = self.run_script(f'{scripts}/kunit', '--kernel', build, '*')
             self.assertEqual(done.returncode, status or report)
+
+    def rows(self):
+        with open(f'{TOP}/scripts/configs/matrix', encoding='ascii') as f:
+            return [line.split(maxsplit=5) for line in f if line.strip() and not line.startswith('#')]
+
+    def test_rows_name_kernels_and_programs(self):
+        programs = os.listdir(f'{TOP}/tools/testing/selftests/dmabuf')
+        self.assertIn('debug', [row[0] for row in self.rows()])
+        for name, kernel, cpus, suites, selftests, *_ in self.rows():
+            with self.subTest(row=name):
+                self.assertTrue(os.path.exists(f'{TOP}/scripts/configs/{kernel}.config'))
+                self.assertGreater(int(cpus), 0)
+                self.assertTrue(suites)
+                for program in () if selftests in ('all', 'none') else selftests.split(','):
+                    self.assertIn(f'{program}.c', programs)
+
+    def test_read_row(self):
+        done = self.library('read_row bounce; echo "$row_kernel,$row_cpus,$row_kunit,$row_selftests,$row_options"')
+        self.assertEqual(done.stdout, 'debug,2,?[!rt]*,all,swiotlb=force\n')
+        done = self.library('read_row um; echo "${row_known[*]}"')
+        self.assertEqual(done.stdout, f'--skips {TOP}/scripts/configs/known-skips --skips {TOP}/scripts/configs/known-skips-um\n')
+        for script in ('test', 'matrix', 'kunit', 'selftests'):
+            option = ('--row',) if script in ('kunit', 'selftests') else ()
+            done = self.run_script(f'{TOP}/scripts/{script}', *option, 'fast')
+            self.assertEqual(done.returncode, 1)
+            self.assertIn('no such row: fast (there are: um debug ', done.stderr)
+
+    def test_matrix_runs_all_rows(self):
+        """A row that fails, or dies, neither hides the others nor passes."""
+        scripts = self.project()
+        with open(f'{scripts}/test', 'w', encoding='ascii') as f:
+            f.write('#!/bin/sh\ncase $1 in\n'
+                    'rt) echo "FAILED: kernel log, line 3: BUG: x"; echo "4 passed, 1 failed"; exit 1 ;;\n'
+                    'none) exit 3 ;;\n*) echo "5 passed, 0 failed" ;;\nesac\n')
+        done = self.run_script(f'{scripts}/matrix', 'rt', 'none', 'um')
+        self.assertEqual(done.returncode, 1)
+        table = [line.split()[:4] for line in done.stdout.splitlines()[-4:]]
+        self.assertEqual(table, [['row', 'passed', 'failed', 'splats'], ['rt', '4', '1', '1'],
+                                 ['none', '-', '-', '0'], ['um', '5', '0', '0']])
+        self.assertEqual(self.run_script(f'{scripts}/matrix', 'um').returncode, 0)
+        done = self.run_script(f'{scripts}/matrix')
+        self.assertEqual([line for line in done.stdout.splitlines() if line.startswith('=== ')],
+                         [f'=== {row[0]}' for row in self.rows()])
 
     def menu_project(self):
         """Make a kernel with the options BASE, CHILD and EXTRA.
