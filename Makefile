@@ -9,7 +9,7 @@ export KERNEL J ACCEL V FULL TREE LINK FORCE CROSS
 
 RUN_GUEST := scripts/run-guest --kernel $(O)/kernel-demo/arch/x86/boot/bzImage
 
-.PHONY: all help deps prepare demo test matrix kunit selftests suites bench check consumers modules shell menuconfig install-tree patch clean
+.PHONY: all help deps prepare demo test matrix mutants kunit selftests suites bench check consumers modules shell menuconfig install-tree patch clean
 
 all: deps
 	@scripts/build-kernel objs W=1 drivers/dma-buf/
@@ -21,6 +21,7 @@ help:
 	@echo 'make test         KUnit, kselftests, an out-of-tree module, the suites of DRM and TTM, in QEMU'
 	@echo '                  [GUEST=row of scripts/configs/matrix: its kernel, our suites alone]'
 	@echo 'make matrix       make test for each row, and a table [GUEST="row ..."]'
+	@echo 'make mutants      show that the suites notice faults [T="name ..."]'
 	@echo 'make kunit        our KUnit suites, natively, in user-mode Linux'
 	@echo '                  [SUITE=glob, such as dma_fence* or *.*timeout*] [GUEST=qemu, or a row]'
 	@echo 'make selftests    our kselftests          [T="name ..."]'
@@ -73,6 +74,9 @@ test: deps
 
 matrix: deps
 	@scripts/matrix $(ROW)
+
+mutants: deps
+	@scripts/mutants $(T)
 
 bench: deps
 	@scripts/bench $(if $(B),'$(B)')

@@ -320,6 +320,41 @@ class Scripts(unittest.TestCase):
         self.assertEqual([line for line in done.stdout.splitlines() if line.startswith('=== ')],
                          [f'=== {row[0]}' for row in self.rows()])
 
+    def test_mutants(self):
+        """A mutant is caught only by a suite that fails, and none is left in the copy for the next."""
+        scripts = self.project()
+        shutil.rmtree(f'{scripts}/configs/mutants')
+        self.write_file(f'{self.tmp.name}/top/x.c', 'good\n')
+        for name, old, new in (('caught', 'good', 'bad'), ('dead', 'goo', 'bad'), ('invalid', 'good', 'broken'), ('unseen', 'good', 'odd')):
+            self.write_file(f'{scripts}/configs/mutants/{name}.patch',
+                            f'It is {name}.\n\nClass: a class\nRow: um\nSuites: first second\n---\n'
+                            f'--- a/x.c\n+++ b/x.c\n@@ -1 +1 @@\n-{old}\n+{new}\n')
+        self.write_file(f'{scripts}/build-kernel', '#!/bin/sh\n! grep -q broken x.c\n')
+        self.write_file(f'{scripts}/kunit', '#!/bin/sh\n[ "$*" = "--row um second" ] || exit 0\n'
+                        'grep -q bad x.c || exit 0\necho "FAILED: second.case: failed"; exit 1\n')
+        done = self.run_script(f'{scripts}/mutants')
+        self.assertEqual(done.returncode, 1)
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[:4], ['TAP version 13', '1..4', 'ok 1 caught # second.case: failed', lines[3]])
+        for line, text in zip(lines[3:6], ('not ok 2 dead # it does not apply', 'not ok 3 invalid # it does not compile',
+                                           'not ok 4 unseen # first second passed')):
+            self.assertTrue(line.startswith(text), line)
+        self.assertEqual(lines[-1], 'mutants: 1 passed, 3 failed')
+        self.assertEqual(self.run_script(f'{scripts}/mutants', 'caught').returncode, 0)
+        done = self.run_script(f'{scripts}/mutants', '--list', 'caught')
+        self.assertEqual(done.stdout.split(), ['caught', 'um', 'a', 'class'])
+        self.assertIn('no such mutant: x', self.run_script(f'{scripts}/mutants', 'x').stderr)
+
+    def test_mutants_name_rows(self):
+        rows = [row[0] for row in self.rows()]
+        patches = f'{TOP}/scripts/configs/mutants'
+        for name in os.listdir(patches):
+            with self.subTest(mutant=name), open(f'{patches}/{name}', encoding='ascii') as f:
+                text = f.read().split('\n---\n')[0]
+                self.assertIn(re.search('^Row: (.*)$', text, re.M)[1], rows)
+                for key in ('Class', 'Suites'):
+                    self.assertRegex(text, f'(?m)^{key}: .')
+
     def menu_project(self):
         """Make a kernel with the options BASE, CHILD and EXTRA.
 
