@@ -123,6 +123,7 @@ static void debug_wrap_empty_table(struct kunit *test)
 /* An importer that stops at an empty segment misses the segments after it. */
 static void debug_wrap_warns_of_a_gap(struct kunit *test)
 {
+	static const unsigned int gaps[] = { 1, PAGES - 50 - 10 };
 	struct sg_table *sgt = create_table(test);
 	struct sg_table *seen;
 
@@ -133,11 +134,17 @@ static void debug_wrap_warns_of_a_gap(struct kunit *test)
 	mock_warn_end(test, "nowhere", 0);
 	KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), sgt);
 
-	sg_dma_len(segment_at(sgt, 1)) = 0;
-	mock_warn_begin(test);
-	seen = dma_buf_debug_wrap(sgt);
-	mock_warn_end(test, "dma_buf_debug_wrap", 1);
-	KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), sgt);
+	/* In the first chunk of the table, and in the second. */
+	for (int i = 0; i < ARRAY_SIZE(gaps); i++) {
+		struct scatterlist *gap = segment_at(sgt, gaps[i]);
+
+		sg_dma_len(gap) = 0;
+		mock_warn_begin(test);
+		seen = dma_buf_debug_wrap(sgt);
+		mock_warn_end(test, "dma_buf_debug_wrap", 1);
+		KUNIT_EXPECT_PTR_EQ(test, dma_buf_debug_unwrap(seen), sgt);
+		sg_dma_len(gap) = PAGE_SIZE;
+	}
 	sg_free_table(sgt);
 }
 

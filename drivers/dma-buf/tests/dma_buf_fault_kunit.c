@@ -12,6 +12,8 @@
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/jiffies.h>
+#include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sync_file.h>
 #include <linux/uaccess.h>
@@ -138,6 +140,35 @@ static void export_allocations(struct kunit *test)
 	begin(test);
 	fail_each(test, call_export, undo_export, check_export);
 }
+
+#ifdef CONFIG_MODULE_UNLOAD
+static void check_module(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	atomic_t *refcnt = &ctx->exp->info.owner->refcnt;
+	unsigned long end = jiffies + 10 * HZ;
+
+	check_export(test);
+	/* Dropped right after the release, maybe on another CPU. */
+	while (atomic_read(refcnt) > 1 && time_before(jiffies, end))
+		cond_resched();
+	KUNIT_EXPECT_EQ(test, atomic_read(refcnt), 1);
+}
+
+/* Else the exporter's module could never be unloaded. */
+static void export_gives_back_module(struct kunit *test)
+{
+	struct ctx *ctx = begin(test);
+	struct module *module = kunit_kzalloc(test, sizeof(*module),
+					      GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, module);
+	module->state = MODULE_STATE_LIVE;
+	atomic_set(&module->refcnt, 1);
+	ctx->exp->info.owner = module;
+	fail_each(test, call_export, undo_export, check_module);
+}
+#endif
 
 static int call_attach(struct kunit *test)
 {
@@ -332,6 +363,9 @@ static void ioctl_import_sync_file_allocations(struct kunit *test)
 
 static struct kunit_case dma_buf_fault_cases[] = {
 	KUNIT_CASE(export_allocations),
+#ifdef CONFIG_MODULE_UNLOAD
+	KUNIT_CASE(export_gives_back_module),
+#endif
 	KUNIT_CASE(attach_allocations),
 	KUNIT_CASE(map_attachment_allocations),
 #if IS_ENABLED(CONFIG_SYNC_FILE)
