@@ -350,6 +350,7 @@ static void get_status_any_ignores_later_error(struct kunit *test)
 	struct probe probe = {};
 	unsigned long flags;
 
+	mock_need_spinning_locks(test);
 	make_members(test, 2, members);
 	array = make_array(test, 2, members, true);
 	dma_fence_add_callback(array, &probe.cb, probe_func);

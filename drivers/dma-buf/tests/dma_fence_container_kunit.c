@@ -75,9 +75,11 @@ static void release_reaches_all(struct kunit *test)
 static void release_with_irqs_off(struct kunit *test)
 {
 	struct mock_timeline *timeline = test->priv;
-	struct dma_fence *leaves[5], *head = make_mixed(test, leaves);
+	struct dma_fence *leaves[5], *head;
 	unsigned long flags;
 
+	mock_need_spinning_locks(test);
+	head = make_mixed(test, leaves);
 	local_irq_save(flags);
 	dma_fence_put(head);
 	KUNIT_EXPECT_TRUE(test, irqs_disabled());

@@ -232,10 +232,12 @@ static void signal_null_is_silent(struct kunit *test)
 /* A driver's interrupt handler signals like this. */
 static void signal_with_irqs_off(struct kunit *test)
 {
-	struct dma_fence *fence = mock_fence_create(test->priv);
+	struct dma_fence *fence;
 	struct probe probe = {};
 	unsigned long flags;
 
+	mock_need_spinning_locks(test);
+	fence = mock_fence_create(test->priv);
 	KUNIT_ASSERT_EQ(test, dma_fence_add_callback(fence, &probe.cb,
 						     probe_func), 0);
 	local_irq_save(flags);

@@ -334,6 +334,9 @@ void mock_warn_end(struct kunit *test, const char *where, unsigned int times);
 /* Skips a race that has no window unless two threads run at the same time. */
 void mock_need_two_cpus(struct kunit *test);
 
+/* Skips what takes spinlocks with interrupts off: with PREEMPT_RT they sleep. */
+void mock_need_spinning_locks(struct kunit *test);
+
 /* Maps readable and writable user memory in the test's thread. */
 void __user *mock_user_alloc(struct kunit *test, size_t size);
 /* Maps a read-only page that begins with @data. */

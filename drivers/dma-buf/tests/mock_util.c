@@ -102,6 +102,12 @@ void mock_need_two_cpus(struct kunit *test)
 		kunit_skip(test, "needs two processors");
 }
 
+void mock_need_spinning_locks(struct kunit *test)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "needs spinlocks that do not sleep");
+}
+
 void __user *mock_user_alloc(struct kunit *test, size_t size)
 {
 	unsigned long addr = kunit_vm_mmap(test, NULL, 0, PAGE_ALIGN(size),

@@ -9,6 +9,8 @@
 #include <linux/gfp.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
+#include <linux/nodemask.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 
 #include "page_pool_mock.h"
@@ -269,6 +271,25 @@ static void get_with_a_memory_policy_is_left_to_the_system(struct kunit *test)
 }
 #endif
 
+#ifdef CONFIG_CPUSETS
+static void get_outside_the_cpuset_is_left_to_the_system(struct kunit *test)
+{
+	struct heap_page_pool *pool = test->priv;
+	nodemask_t allowed = current->mems_allowed;
+	struct page *in, *page;
+
+	if (num_node_state(N_MEMORY) < 2)
+		kunit_skip(test, "needs two nodes");
+	in = put_zeroed(test, MIN_ORDER);
+	node_clear(page_to_nid(in), current->mems_allowed);
+	page = heap_page_pool_get(pool, MIN_ORDER);
+	current->mems_allowed = allowed;
+	KUNIT_EXPECT_NULL(test, page);
+	KUNIT_EXPECT_PTR_EQ(test, heap_page_pool_get(pool, MIN_ORDER), in);
+	__free_pages(in, MIN_ORDER);
+}
+#endif
+
 static void destroy_frees_the_pages(struct kunit *test)
 {
 	struct heap_page_pool *pool = test->priv;
@@ -300,6 +321,9 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE(put_keeps_nothing_with_init_on_free),
 #ifdef CONFIG_NUMA
 	KUNIT_CASE(get_with_a_memory_policy_is_left_to_the_system),
+#endif
+#ifdef CONFIG_CPUSETS
+	KUNIT_CASE(get_outside_the_cpuset_is_left_to_the_system),
 #endif
 	KUNIT_CASE(destroy_frees_the_pages),
 	{}

@@ -11,6 +11,8 @@
 #include <linux/bits.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/smp.h>
 #include <linux/string.h>
 #include <linux/topology.h>
 
@@ -22,6 +24,8 @@
 
 static inline int page_pool_mock_init(struct kunit *test)
 {
+	/* The thread, which lives for this case, stays on its node. */
+	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 	test->priv = heap_page_pool_create("heap-pool-kunit", LIMIT);
 	KUNIT_ASSERT_NOT_NULL(test, test->priv);
 	return 0;

@@ -97,14 +97,17 @@ static void release_pending_with_irqs_off(struct kunit *test)
 	struct dma_fence *fence = sync_timeline_fence(mock->timelines[0], 1);
 	struct dma_fence *other = sync_mock_add(test, 0, 2);
 	unsigned long flags;
+	bool before, after;
 
 	KUNIT_ASSERT_NOT_NULL(test, fence);
 	/* A callback of another fence of the timeline runs like this. */
 	spin_lock_irqsave(other->lock, flags);
+	before = irqs_disabled();
 	dma_fence_put(fence);
-	KUNIT_EXPECT_TRUE(test, irqs_disabled());
+	after = irqs_disabled();
 	spin_unlock_irqrestore(other->lock, flags);
 
+	KUNIT_EXPECT_EQ(test, after, before);
 	KUNIT_EXPECT_EQ(test, kref_read(&mock->timelines[0]->kref), 2);
 	sync_timeline_inc(mock->timelines[0], 2);
 	KUNIT_EXPECT_EQ(test, mock->points[0].called, 1);
