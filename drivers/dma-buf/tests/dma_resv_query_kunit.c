@@ -14,6 +14,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
+#include "../resv/dma-resv-list.h"
 #include "mock.h"
 
 /* Queries of one usage, on lists without and with an index. */
@@ -306,6 +307,47 @@ static void get_singleton_of_one_timeline(struct kunit *test)
 	dma_fence_put(fence);
 }
 
+static struct dma_resv *walked;
+
+/* The list seems to be another one in the next step of the walk. */
+static bool signaled_restarts_walk(struct dma_fence *fence)
+{
+	rcu_dereference(walked->fences)->id = U64_MAX;
+	return false;
+}
+
+static const char *restarting_name(struct dma_fence *fence)
+{
+	return "restarting";
+}
+
+static const struct dma_fence_ops restarting_ops = {
+	.get_driver_name = restarting_name,
+	.get_timeline_name = restarting_name,
+	.signaled = signaled_restarts_walk,
+};
+
+static void get_singleton_after_a_restart(struct kunit *test)
+{
+	static DEFINE_SPINLOCK(lock);
+	struct mock_resv *mock = test->priv;
+	struct dma_fence *made, *fence;
+
+	made = kzalloc(sizeof(*made), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, made);
+	dma_fence_init(made, &restarting_ops, &lock,
+		       dma_fence_context_alloc(1), 1);
+	mock_resv_own(test, made);
+	mock_resv_add(test, &mock->resv, made, DMA_RESV_USAGE_READ);
+	walked = &mock->resv;
+	KUNIT_ASSERT_EQ(test, dma_resv_get_singleton(&mock->resv,
+						     DMA_RESV_USAGE_BOOKKEEP,
+						     &fence), 0);
+	KUNIT_EXPECT_PTR_EQ(test, fence, made);
+	KUNIT_EXPECT_EQ(test, kref_read(&made->refcount), 3);
+	dma_fence_put(fence);
+}
+
 static void get_singleton_of_many(struct kunit *test)
 {
 	const struct query *param = test->param_value;
@@ -411,6 +453,7 @@ static struct kunit_case dma_resv_query_cases[] = {
 	KUNIT_CASE_PARAM(set_deadline_of_usage, query_gen_params),
 	KUNIT_CASE(get_singleton_of_none_or_one),
 	KUNIT_CASE(get_singleton_of_one_timeline),
+	KUNIT_CASE(get_singleton_after_a_restart),
 	KUNIT_CASE_PARAM(get_singleton_of_many, query_gen_params),
 	KUNIT_CASE(get_singleton_keeps_equals),
 	KUNIT_CASE(get_singleton_of_context_0),

@@ -209,20 +209,27 @@ static void mmap_outlives_the_last_put(struct kunit *test)
 static void fault_beyond_the_end_is_sigbus(struct kunit *test)
 {
 	struct heap_mock *mock = HEAP_MOCK(test, 1, 0);
-	struct vm_area_struct *vma;
+	struct vm_area_struct *vma, *grown;
 	void __user *user;
 	int i;
 
 	heap_mock_export(mock);
 	user = map_at(test, mock, 0, 1, 2, MAP_SHARED);
 	KUNIT_ASSERT_FALSE(test, IS_ERR((__force void *)user));
+	grown = kunit_kzalloc(test, sizeof(*grown), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, grown);
 
 	mmap_read_lock(current->mm);
 	vma = vma_lookup(current->mm, (unsigned long)user);
 	KUNIT_EXPECT_NOT_NULL(test, vma);
+	if (vma) {
+		/* Else the mm refuses what is outside the mapping. */
+		memcpy(grown, vma, sizeof(*vma));
+		grown->vm_end += 2000 * PAGE_SIZE;
+	}
 	for (i = 2; vma && i < 2000; i *= 5) {
 		struct vm_fault vmf = {
-			.vma = vma,
+			.vma = grown,
 			.address = vma->vm_start + i * PAGE_SIZE,
 		};
 

@@ -12,6 +12,8 @@
 #include <linux/nodemask.h>
 #include <linux/sched.h>
 #include <linux/string.h>
+#include <linux/topology.h>
+#include <linux/vmstat.h>
 
 #include "page_pool_mock.h"
 
@@ -278,9 +280,8 @@ static void get_outside_the_cpuset_is_left_to_the_system(struct kunit *test)
 	nodemask_t allowed = current->mems_allowed;
 	struct page *in, *page;
 
-	if (num_node_state(N_MEMORY) < 2)
-		kunit_skip(test, "needs two nodes");
 	in = put_zeroed(test, MIN_ORDER);
+	/* Maybe the only node: nothing allocates before it is back. */
 	node_clear(page_to_nid(in), current->mems_allowed);
 	page = heap_page_pool_get(pool, MIN_ORDER);
 	current->mems_allowed = allowed;
@@ -289,6 +290,31 @@ static void get_outside_the_cpuset_is_left_to_the_system(struct kunit *test)
 	__free_pages(in, MIN_ORDER);
 }
 #endif
+
+static unsigned long reclaimable_pages(void)
+{
+	return node_page_state(NODE_DATA(numa_mem_id()),
+			       NR_KERNEL_MISC_RECLAIMABLE);
+}
+
+/* Who looks where the memory went finds it among what can be reclaimed. */
+static void pages_show_in_the_statistics(struct kunit *test)
+{
+	struct heap_page_pool *pool = test->priv;
+	const unsigned int order = TOP_ORDER - 1;
+	unsigned long before, within;
+	struct page *page;
+
+	/* Each CPU counts up to 127 pages for itself. */
+	before = reclaimable_pages();
+	put_zeroed(test, order);
+	within = reclaimable_pages();
+	KUNIT_EXPECT_GE(test, within - before + 127, 1UL << order);
+	page = heap_page_pool_get(pool, order);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_LE(test, reclaimable_pages(), before + 127);
+	__free_pages(page, order);
+}
 
 static void destroy_frees_the_pages(struct kunit *test)
 {
@@ -325,6 +351,7 @@ static struct kunit_case pool_cases[] = {
 #ifdef CONFIG_CPUSETS
 	KUNIT_CASE(get_outside_the_cpuset_is_left_to_the_system),
 #endif
+	KUNIT_CASE(pages_show_in_the_statistics),
 	KUNIT_CASE(destroy_frees_the_pages),
 	{}
 };

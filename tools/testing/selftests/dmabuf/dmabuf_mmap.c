@@ -388,4 +388,23 @@ TEST_F(map, private_mapping_is_never_shared)
 	munmap(shared, self->size);
 }
 
+/* Else it would be entered page by page, wherever the memory is. */
+TEST(large_mapping_is_aligned_for_huge_pages)
+{
+	const size_t size = 8 << 20, huge = 2 << 20;
+	int fd = alloc_from(FROM_SYSTEM, size);
+	void *map;
+
+	ASSERT_LE(0, fd);
+	if (access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) || sizeof(long) < 8) {
+		close(fd);
+		SKIP(return, "needs transparent huge pages and 64 bits");
+	}
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(0, (uintptr_t)map % huge);
+	munmap(map, size);
+	close(fd);
+}
+
 TEST_HARNESS_MAIN
