@@ -24,12 +24,12 @@ help:
 	@echo 'make mutants      show that the suites notice faults [T="name ..."]'
 	@echo 'make kunit        our KUnit suites, natively, in user-mode Linux'
 	@echo '                  [SUITE=glob, such as dma_fence* or *.*timeout*] [GUEST=qemu, or a row]'
-	@echo 'make selftests    our kselftests          [T="name ..."]'
+	@echo 'make selftests    our kselftests          [T="name ..."] [GUEST=row]'
 	@echo 'make suites       the KUnit suites of DRM and TTM'
 	@echo 'make bench        cost of ours and of mainline, counted in QEMU [B=glob, such as chain_*]'
 	@echo 'make check        checkpatch, kernel-doc, sparse, the ABI, public names, layers, asserted locks, the'
 	@echo '                  scripts (shellcheck); then clang and eight architectures, and installs their'
-	@echo '                  compilers [CROSS="row ..." of scripts/cross, or 0]'
+	@echo '                  compilers [CROSS="row ..." of scripts/cross, --options, or 0]'
 	@echo 'make consumers    compile in-tree users of the API [FULL=1: all of them]'
 	@echo 'make prepare      unpack the sources and lay ours in: $(O)/linux'
 	@echo 'make modules M=dir                        build your own modules for the kernel of make shell'
@@ -57,11 +57,10 @@ kunit: deps
 	@scripts/kunit --build --row '$(or $(ROW),um)' $(if $(SUITE),'$(SUITE)')
 
 selftests: deps
-	@scripts/build-kernel debug
-	@scripts/selftests $(T)
-	@[ -n "$(T)" ] || scripts/selftests --name edu-iommu --guest edu-iommu
-	@[ -n "$(T)" ] || scripts/selftests --name edu-bounce --guest edu-bounce
-	@[ -n "$(T)" ] || scripts/selftests --name edu --guest edu
+	@scripts/selftests --build --row '$(or $(ROW),debug)' $(T)
+	@[ -n "$(T)$(GUEST)" ] || scripts/selftests --name edu-iommu --guest edu-iommu
+	@[ -n "$(T)$(GUEST)" ] || scripts/selftests --name edu-bounce --guest edu-bounce
+	@[ -n "$(T)$(GUEST)" ] || scripts/selftests --name edu --guest edu
 
 # The tree's own suites that use the subsystem.
 suites: deps

@@ -38,6 +38,10 @@ REPLACED=(
 	Documentation/ABI/testing/sysfs-kernel-dmabuf-buffers
 )
 
+# How the log of a kernel ends that ended as it should. With PREEMPT_RT a thread prints, and the last line may be lost.
+# shellcheck disable=SC2034
+END='reboot: (System halted|Restarting system|Power down)|ACPI: PM: Preparing to enter system sleep state S5'
+
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
@@ -140,6 +144,15 @@ kmake() {
 		CC="$TOP/scripts/cc" HOSTCC="$TOP/scripts/cc" ${V:+V=1} "$@"
 }
 
+# slowness: print how many times longer than on an idle machine a loop takes, for time limits: from 1 to 5.
+# An idle core does it in 20 to 60 ms.
+slowness() {
+	local before=${EPOCHREALTIME//[!0-9]/} i times
+	for ((i = 0; i < 20000; i++)); do :; done
+	times=$(((${EPOCHREALTIME//[!0-9]/} - before) / 200000 + 1))
+	echo $((times < 1 ? 1 : times > 5 ? 5 : times))
+}
+
 # judge STATUS ARGUMENT...: let scripts/report judge the output of a program that ended with STATUS. Return
 # STATUS, or report's own status if the program succeeded.
 judge() {
@@ -150,15 +163,15 @@ judge() {
 	return "$ret"
 }
 
-# read_row ROW: set row_kernel, row_cpus, row_kunit, row_selftests and row_options from scripts/configs/matrix, and
-# row_known, which are arguments of scripts/report.
+# read_row ROW: set row_kernel, row_cpus, row_kunit, row_selftests, row_compiler and row_options from
+# scripts/configs/matrix, and row_known, which are arguments of scripts/report.
 read_row() {
 	local line known=$TOP/scripts/configs/known
 	line=$(awk -v row="$1" '$1 == row { $1 = ""; print }' "$TOP/scripts/configs/matrix")
 	[ -n "$line" ] || die "no such row: $1 (there are: $(row_names))"
 	# The scripts that source this file use them.
 	# shellcheck disable=SC2034
-	read -r row_kernel row_cpus row_kunit row_selftests row_options <<<"$line"
+	read -r row_kernel row_cpus row_kunit row_selftests row_compiler row_options <<<"$line"
 	row_known=(--skips "$known-skips")
 	[ ! -e "$known-skips-$1" ] || row_known+=(--skips "$known-skips-$1")
 	[ ! -e "$known-splats-$1" ] || row_known+=(--splats "$known-splats-$1")

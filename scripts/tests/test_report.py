@@ -192,6 +192,11 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual(self.run_report(HARNESS, 'BUG: x\n'), (1, '2 passed, 1 failed'))
         self.assertEqual(self.run_report('', 'booted\n'), (1, '0 passed, 1 failed'))
 
+    def test_missing_files(self):
+        done = subprocess.run([PATH, '--tap', '/nowhere.tap', '--log', '/nowhere.log'], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (1, ''))
+        self.assertIn('FAILED: there is no /nowhere.log', done.stdout)
+
     def test_success_line(self):
         self.assertEqual(self.run_report(HARNESS, 'reboot: done\n', '--success', 'reboot: '), (0, '2 passed, 0 failed'))
         self.assertEqual(self.run_report(HARNESS, 'booted\n', '--success', 'reboot: '), (1, '2 passed, 1 failed'))

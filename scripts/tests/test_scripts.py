@@ -6,6 +6,8 @@
 --help starts nothing, a script refuses wrong variables before it starts
 anything, a full disk is reported, and progress lines do not fill a CI log.
 """
+import fnmatch
+import glob
 import os
 import re
 import shutil
@@ -279,7 +281,7 @@ class Scripts(unittest.TestCase):
 
     def rows(self):
         with open(f'{TOP}/scripts/configs/matrix', encoding='ascii') as f:
-            return [line.split(maxsplit=5) for line in f if line.strip() and not line.startswith('#')]
+            return [line.split(maxsplit=6) for line in f if line.strip() and not line.startswith('#')]
 
     def test_rows_name_kernels_and_programs(self):
         programs = os.listdir(f'{TOP}/tools/testing/selftests/dmabuf')
@@ -292,9 +294,24 @@ class Scripts(unittest.TestCase):
                 for program in () if selftests in ('all', 'none') else selftests.split(','):
                     self.assertIn(f'{program}.c', programs)
 
+    def test_rows_are_documented_and_run(self):
+        for path in ('.github/workflows/weekly.yml', 'Documentation/driver-api/dma-buf-tests.rst'):
+            with open(f'{TOP}/{path}', encoding='ascii') as f:
+                text = f.read()
+            for row in self.rows():
+                # The push has user-mode Linux.
+                if row[0] != 'um' or path.endswith('rst'):
+                    self.assertRegex(text, rf'\b{row[0]}\b', path)
+
+    def test_rows_reach_all_suites(self):
+        for name in glob.glob(f'{TOP}/drivers/dma-buf/tests/*_kunit.c'):
+            with open(name, encoding='ascii') as f:
+                for suite in re.findall(r'kunit_suite \w+ = \{\n\t\.name = "(\w+)"', f.read()):
+                    self.assertTrue(fnmatch.fnmatchcase(suite, '?[!rt]*'), suite)
+
     def test_read_row(self):
-        done = self.library('read_row bounce; echo "$row_kernel,$row_cpus,$row_kunit,$row_selftests,$row_options"')
-        self.assertEqual(done.stdout, 'debug,2,?[!rt]*,all,swiotlb=force\n')
+        done = self.library('read_row bounce; echo "$row_kernel,$row_cpus,$row_kunit,$row_selftests,$row_compiler,$row_options"')
+        self.assertEqual(done.stdout, 'debug,2,?[!rt]*,all,gcc,swiotlb=force\n')
         done = self.library('read_row um; echo "${row_known[*]}"')
         self.assertEqual(done.stdout, f'--skips {TOP}/scripts/configs/known-skips --skips {TOP}/scripts/configs/known-skips-um\n')
         for script in ('test', 'matrix', 'kunit', 'selftests'):
@@ -344,16 +361,25 @@ class Scripts(unittest.TestCase):
         done = self.run_script(f'{scripts}/mutants', '--list', 'caught')
         self.assertEqual(done.stdout.split(), ['caught', 'um', 'a', 'class'])
         self.assertIn('no such mutant: x', self.run_script(f'{scripts}/mutants', 'x').stderr)
+        self.write_file(f'{self.tmp.name}/top/x.c', 'bad\n')
+        done = self.run_script(f'{scripts}/mutants', 'caught')
+        self.assertEqual((done.returncode, done.stdout), (1, ''))
+        self.assertIn('second fails on um without a mutant', done.stderr)
 
-    def test_mutants_name_rows(self):
+    def test_mutants_name_what_is_there(self):
         rows = [row[0] for row in self.rows()]
+        known = ['selftest:' + name[:-2] for name in os.listdir(f'{TOP}/tools/testing/selftests/dmabuf')]
+        for name in glob.glob(f'{TOP}/drivers/dma-buf/tests/*_kunit.c'):
+            with open(name, encoding='ascii') as f:
+                known += re.findall(r'\.name = "(\w+)"', f.read())
         patches = f'{TOP}/scripts/configs/mutants'
         for name in os.listdir(patches):
             with self.subTest(mutant=name), open(f'{patches}/{name}', encoding='ascii') as f:
                 text = f.read().split('\n---\n')[0]
                 self.assertIn(re.search('^Row: (.*)$', text, re.M)[1], rows)
-                for key in ('Class', 'Suites'):
-                    self.assertRegex(text, f'(?m)^{key}: .')
+                self.assertRegex(text, '(?m)^Class: .')
+                for suite in re.search('^Suites: (.*)$', text, re.M)[1].split():
+                    self.assertTrue(fnmatch.filter(known, suite), suite)
 
     def menu_project(self):
         """Make a kernel with the options BASE, CHILD and EXTRA.
