@@ -108,14 +108,13 @@ static void map_memory_nothing_kept(struct kunit *test)
 static void map_meanwhile(struct mock_exporter *exp, enum mock_op op)
 {
 	struct mock_attachment *att = exp->hook_data;
-	struct sg_table *ending = att->attach->sgt;
 
 	if (op != MOCK_UNMAP)
 		return;
 	exp->hook = NULL;
+	/* A new one, says the log; it may have the address of the old. */
 	att->imp->sgt = mock_map(att, DMA_TO_DEVICE);
 	KUNIT_EXPECT_NOT_ERR_OR_NULL(exp->test, att->imp->sgt);
-	KUNIT_EXPECT_PTR_NE(exp->test, att->imp->sgt, ending);
 }
 
 static void kept_take_up_while_ending(struct kunit *test)

@@ -60,7 +60,7 @@ static inline int slowness(void)
 /* Bound of every wait for something that must happen; guests are slow. */
 #define WAIT_MS (20000 * slowness())
 
-static inline void scale_time_limits(void)
+static inline int run_tests(int argc, char **argv)
 {
 	struct __fixture_metadata *fixture;
 	struct __test_metadata *test;
@@ -68,15 +68,12 @@ static inline void scale_time_limits(void)
 	for (fixture = __fixture_list; fixture; fixture = fixture->next)
 		for (test = fixture->tests; test; test = test->next)
 			test->timeout *= slowness();
+	return test_harness_run(argc, argv);
 }
 
 #undef TEST_HARNESS_MAIN
 #define TEST_HARNESS_MAIN \
-	int main(int argc, char **argv) \
-	{ \
-		scale_time_limits(); \
-		return test_harness_run(argc, argv); \
-	}
+	int main(int argc, char **argv) { exit(run_tests(argc, argv)); }
 
 /* The ABI of sw_sync: no header declares it. */
 struct sw_sync_create {
