@@ -38,10 +38,6 @@ REPLACED=(
 	Documentation/ABI/testing/sysfs-kernel-dmabuf-buffers
 )
 
-# How the log of a kernel ends that ended as it should. With PREEMPT_RT a thread prints, and the last line may be lost.
-# shellcheck disable=SC2034
-END='reboot: (System halted|Restarting system|Power down)|ACPI: PM: Preparing to enter system sleep state S5'
-
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
@@ -164,7 +160,8 @@ judge() {
 }
 
 # read_row ROW: set row_kernel, row_cpus, row_kunit, row_selftests, row_compiler and row_options from
-# scripts/configs/matrix, and row_known, which are arguments of scripts/report.
+# scripts/configs/matrix; row_known, which are arguments of scripts/report; and row_end, to append to the regular
+# expression for the end of a log.
 read_row() {
 	local line known=$TOP/scripts/configs/known
 	line=$(awk -v row="$1" '$1 == row { $1 = ""; print }' "$TOP/scripts/configs/matrix")
@@ -172,6 +169,12 @@ read_row() {
 	# The scripts that source this file use them.
 	# shellcheck disable=SC2034
 	read -r row_kernel row_cpus row_kunit row_selftests row_compiler row_options <<<"$line"
+	# With PREEMPT_RT a thread prints, and the last line may be lost.
+	# shellcheck disable=SC2034
+	case $row_kernel in
+	rt) row_end='|ACPI: PM: Preparing to enter system sleep state S5' ;;
+	*) row_end='' ;;
+	esac
 	row_known=(--skips "$known-skips")
 	[ ! -e "$known-skips-$1" ] || row_known+=(--skips "$known-skips-$1")
 	[ ! -e "$known-splats-$1" ] || row_known+=(--splats "$known-splats-$1")

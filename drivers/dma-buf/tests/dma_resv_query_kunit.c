@@ -316,27 +316,19 @@ static bool signaled_restarts_walk(struct dma_fence *fence)
 	return false;
 }
 
-static const char *restarting_name(struct dma_fence *fence)
-{
-	return "restarting";
-}
-
 static const struct dma_fence_ops restarting_ops = {
-	.get_driver_name = restarting_name,
-	.get_timeline_name = restarting_name,
+	.get_driver_name = mock_fence_driver_name,
+	.get_timeline_name = mock_fence_timeline_name,
 	.signaled = signaled_restarts_walk,
+	.release = mock_fence_release,
 };
 
 static void get_singleton_after_a_restart(struct kunit *test)
 {
-	static DEFINE_SPINLOCK(lock);
 	struct mock_resv *mock = test->priv;
 	struct dma_fence *made, *fence;
 
-	made = kzalloc(sizeof(*made), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, made);
-	dma_fence_init(made, &restarting_ops, &lock,
-		       dma_fence_context_alloc(1), 1);
+	made = mock_fence_create_ops(mock->timeline, 1, 0, &restarting_ops);
 	mock_resv_own(test, made);
 	mock_resv_add(test, &mock->resv, made, DMA_RESV_USAGE_READ);
 	walked = &mock->resv;
