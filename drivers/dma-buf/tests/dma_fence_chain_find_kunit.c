@@ -415,7 +415,7 @@ static void random_operation(struct model *m, struct rnd_state *rnd)
 		if (prandom_u32_state(rnd) % 64)
 			model_add(m, last + 1 + prandom_u32_state(rnd) % 4);
 		else
-			model_add(m, prandom_u32_state(rnd) % (last + 1));
+			model_add(m, prandom_u32_state(rnd) % (u32)(last + 1));
 		break;
 	case 4 ... 7:
 		model_signal(m, m->num - 1 -

@@ -172,7 +172,7 @@ static u64 grow(struct kunit *test, struct race *race)
 		scoped_guard(spinlock, &race->lock)
 			race->head = &chain->base;
 		signal_point(race, seqno - prandom_u32_state(&rnd) %
-			     min(seqno, WINDOW));
+			     min_t(u32, seqno, WINDOW));
 		if (seqno > WINDOW)
 			signal_point(race, seqno - WINDOW);
 		cond_resched();
