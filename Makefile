@@ -5,11 +5,11 @@
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 export O := $(abspath $(or $(O),build))
-export KERNEL J ACCEL V FULL TREE LINK FORCE CROSS
+export KERNEL J ACCEL V FULL TREE LINK FORCE CROSS ROUNDS
 
 RUN_GUEST := scripts/run-guest --kernel $(O)/kernel-demo/arch/x86/boot/bzImage
 
-.PHONY: all help deps prepare demo test matrix mutants kunit selftests suites bench check consumers modules shell menuconfig install-tree patch clean
+.PHONY: all help deps prepare demo test matrix mutants kunit selftests suites bench bench-native check consumers modules shell menuconfig install-tree patch clean
 
 all: deps
 	@scripts/build-kernel objs W=1 drivers/dma-buf/
@@ -27,6 +27,7 @@ help:
 	@echo 'make selftests    our kselftests          [T="name ..."] [GUEST=row]'
 	@echo 'make suites       the KUnit suites of DRM and TTM'
 	@echo 'make bench        cost of ours and of mainline, counted in QEMU [B=glob, such as chain_*]'
+	@echo 'make bench-native  the same, timed in user-mode Linux on this machine [B=glob] [ROUNDS=11]'
 	@echo 'make check        checkpatch, kernel-doc, sparse, the ABI, public names, layers, asserted locks, the'
 	@echo '                  scripts (shellcheck); then clang and eight architectures, and installs their'
 	@echo '                  compilers [CROSS="row ..." of scripts/cross, --options, or 0]'
@@ -79,6 +80,9 @@ mutants: deps
 
 bench: deps
 	@scripts/bench $(if $(B),'$(B)')
+
+bench-native: deps
+	@scripts/bench-native $(if $(B),'$(B)')
 
 check: deps
 	@scripts/check

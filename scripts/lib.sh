@@ -41,6 +41,8 @@ REPLACED=(
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
+# A script may change the directory.
+[ -z "${KERNEL:-}" ] || KERNEL=$(realpath -m "$KERNEL")
 case ${ACCEL:-tcg} in tcg | kvm) ;; *) die "ACCEL=$ACCEL: it must be tcg (the default) or kvm" ;; esac
 
 # sources: print the paths from stdin that are not build products, judged by name and content: git may be missing.

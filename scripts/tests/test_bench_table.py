@@ -10,6 +10,7 @@ import importlib.machinery
 import importlib.util
 import io
 import os
+import re
 import sys
 import tempfile
 import unittest
@@ -115,6 +116,80 @@ class BenchTable(unittest.TestCase):
 
     def test_nothing_ran(self):
         self.assertEqual(self.run_table([''], [''])[0], 1)
+
+
+class Pairs(unittest.TestCase):
+    def run_pairs(self, mainline, ours, counted=''):
+        """Return (exit status, output) for the contents of the input files."""
+        with tempfile.TemporaryDirectory() as tmp:
+            argv = ['--pairs', '--counted', f'{tmp}/counted', '--csv', f'{tmp}/csv']
+            with open(argv[2], 'w', encoding='utf-8') as f:
+                f.write(counted)
+            for option, texts in (('--mainline', mainline), ('--ours', ours)):
+                argv.append(option)
+                for i, text in enumerate(texts):
+                    argv.append(f'{tmp}/{option}{i}')
+                    with open(argv[-1], 'w', encoding='utf-8') as f:
+                        f.write(text)
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                status = bench.main(argv)
+        return status, out.getvalue()
+
+    def times(self, case, *values):
+        return [f'bench {case} {value} ns\r\n' for value in values]
+
+    def test_ratio_is_of_pairs(self):
+        # The second round ran on a machine half as fast: the ratio is the same.
+        status, text = self.run_pairs(self.times('a 1', 100, 200, 100), self.times('a 1', 50, 100, 50))
+        self.assertEqual(status, 0)
+        self.assertRegex(text, r'(?m)^a +1 +100\.0 +50\.0 +2\.00 +2\.00 +2\.00')
+        self.assertIn('1 cases, 1 rows, 0 slower, 0 unlike the count\n', text)
+
+    def test_one_bad_round_does_not_count(self):
+        _, text = self.run_pairs(self.times('a 1', *[100] * 7), self.times('a 1', *[100] * 6, 900))
+        self.assertRegex(text, r'(?m)^a +1 +100\.0 +100\.0 +1\.00 +1\.00 +1\.00')
+
+    def test_slower_when_most_pairs_are(self):
+        ours = [140] * 9
+        self.assertIn(' 1 slower', self.run_pairs(self.times('a 1', *[100] * 9), self.times('a 1', *ours))[1])
+        ours = [140] * 5 + [99] * 4
+        self.assertIn(' 0 slower', self.run_pairs(self.times('a 1', *[100] * 9), self.times('a 1', *ours))[1])
+        ours = [129] * 9
+        self.assertIn(' 0 slower', self.run_pairs(self.times('a 1', *[100] * 9), self.times('a 1', *ours))[1])
+
+    def test_unlike_the_count(self):
+        mainline = self.times('a 10', 100, 100)
+        for counted, ours, sign in (('3.00', 50, '-'), ('1.00', 50, '+'), ('2.30', 50, ''), ('1.00', 80, '')):
+            table = f'case n mainline ours times\na                  10         1 000           1 000     {counted}\n'
+            _, text = self.run_pairs(mainline, self.times('a 10', ours, ours), table)
+            self.assertRegex(text, rf'(?m)^a .* {counted} *{re.escape(sign)}$')
+            self.assertIn(f'{int(bool(sign))} unlike', text)
+
+    def test_counted_rows(self):
+        text = ('a  1   1 657    1 602     1.03\nb  4K  2 657  1 602  0.93  slower\nc  64M  57 196 388  51 055  1120  *\n'
+                'd  1  64.0  64.0  1.00 bytes\ne  1  n/a  12.0\nA figure is 12 1.00\n')
+        with tempfile.NamedTemporaryFile('w', encoding='utf-8') as f:
+            f.write(text)
+            f.flush()
+            self.assertEqual(bench.parse_counted(f.name), {('a', '1'): 1.03, ('b', '4K'): 0.93, ('c', '64M'): 1120.0})
+
+    def test_row_that_ours_lacks(self):
+        status, text = self.run_pairs(self.times('a 1', 9, 9), self.times('a 1', 'n/a', 'n/a'))
+        self.assertEqual(status, 1)
+        self.assertIn('1 missing', text)
+
+    def test_row_that_mainline_lacks_stays(self):
+        status, text = self.run_pairs(self.times('a 1', 'n/a', 'n/a'), self.times('a 1', 7, 7))
+        self.assertEqual(status, 0)
+        self.assertRegex(text, r'(?m)^a +1 +n/a +7\.0')
+
+    def test_uneven(self):
+        with self.assertRaises(SystemExit):
+            self.run_pairs(self.times('a 1', 9), self.times('a 1', 9, 9))
+
+    def test_nothing_ran(self):
+        self.assertEqual(self.run_pairs([''], [''])[0], 1)
 
 
 if __name__ == '__main__':

@@ -161,6 +161,42 @@ static void signal_races_signal(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, race.lost, 0);
 }
 
+static int time_reader(void *data)
+{
+	struct race *race = data;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		rendezvous(&race->turn, 2 * (round + 1));
+		while (!dma_fence_is_signaled(race->fence))
+			cond_resched();
+		if (dma_fence_timestamp(race->fence) != round)
+			race->lost++;
+		rendezvous(&race->finished, 2 * (round + 1));
+	}
+	return 0;
+}
+
+/* The window: the fence has signalled, and its timestamp is being written. */
+static void timestamp_races_signal(struct kunit *test)
+{
+	struct race race = { .timeline = test->priv };
+	struct task_struct *task;
+
+	mock_need_two_cpus(test);
+	task = kthread_run(time_reader, &race, "reader");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+	for (int round = 0; round < ROUNDS; round++) {
+		race.fence = mock_fence_create(race.timeline);
+		rendezvous(&race.turn, 2 * (round + 1));
+		dma_fence_signal_timestamp(race.fence, round);
+		rendezvous(&race.finished, 2 * (round + 1));
+		dma_fence_put(race.fence);
+	}
+	kthread_stop_put(task);
+	KUNIT_EXPECT_EQ(test, race.lost, 0);
+}
+
 static const char *a_name(struct dma_fence *fence)
 {
 	return "recycled";
@@ -441,6 +477,7 @@ static int race_test_init(struct kunit *test)
 static struct kunit_case dma_fence_race_cases[] = {
 	KUNIT_CASE_SLOW(add_callback_races_signal),
 	KUNIT_CASE_SLOW(signal_races_signal),
+	KUNIT_CASE_SLOW(timestamp_races_signal),
 	KUNIT_CASE_SLOW(get_rcu_safe_never_returns_another),
 	KUNIT_CASE_PARAM(wait_returns_after_signaller, wait_gen_params),
 	{}

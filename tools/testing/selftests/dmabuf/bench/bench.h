@@ -6,7 +6,8 @@
  * best.
  *
  * Under -icount shift=0 the guest's clock advances by a nanosecond with each
- * instruction, so that the times are instruction counts.
+ * instruction, so that the times are instruction counts. BENCH_TSC, which is for
+ * user-mode Linux, takes the processor's clock instead.
  *
  * Copyright (C) 2026 the dma-buf project authors
  */
@@ -19,9 +20,21 @@
 #include <linux/timekeeping.h>
 
 #include "bench_abi.h"
+#include "bench_clock.h"
 
 /* The time that it takes to read the clock twice. */
 extern u64 bench_overhead;
+/* For bench_ticks_to_ns(). */
+extern u64 bench_scale;
+
+static inline u64 bench_now(void)
+{
+#ifdef BENCH_TSC
+	return bench_ticks_to_ns(bench_ticks(), bench_scale);
+#else
+	return ktime_get_ns();
+#endif
+}
 
 /**
  * struct bench - a measurement in progress
@@ -37,12 +50,12 @@ struct bench {
 
 static inline void bench_start(struct bench *b)
 {
-	b->started = ktime_get_ns();
+	b->started = bench_now();
 }
 
 static inline void bench_stop(struct bench *b, u64 ops)
 {
-	u64 ns = ktime_get_ns() - b->started;
+	u64 ns = bench_now() - b->started;
 
 	b->ns += ns > bench_overhead ? ns - bench_overhead : 0;
 	b->ops += ops;

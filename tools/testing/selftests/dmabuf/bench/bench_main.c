@@ -19,6 +19,7 @@
 #include "bench.h"
 
 u64 bench_overhead;
+u64 bench_scale;
 
 static const struct bench_case *const bench_groups[] = {
 	bench_fence_cases,
@@ -229,6 +230,9 @@ static void bench_calibrate(void)
 	u64 best = U64_MAX;
 	int i;
 
+#ifdef BENCH_TSC
+	bench_scale = bench_clock_scale(ktime_get_ns);
+#endif
 	for (i = 0; i < 1000; i++) {
 		b.ns = 0;
 		bench_start(&b);

@@ -42,6 +42,7 @@
 
 int bench_fd;
 uint64_t overhead;
+uint64_t scale;
 
 static const char *glob = "*";
 static bool only_list;
@@ -81,13 +82,17 @@ static int run_once(const struct any_case *c, struct measure *m, uint64_t n)
 	return 0;
 }
 
-/* The CPU time that this process has used; sleep does not count. */
+/*
+ * The CPU time that this process has used; sleep does not count, but in
+ * user-mode Linux, where that time has steps of a tick.
+ */
 static uint64_t cpu_time(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+#ifdef BENCH_TSC
+	return now();
+#else
+	return clock_now(CLOCK_PROCESS_CPUTIME_ID);
+#endif
 }
 
 /* For an expensive figure an interrupt does not matter: no repeats. */
@@ -245,12 +250,22 @@ static void run_user_cases(const struct user_case *cases)
 	}
 }
 
+#ifdef BENCH_TSC
+static __u64 monotonic(void)
+{
+	return clock_now(CLOCK_MONOTONIC);
+}
+#endif
+
 /* The minimum of many: an interrupt may come between the two readings. */
 static void calibrate(void)
 {
 	uint64_t best = UINT64_MAX, before, after;
 	int i;
 
+#ifdef BENCH_TSC
+	scale = bench_clock_scale(monotonic);
+#endif
 	for (i = 0; i < 1000; i++) {
 		before = now();
 		after = now();

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "bench_abi.h"
+#include "bench_clock.h"
 
 #define KIB 1024ULL
 #define MIB (1024 * KIB)
@@ -62,12 +63,24 @@ extern const struct user_case bounce_cases[];
 extern int bench_fd;
 extern uint64_t overhead;
 
-static inline uint64_t now(void)
+/* for bench_ticks_to_ns() */
+extern uint64_t scale;
+
+static inline uint64_t clock_now(clockid_t id)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(id, &ts);
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static inline uint64_t now(void)
+{
+#ifdef BENCH_TSC
+	return bench_ticks_to_ns(bench_ticks(), scale);
+#else
+	return clock_now(CLOCK_MONOTONIC);
+#endif
 }
 
 static inline void start(struct measure *m)
