@@ -22,15 +22,23 @@
 /* Added by the first test that needs it. */
 static struct dma_heap *cma_heap;
 
+static struct cma *get_cma_area(struct kunit *test)
+{
+	struct cma *area = dev_get_cma_area(NULL);
+
+	KUNIT_ASSERT_NOT_NULL_MSG(test, area,
+				  "no CMA area: CONFIG_CMA_SIZE_MBYTES");
+	return area;
+}
+
 static struct dma_heap *get_cma_heap(struct kunit *test)
 {
 	struct dma_heap_export_info info = {
 		.name = "kunit-cma",
 		.ops = &cma_heap_ops,
-		.priv = dev_get_cma_area(NULL),
+		.priv = get_cma_area(test),
 	};
 
-	KUNIT_ASSERT_NOT_NULL_MSG(test, info.priv, "no CMA area: CONFIG_CMA_SIZE_MBYTES");
 	if (!cma_heap)
 		cma_heap = dma_heap_add(&info);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cma_heap);
@@ -92,7 +100,7 @@ static void cma_heap_allocate_zeroed_one_piece(struct kunit *test)
 /* Without the free the third allocation of half the area would fail. */
 static void cma_heap_free_run_gives_back(struct kunit *test)
 {
-	size_t size = cma_get_size(dev_get_cma_area(NULL)) / 2;
+	size_t size = cma_get_size(get_cma_area(test)) / 2;
 	struct dma_buf *dmabuf;
 	int i;
 
@@ -105,7 +113,7 @@ static void cma_heap_free_run_gives_back(struct kunit *test)
 
 static void cma_heap_allocate_beyond_area(struct kunit *test)
 {
-	size_t size = cma_get_size(dev_get_cma_area(NULL)) + PAGE_SIZE;
+	size_t size = cma_get_size(get_cma_area(test)) + PAGE_SIZE;
 
 	KUNIT_EXPECT_PTR_EQ(test, allocate_cma(test, size), ERR_PTR(-ENOMEM));
 	KUNIT_EXPECT_PTR_EQ(test, allocate_cma(test, ~0ul & PAGE_MASK),

@@ -338,7 +338,7 @@ static void file_mmap_keeps_f_mapping(struct kunit *test)
 
 	exp->dmabuf->file->f_mapping = other->f_mapping;
 	addr = map(test, exp, 0, 1);
-	KUNIT_ASSERT_GT(test, (long)addr, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
 	KUNIT_EXPECT_PTR_EQ(test, exp->dmabuf->file->f_mapping,
 			    other->f_mapping);
 	KUNIT_EXPECT_TRUE(test, mapping_mapped(other->f_mapping));

@@ -243,18 +243,6 @@ static void get_passes_over_poisoned_pages(struct kunit *test)
 }
 #endif
 
-/*
- * With init_on_free=1 data must be gone when it is freed, not some time later.
- */
-static void put_keeps_nothing_with_init_on_free(struct kunit *test)
-{
-	struct heap_page_pool *pool = test->priv;
-
-	put_dirty(test, MIN_ORDER);
-	KUNIT_EXPECT_EQ(test, pages_in(pool),
-			want_init_on_free() ? 0 : 1L << MIN_ORDER);
-}
-
 #ifdef CONFIG_NUMA
 /* Only the page allocator knows the nodes that a memory policy allows. */
 static void get_with_a_memory_policy_is_left_to_the_system(struct kunit *test)
@@ -344,7 +332,6 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE_PARAM(put_of_a_poisoned_page_frees, parts_gen_params),
 	KUNIT_CASE_PARAM(get_passes_over_poisoned_pages, parts_gen_params),
 #endif
-	KUNIT_CASE(put_keeps_nothing_with_init_on_free),
 #ifdef CONFIG_NUMA
 	KUNIT_CASE(get_with_a_memory_policy_is_left_to_the_system),
 #endif
@@ -363,4 +350,28 @@ static struct kunit_suite pool_suite = {
 	.test_cases = pool_cases,
 };
 
-kunit_test_suite(pool_suite);
+/*
+ * With init_on_free=1 data must be gone when it is freed, not some time later.
+ */
+static void put_keeps_nothing_with_init_on_free(struct kunit *test)
+{
+	struct heap_page_pool *pool = test->priv;
+
+	put_dirty(test, MIN_ORDER);
+	KUNIT_EXPECT_EQ(test, pages_in(pool),
+			want_init_on_free() ? 0 : 1L << MIN_ORDER);
+}
+
+static struct kunit_case init_on_free_cases[] = {
+	KUNIT_CASE(put_keeps_nothing_with_init_on_free),
+	{}
+};
+
+static struct kunit_suite init_on_free_suite = {
+	.name = "heap_page_pool_init_on_free",
+	.init = page_pool_mock_init_always,
+	.exit = page_pool_mock_exit,
+	.test_cases = init_on_free_cases,
+};
+
+kunit_test_suites(&pool_suite, &init_on_free_suite);

@@ -18,7 +18,9 @@ static inline bool starts_with(const char *text, const char *start)
 }
 
 /*
- * The code of the kernel's DMA debugging: [start, end), empty if not built in.
+ * The code of the kernel's DMA debugging: [start, end), empty if not built in. The
+ * compiler puts its unlikely parts elsewhere: they are not looked at, or all that
+ * is between would be taken for it.
  */
 static inline void find_dma_debug(unsigned long *start, unsigned long *end)
 {
@@ -33,7 +35,8 @@ static inline void find_dma_debug(unsigned long *start, unsigned long *end)
 	while (symbols && fscanf(symbols, "%lx %*c %511s%*[^\n]", &addr, name) == 2) {
 		if (inside)
 			*end = addr;
-		inside = starts_with(name, "debug_dma_") || starts_with(name, "add_dma_entry");
+		inside = (starts_with(name, "debug_dma_") || starts_with(name, "add_dma_entry")) &&
+			 !strstr(name, ".cold");
 		if (inside && !*start)
 			*start = addr;
 	}
