@@ -178,6 +178,7 @@ class Pairs(unittest.TestCase):
         status, text = self.run_pairs(self.times('a 1', 9, 9), self.times('a 1', 'n/a', 'n/a'))
         self.assertEqual(status, 1)
         self.assertIn('1 missing', text)
+        self.assertEqual(self.run_pairs(self.times('a 1', 9, 9), self.times('a 1', 'skipped', 9))[0], 0)
 
     def test_row_that_mainline_lacks_stays(self):
         status, text = self.run_pairs(self.times('a 1', 'n/a', 'n/a'), self.times('a 1', 7, 7))

@@ -243,6 +243,11 @@ static void run_user_cases(const struct user_case *cases)
 			.user = u, .name = u->name, .flags = u->flags
 		};
 
+#ifdef BENCH_TSC
+		/* Only times are of interest there. */
+		if (u->flags & (CASE_MEMORY | CASE_BYTES))
+			continue;
+#endif
 		for (count = 0; count < MAX_N && u->n[count] != NO_MORE; )
 			count++;
 		if (wanted(c.name))

@@ -48,6 +48,8 @@ struct user_case {
 #define CASE_BYTES	2
 /* one run takes long: two repeats are enough */
 #define CASE_LONG	4
+/* it needs CMA or huge pages: not for user-mode Linux, which has neither */
+#define CASE_MEMORY	8
 
 /* An entry without a name ends each array. */
 extern const struct user_case buffer_cases[];

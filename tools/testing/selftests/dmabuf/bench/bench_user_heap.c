@@ -133,9 +133,11 @@ const struct user_case heap_cases[] = {
 	{ "heap_fresh", run_fresh, SYSTEM_HEAP, CASE_SIZE, SIZES },
 	{ "heap_steady", run_steady, SYSTEM_HEAP, CASE_SIZE, SIZES },
 	{ "heap_busy", run_busy, SYSTEM_HEAP, CASE_SIZE, SIZES },
-	{ "heap_contiguous", run_busy, CMA_HEAP, CASE_SIZE, SIZES },
+	{ "heap_contiguous", run_busy, CMA_HEAP,
+	  CASE_SIZE | CASE_MEMORY, SIZES },
 	{ "mmap_touch", run_touch, SYSTEM_HEAP, CASE_SIZE, SIZES },
-	{ "mmap_touch_contiguous", run_touch, CMA_HEAP, CASE_SIZE, SIZES },
+	{ "mmap_touch_contiguous", run_touch, CMA_HEAP,
+	  CASE_SIZE | CASE_MEMORY, SIZES },
 	{ "mmap", run_mmap, SYSTEM_HEAP, CASE_SIZE, SIZES },
 	{ }
 };
@@ -144,10 +146,11 @@ const struct user_case udmabuf_cases[] = {
 	{ "udmabuf_create", run_udmabuf, CREATE, CASE_SIZE, SMALL_SIZES },
 	{ "udmabuf_map", run_udmabuf, ATTACH_MAP, CASE_SIZE, SMALL_SIZES },
 	{ "udmabuf_touch", run_udmabuf, TOUCH, CASE_SIZE, SMALL_SIZES },
-	{ "udmabuf_huge_create", run_udmabuf, CREATE | 8, CASE_SIZE,
-	  HUGE_SIZES },
-	{ "udmabuf_huge_map", run_udmabuf, ATTACH_MAP | 8, CASE_SIZE,
-	  HUGE_SIZES },
-	{ "udmabuf_huge_touch", run_udmabuf, TOUCH | 8, CASE_SIZE, HUGE_SIZES },
+	{ "udmabuf_huge_create", run_udmabuf, CREATE | 8,
+	  CASE_SIZE | CASE_MEMORY, HUGE_SIZES },
+	{ "udmabuf_huge_map", run_udmabuf, ATTACH_MAP | 8,
+	  CASE_SIZE | CASE_MEMORY, HUGE_SIZES },
+	{ "udmabuf_huge_touch", run_udmabuf, TOUCH | 8,
+	  CASE_SIZE | CASE_MEMORY, HUGE_SIZES },
 	{ }
 };
