@@ -8,6 +8,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/swiotlb.h>
 
 #include "../buffer/dma-buf-internal.h"
 #include "heap_mock.h"
@@ -128,6 +129,15 @@ void heap_mock_detach(struct heap_mock_import *imp)
 	KUNIT_EXPECT_TRUE(imp->mock->test,
 			  list_empty(&imp->mock->buf->mappings));
 	heap_mock_put(imp->mock);
+}
+
+void heap_mock_need_kept(struct heap_mock_import *imp)
+{
+	if (!is_swiotlb_force_bounce(imp->dev))
+		return;
+	heap_mock_detach(imp);
+	kunit_skip(imp->mock->test,
+		   "swiotlb=force: nothing is kept with bounce buffers");
 }
 
 struct sg_table *heap_mock_map(struct dma_buf_attachment *attach,

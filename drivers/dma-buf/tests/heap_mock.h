@@ -74,6 +74,8 @@ struct heap_mock_import heap_mock_attach_dev(struct kunit *test,
 					     struct device *dev);
 /* Detaches the device and drops the buffer. */
 void heap_mock_detach(struct heap_mock_import *imp);
+/* Detaches and skips if all devices need bounce buffers: nothing is kept then. */
+void heap_mock_need_kept(struct heap_mock_import *imp);
 /* These call the heap itself under the reservation lock: nothing is wrapped. */
 struct sg_table *heap_mock_map(struct dma_buf_attachment *attach,
 			       enum dma_data_direction dir);

@@ -223,6 +223,7 @@ static void keep_coherent_device(struct kunit *test)
 {
 	struct heap_mock_dma imp = heap_mock_dma_create(test, MOCK_DMA_COHERENT, true);
 
+	heap_mock_need_kept(&imp.imp);
 	map_once(test, &imp);
 	map_once(test, &imp);
 	KUNIT_EXPECT_EQ(test, 1, imp.dma->mapped);

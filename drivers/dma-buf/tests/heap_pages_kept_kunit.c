@@ -47,6 +47,7 @@ static void keep_lets_the_core_keep(struct kunit *test)
 	bool changes_hands = dma_dev_need_sync(imp.dev);
 	struct heap_mapping *map;
 
+	heap_mock_need_kept(&imp);
 	map_once(test, &imp);
 	KUNIT_ASSERT_EQ(test, 1, heap_mock_mappings(imp.attach));
 	KUNIT_EXPECT_EQ(test, to_attached(imp.attach)->keep,
@@ -66,6 +67,7 @@ static void unmap_in_reclaim(struct kunit *test)
 {
 	struct heap_mock_import imp = import_create(test);
 
+	heap_mock_need_kept(&imp);
 	map_once(test, &imp);
 	fs_reclaim_acquire(GFP_KERNEL);
 	KUNIT_EXPECT_LE(test, 1, dma_buf_shrink_kept(ALL));
@@ -83,6 +85,7 @@ static void keep_limited_device_never(struct kunit *test)
 	struct page *page = heap_mock_add(mock, 0);
 	struct heap_mock_import imp = heap_mock_attach(test, mock);
 
+	heap_mock_need_kept(&imp);
 	/* The device reaches this page, but not all memory. */
 	imp.dev->bus_dma_limit = PFN_PHYS(page_to_pfn(page) + 1) - 1;
 	if (!dma_addressing_limited(imp.dev)) {

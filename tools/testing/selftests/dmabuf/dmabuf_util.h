@@ -509,4 +509,21 @@ static inline bool missing(const char *path)
 	return access(path, F_OK) != 0;
 }
 
+/*
+ * Through bounce buffers, devices that keep a buffer mapped see neither each
+ * other's writes nor what a driver writes by the CPU.
+ */
+#define NEEDS_SHARED_MEMORY "swiotlb=force: each device has a copy of the buffer"
+
+static inline bool bounces(void)
+{
+	char buf[2048];
+	char *option;
+
+	if (read_file("/proc/cmdline", buf, sizeof(buf)) <= 0)
+		return false;
+	option = strstr(buf, "swiotlb=");
+	return option && strstr(strtok(option, " \n"), "force");
+}
+
 #endif /* DMABUF_UTIL_H */

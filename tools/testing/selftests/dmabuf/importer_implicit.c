@@ -72,6 +72,8 @@ TEST_F(implicit, reader_waits_for_writer)
 	struct dmabuf_importer_job w = writer(self, 0, IMPLICIT | HELD, 7);
 	struct dmabuf_importer_job r = reader(self, 1, IMPLICIT);
 
+	if (bounces())
+		SKIP(return, NEEDS_SHARED_MEMORY);
 	ASSERT_EQ(0, w.error);
 	ASSERT_EQ(0, r.error);
 	EXPECT_EQ(0, poll_ms(r.out_fence, POLLIN, 50));
@@ -114,6 +116,8 @@ TEST_F(implicit, writers_run_one_after_the_other)
 	struct dmabuf_importer_job a = writer(self, 0, IMPLICIT | HELD, 1);
 	struct dmabuf_importer_job b = writer(self, 1, IMPLICIT, 2);
 
+	if (bounces())
+		SKIP(return, NEEDS_SHARED_MEMORY);
 	ASSERT_EQ(0, b.error);
 	EXPECT_EQ(0, poll_ms(b.out_fence, POLLIN, 50));
 	let_go(self, &a);
@@ -208,6 +212,8 @@ TEST_F(implicit, out_fence_is_in_fence)
 		.in_fences = (uintptr_t)&w.out_fence, .num_in_fences = 1,
 	};
 
+	if (bounces())
+		SKIP(return, NEEDS_SHARED_MEMORY);
 	ASSERT_EQ(0, imp_submit(self->imp, &r));
 	EXPECT_EQ(0, poll_ms(r.out_fence, POLLIN, 30));
 	let_go(self, &w);

@@ -30,6 +30,8 @@ FIXTURE_SETUP(move)
 {
 	if (missing(IMPORTER_PATH))
 		SKIP(return, NEEDS_IMPORTER);
+	if (bounces())
+		SKIP(return, NEEDS_SHARED_MEMORY);
 	self->imp = imp_open();
 	ASSERT_LE(0, self->imp);
 	self->dev = imp_dev(self->imp, any_engine(), DYNAMIC);

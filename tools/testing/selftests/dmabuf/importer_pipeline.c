@@ -69,6 +69,8 @@ FIXTURE_SETUP(pipeline)
 
 	if (missing(IMPORTER_PATH))
 		SKIP(return, NEEDS_IMPORTER);
+	if (bounces())
+		SKIP(return, NEEDS_SHARED_MEMORY);
 	raise_fd_limit();
 	self->imp = imp_open();
 	ASSERT_LE(0, self->imp);
