@@ -155,7 +155,7 @@ class Pairs(unittest.TestCase):
         self.assertIn(' 1 slower', self.run_pairs(self.times('a 1', *[100] * 9), self.times('a 1', *ours))[1])
         ours = [140] * 5 + [99] * 4
         self.assertIn(' 0 slower', self.run_pairs(self.times('a 1', *[100] * 9), self.times('a 1', *ours))[1])
-        ours = [129] * 9
+        ours = [104] * 9
         self.assertIn(' 0 slower', self.run_pairs(self.times('a 1', *[100] * 9), self.times('a 1', *ours))[1])
 
     def test_unlike_the_count(self):
@@ -178,7 +178,12 @@ class Pairs(unittest.TestCase):
         status, text = self.run_pairs(self.times('a 1', 9, 9), self.times('a 1', 'n/a', 'n/a'))
         self.assertEqual(status, 1)
         self.assertIn('1 missing', text)
-        self.assertEqual(self.run_pairs(self.times('a 1', 9, 9), self.times('a 1', 'skipped', 9))[0], 0)
+        self.assertEqual(self.run_pairs(self.times('a 1', 'skipped', 9), self.times('a 1', 'n/a', 'n/a'))[0], 1)
+
+    def test_only_whole_pairs_count(self):
+        status, text = self.run_pairs(self.times('a 1', 9, 1000, 9), self.times('a 1', 'skipped', 1000, 9))
+        self.assertEqual(status, 0)
+        self.assertRegex(text, r'(?m)^a +1 +504\.5 +504\.5 +1\.00 ')
 
     def test_row_that_mainline_lacks_stays(self):
         status, text = self.run_pairs(self.times('a 1', 'n/a', 'n/a'), self.times('a 1', 7, 7))

@@ -214,7 +214,7 @@ class Scripts(unittest.TestCase):
         return f'{top}/scripts'
 
     def test_cross_shows_what_failed(self):
-        scripts = self.project('prepare-tree')
+        scripts = self.project('prepare-tree', 'install-deps')
         os.makedirs(f'{self.out}/linux/scripts/kconfig')
         os.symlink('/bin/true', f'{self.out}/linux/scripts/kconfig/merge_config.sh')
         self.tool('make', 'echo something odd; exit 2')

@@ -12,6 +12,7 @@
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/dma-fence.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -166,8 +167,11 @@ static int time_reader(void *data)
 	struct race *race = data;
 
 	for (int round = 0; round < ROUNDS; round++) {
+		unsigned long end = jiffies + 10 * HZ;
+
 		rendezvous(&race->turn, 2 * (round + 1));
-		while (!dma_fence_is_signaled(race->fence))
+		while (!dma_fence_is_signaled(race->fence) &&
+		       time_before(jiffies, end))
 			cond_resched();
 		if (dma_fence_timestamp(race->fence) != round)
 			race->lost++;
@@ -176,11 +180,15 @@ static int time_reader(void *data)
 	return 0;
 }
 
-/* The window: the fence has signalled, and its timestamp is being written. */
+/*
+ * The window: the fence has signalled, and its timestamp is being written. That
+ * the two are ordered shows with KCSAN.
+ */
 static void timestamp_races_signal(struct kunit *test)
 {
 	struct race race = { .timeline = test->priv };
 	struct task_struct *task;
+	int signaled = 0;
 
 	mock_need_two_cpus(test);
 	task = kthread_run(time_reader, &race, "reader");
@@ -189,11 +197,14 @@ static void timestamp_races_signal(struct kunit *test)
 	for (int round = 0; round < ROUNDS; round++) {
 		race.fence = mock_fence_create(race.timeline);
 		rendezvous(&race.turn, 2 * (round + 1));
-		dma_fence_signal_timestamp(race.fence, round);
+		for (int i = round % 64; i; i--)
+			cpu_relax();
+		signaled += !dma_fence_signal_timestamp(race.fence, round);
 		rendezvous(&race.finished, 2 * (round + 1));
 		dma_fence_put(race.fence);
 	}
 	kthread_stop_put(task);
+	KUNIT_EXPECT_EQ(test, signaled, ROUNDS);
 	KUNIT_EXPECT_EQ(test, race.lost, 0);
 }
 

@@ -149,16 +149,24 @@ static void describe_size(const size_t *size, char *desc)
 
 KUNIT_ARRAY_PARAM(sizes, sizes, describe_size);
 
+static int pool_hits(void)
+{
+	return atomic_read(&system_pool->hits) +
+	       atomic_read(&system_pool->dirty_hits);
+}
+
 static void system_heap_allocate_zeroed(struct kunit *test)
 {
 	size_t size = *(const size_t *)test->param_value;
+	struct dma_heap *heap = get_system_heap(test);
+	int i, hits = pool_hits();
 	struct dma_buf *dmabuf;
 	struct heap_pages *buf;
-	int i;
 
 	/* The later rounds get pages that the earlier ones dirtied. */
 	for (i = 0; i < 3; i++) {
-		dmabuf = allocate_system(test, size);
+		dmabuf = system_heap_ops.allocate(heap, size,
+						  O_RDWR | O_CLOEXEC, 0);
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
 		KUNIT_EXPECT_EQ(test, dmabuf->size, size);
 		KUNIT_EXPECT_STREQ(test, dmabuf->exp_name, "kunit-system");
@@ -166,20 +174,19 @@ static void system_heap_allocate_zeroed(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, buf->nr_pages, size >> PAGE_SHIFT);
 		expect_zeroed(test, dmabuf);
 		put(dmabuf);
-		if (size >= SZ_64K && !want_init_on_free())
-			KUNIT_EXPECT_GT(test,
-					atomic_long_read(&system_pool->nr_pages),
-					0);
 	}
+	KUNIT_EXPECT_EQ(test, pool_hits() > hits,
+			size >= SZ_64K && !want_init_on_free());
 }
 
 /* A page of the pool that is not zeroed would show another program's data. */
 static void system_heap_allocate_from_dirty_pool(struct kunit *test)
 {
 	struct dma_buf *dmabufs[ARRAY_SIZE(sizes)];
-	int round, i;
+	int round, i, hits;
 
 	get_system_heap(test);
+	hits = pool_hits();
 	for (round = 0; round < 3; round++) {
 		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 			dmabufs[i] = system_heap_ops.allocate(system_heap,
@@ -191,9 +198,7 @@ static void system_heap_allocate_from_dirty_pool(struct kunit *test)
 		for (i = 0; i < ARRAY_SIZE(sizes); i++)
 			put(dmabufs[i]);
 	}
-	KUNIT_EXPECT_EQ(test, !want_init_on_free(),
-			atomic_read(&system_pool->hits) +
-			atomic_read(&system_pool->dirty_hits) > 0);
+	KUNIT_EXPECT_EQ(test, pool_hits() > hits, !want_init_on_free());
 }
 
 static void system_heap_allocate_large_pieces(struct kunit *test)
