@@ -8,6 +8,7 @@
 
 #include <linux/cleanup.h>
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/dma-fence.h>
 #include <linux/kthread.h>
 #include <linux/slab.h>
@@ -320,23 +321,23 @@ struct slow {
 	bool finished;
 };
 
-/* For a bounded time, in case both threads run on one CPU. */
+/*
+ * For a bounded time, in case both threads run on one CPU. Interrupts may be
+ * off, and the clock may need them.
+ */
 static void spin_until(bool *flag, unsigned long ms)
 {
-	u64 end = ktime_get_ns() + ms * NSEC_PER_MSEC;
-
-	while (!READ_ONCE(*flag) && ktime_get_ns() < end)
-		cpu_relax();
+	for (unsigned long us = 0; us < ms * 1000 && !READ_ONCE(*flag); us++)
+		udelay(1);
 }
 
 static void slow_func(struct dma_fence *fence, struct dma_fence_cb *cb)
 {
 	struct slow *slow = container_of(cb, struct slow, cb);
-	bool never = false;
 
 	WRITE_ONCE(slow->running, true);
 	spin_until(&slow->removing, 1000);
-	spin_until(&never, 5);
+	mdelay(5);
 	WRITE_ONCE(slow->finished, true);
 }
 
