@@ -128,7 +128,8 @@ struct importer_att {
  * @map: the mapping of @att that the job holds once it is published
  * @pages: the pinned pages of the caller, or NULL
  * @num_pages: number of @pages
- * @table: @pages mapped for the device
+ * @table: of @pages
+ * @mapped: @table is mapped for the device
  * @dir: what the device does with the memory
  * @offset: byte offset of the operand in its table
  * @length: in bytes; 0 if the job does not use the operand
@@ -139,6 +140,7 @@ struct importer_operand {
 	struct page **pages;
 	unsigned int num_pages;
 	struct sg_table table;
+	bool mapped;
 	enum dma_data_direction dir;
 	u64 offset;
 	u64 length;

@@ -116,6 +116,7 @@ void importer_job_finish(struct importer_job *job, int error)
 {
 	struct importer_dev *dev = job->dev;
 
+	importer_operand_finish(dev, &job->src);
 	importer_operand_finish(dev, &job->dst);
 	if (error)
 		dma_fence_set_error(job->fence, error);

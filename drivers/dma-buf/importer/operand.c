@@ -71,6 +71,7 @@ static int map_pages(struct importer_dev *dev, struct importer_operand *op,
 		goto err_free;
 	if (importer_meets_constraints(dev, &op->table)) {
 		dma_sync_sgtable_for_device(dev->dev, &op->table, op->dir);
+		op->mapped = true;
 		return 0;
 	}
 	ret = -EOPNOTSUPP;
@@ -163,33 +164,33 @@ void importer_operand_fini(struct importer_dev *dev,
 		atomic_dec(&op->att->num_jobs);
 	}
 	if (op->pages) {
-		/*
-		 * importer_operand_finish() has already synced for the CPU. A
-		 * second sync would overwrite what the process has written
-		 * since then, if the data went through a bounce buffer.
-		 */
-		dma_unmap_sgtable(dev->dev, &op->table, op->dir,
-				  DMA_ATTR_SKIP_CPU_SYNC);
+		/* The device has not written: a bounce buffer holds nothing. */
+		if (op->mapped)
+			dma_unmap_sgtable(dev->dev, &op->table, op->dir,
+					  DMA_ATTR_SKIP_CPU_SYNC);
 		sg_free_table(&op->table);
 		unpin_pages(op);
 	}
 }
 
 /**
- * importer_operand_finish - hand what the device has written to the CPU
+ * importer_operand_finish - end the device's access to memory of the caller
  * @dev: the device
- * @op: the operand that it has written
+ * @op: an operand of a job that has run
  *
- * Called before the fence signals, as the process reads its memory then. For a
- * buffer, the exporter does this when the CPU accesses it.
+ * Called before the fence signals: the process reads its memory then, or
+ * submits the next job with it, which must not add to the mappings of finished
+ * ones. For a buffer, the exporter syncs when the CPU accesses it.
  *
  * Context: Any.
  */
 void importer_operand_finish(struct importer_dev *dev,
 			     struct importer_operand *op)
 {
-	if (op->pages && op->dir == DMA_FROM_DEVICE)
-		dma_sync_sgtable_for_cpu(dev->dev, &op->table, op->dir);
+	if (!op->mapped)
+		return;
+	dma_unmap_sgtable(dev->dev, &op->table, op->dir, 0);
+	op->mapped = false;
 }
 
 /**
