@@ -13,6 +13,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/jiffies.h>
+#include <linux/kallsyms.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sync_file.h>
@@ -31,10 +32,29 @@ static void set_attr(struct kunit *test, const char *path, const char *value)
 	loff_t pos = 0;
 	ssize_t ret;
 
-	KUNIT_ASSERT_EQ(test, copy_to_user(user, value, 1), 0);
-	ret = vfs_write(file, user, 1, &pos);
+	KUNIT_ASSERT_EQ(test, copy_to_user(user, value, strlen(value)), 0);
+	ret = vfs_write(file, user, strlen(value), &pos);
 	__fput_sync(file);
-	KUNIT_ASSERT_EQ(test, ret, 1);
+	KUNIT_ASSERT_EQ(test, ret, strlen(value));
+}
+
+/*
+ * An allocation of the kernel's DMA debugging must not fail: that turns it off,
+ * with a line in the log. Whether it makes one depends on what is mapped already.
+ */
+static void spare_dma_debug(struct kunit *test)
+{
+	unsigned long start = kallsyms_lookup_name("add_dma_entry");
+	unsigned long size, offset;
+	char text[2 * sizeof(long) + 3];
+
+	if (!start || !kallsyms_lookup_size_offset(start, &size, &offset))
+		return;
+	set_attr(test, "failslab/stacktrace-depth", "32");
+	snprintf(text, sizeof(text), "%#lx", start);
+	set_attr(test, "failslab/reject-start", text);
+	snprintf(text, sizeof(text), "%#lx", start + size);
+	set_attr(test, "failslab/reject-end", text);
 }
 
 /*
@@ -45,6 +65,9 @@ static int fault_init(struct kunit *test)
 {
 	set_attr(test, "failslab/ignore-gfp-wait", "N");
 	set_attr(test, "failslab/verbose", "0");
+	if (IS_ENABLED(CONFIG_DMA_API_DEBUG) &&
+	    IS_ENABLED(CONFIG_FAULT_INJECTION_STACKTRACE_FILTER))
+		spare_dma_debug(test);
 	return 0;
 }
 
