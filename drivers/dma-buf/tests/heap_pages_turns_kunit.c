@@ -8,6 +8,7 @@
 #include <kunit/test.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
 #include <linux/sizes.h>
 
 #include "../heaps/heap-pages.h"
@@ -99,6 +100,62 @@ static void sync_keeps_what_both_wrote(struct kunit *test)
 	heap_mock_unmap(imp.imp.attach, sgt, c->map);
 	KUNIT_EXPECT_EQ(test, start, *heap_mock_dma_byte(&imp, 0));
 	KUNIT_EXPECT_EQ(test, rest, *heap_mock_dma_byte(&imp, 16));
+	heap_mock_detach(&imp.imp);
+}
+
+static void hand_over(struct heap_mock_dma *imp, struct sg_table *sgt, bool begin)
+{
+	struct dma_buf_attachment *attach = imp->imp.attach;
+
+	dma_resv_lock(imp->dmabuf->resv, NULL);
+	if (begin)
+		heap_pages_begin_device(attach, sgt);
+	else
+		heap_pages_end_device(attach, sgt);
+	dma_resv_unlock(imp->dmabuf->resv);
+}
+
+/* A kept mapping is idle between two uses: then the CPU owns the memory. */
+static void device_access_in_turn_with_the_cpu(struct kunit *test)
+{
+	const struct heap_mock_kind *c = test->param_value;
+	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
+	struct sg_table *sgt = heap_mock_dma_map(test, &imp, DMA_BIDIRECTIONAL);
+
+	mock_dma_write(imp.dma, sgt, 0, 32, 0x22);
+	hand_over(&imp, sgt, false);
+	KUNIT_EXPECT_EQ(test, 0x22, *heap_mock_dma_byte(&imp, 0));
+
+	mock_dma_forget(imp.dma);
+	heap_pages_begin_cpu(imp.dmabuf, DMA_BIDIRECTIONAL);
+	heap_mock_dma_fill(&imp, 0, 16, 0x33);
+	heap_pages_end_cpu(imp.dmabuf, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, 0, imp.dma->num_calls);
+
+	hand_over(&imp, sgt, true);
+	KUNIT_EXPECT_EQ(test, 0x33, mock_dma_read(imp.dma, sgt, 0));
+	KUNIT_EXPECT_EQ(test, 0x22, mock_dma_read(imp.dma, sgt, 16));
+	heap_mock_unmap(imp.imp.attach, sgt, DMA_BIDIRECTIONAL);
+	heap_mock_detach(&imp.imp);
+}
+
+/*
+ * The mock fails on a sync that is not within one piece of memory, also where
+ * it has merged several to one segment, as an IOMMU does.
+ */
+static void sync_of_a_part_across_pieces(struct kunit *test)
+{
+	const struct heap_mock_kind *c = test->param_value;
+	struct heap_mock_dma imp = heap_mock_dma_create(test, c->kind, c->merge);
+	struct sg_table *sgt = heap_mock_dma_map(test, &imp, DMA_BIDIRECTIONAL);
+	size_t from = PAGE_SIZE / 2, len = imp.dmabuf->size - PAGE_SIZE;
+
+	heap_pages_begin_cpu_partial(imp.dmabuf, DMA_TO_DEVICE, from, len);
+	heap_mock_dma_fill(&imp, from, len, 0x33);
+	heap_pages_end_cpu_partial(imp.dmabuf, DMA_TO_DEVICE, from, len);
+	for (size_t pos = from; pos < from + len; pos += PAGE_SIZE / 2)
+		KUNIT_EXPECT_EQ(test, 0x33, mock_dma_read(imp.dma, sgt, pos));
+	heap_mock_unmap(imp.imp.attach, sgt, DMA_BIDIRECTIONAL);
 	heap_mock_detach(&imp.imp);
 }
 
@@ -286,6 +343,10 @@ static void map_races_cpu_write(struct kunit *test)
 
 static struct kunit_case heap_pages_turns_cases[] = {
 	KUNIT_CASE_PARAM(sync_keeps_what_both_wrote, turns_gen_params),
+	KUNIT_CASE_PARAM(device_access_in_turn_with_the_cpu,
+			 heap_mock_kinds_gen_params),
+	KUNIT_CASE_PARAM(sync_of_a_part_across_pieces,
+			 heap_mock_kinds_gen_params),
 	KUNIT_CASE_PARAM(end_cpu_after_read_copies_nothing,
 			 heap_mock_kinds_gen_params),
 	KUNIT_CASE_PARAM(map_fresh_memory_survives_idle_device,
