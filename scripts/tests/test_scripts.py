@@ -227,6 +227,21 @@ class Scripts(unittest.TestCase):
         done = self.run_script(f'{scripts}/cross', 'x86_64')
         self.assertEqual(done.stdout.count('    x.c: error: '), 40)
 
+    def test_cross_looks_for_libgcc(self):
+        """The kernel has no division of 64-bit numbers for 32-bit processors; nothing is linked here."""
+        scripts = self.project('prepare-tree', 'install-deps')
+        self.write_file(f'{self.out}/linux/scripts/kconfig/merge_config.sh', '#!/bin/sh\n: >wanted; : >.config\n')
+        os.chmod(f'{self.out}/linux/scripts/kconfig/merge_config.sh', 0o755)
+        self.tool('make', 'exit 0')
+        for symbols, failed in (('U __umoddi3', 'x.o: __umoddi3'), ('U __aeabi_uldivmod', '__aeabi_uldivmod'), ('U memcpy', '')):
+            self.tool('nm', f'printf "\\nx.o:\\n                 {symbols}\\n"')
+            done = self.run_script(f'{scripts}/cross', 'x86_64')
+            self.assertEqual(done.returncode, int(bool(failed)), done.stdout)
+            self.assertIn(failed, done.stdout)
+        # An empty archive is not a good one.
+        self.tool('nm', 'exit 0')
+        self.assertEqual(self.run_script(f'{scripts}/cross', 'x86_64').returncode, 1)
+
     def test_no_selftests(self):
         scripts = self.project('run-guest', 'report')
         for script in ('exit 0', 'exit 2', 'echo dmabuf:dmabuf_fd; exit 2'):
