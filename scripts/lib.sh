@@ -171,6 +171,7 @@ read_row() {
 	# The scripts that source this file use them.
 	# shellcheck disable=SC2034
 	read -r row_kernel row_cpus row_kunit row_selftests row_compiler row_options <<<"$line"
+	[ -n "$row_compiler" ] || die "scripts/configs/matrix: the row $1 lacks a column"
 	# With PREEMPT_RT a thread prints, and the last line may be lost.
 	# shellcheck disable=SC2034
 	case $row_kernel in

@@ -144,19 +144,19 @@ class Pairs(unittest.TestCase):
         status, text = self.run_pairs(self.times('a 1', 100, 200, 100), self.times('a 1', 50, 100, 50))
         self.assertEqual(status, 0)
         self.assertRegex(text, r'(?m)^a +1 +100\.0 +50\.0 +2\.00 +2\.00 +2\.00')
-        self.assertIn('1 cases, 1 rows, 0 slower, 0 unlike the count\n', text)
+        self.assertIn('1 cases, 1 rows, 0 worse, 0 unlike the count\n', text)
 
     def test_one_bad_round_does_not_count(self):
         _, text = self.run_pairs(self.times('a 1', *[100] * 7), self.times('a 1', *[100] * 6, 900))
         self.assertRegex(text, r'(?m)^a +1 +100\.0 +100\.0 +1\.00 +1\.00 +1\.00')
 
-    def test_slower_when_most_pairs_are(self):
+    def test_worse_when_most_pairs_are(self):
         ours = [140] * 9
-        self.assertIn(' 1 slower', self.run_pairs(self.times('a 1', *[100] * 9), self.times('a 1', *ours))[1])
+        self.assertIn(' 1 worse', self.run_pairs(self.times('a 1', *[100] * 9), self.times('a 1', *ours))[1])
         ours = [140] * 5 + [99] * 4
-        self.assertIn(' 0 slower', self.run_pairs(self.times('a 1', *[100] * 9), self.times('a 1', *ours))[1])
+        self.assertIn(' 0 worse', self.run_pairs(self.times('a 1', *[100] * 9), self.times('a 1', *ours))[1])
         ours = [104] * 9
-        self.assertIn(' 0 slower', self.run_pairs(self.times('a 1', *[100] * 9), self.times('a 1', *ours))[1])
+        self.assertIn(' 0 worse', self.run_pairs(self.times('a 1', *[100] * 9), self.times('a 1', *ours))[1])
 
     def test_unlike_the_count(self):
         mainline = self.times('a 10', 100, 100)
