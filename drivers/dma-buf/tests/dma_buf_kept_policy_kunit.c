@@ -136,6 +136,33 @@ static void kept_take_up_while_ending(struct kunit *test)
 	mock_attachment_end(&att);
 }
 
+static void expect_one_more_reference(struct mock_exporter *exp, enum mock_op op)
+{
+	const long *before = exp->hook_data;
+
+	if (op == MOCK_UNMAP)
+		KUNIT_EXPECT_EQ(exp->test, *before + 1,
+				file_count(exp->dmabuf->file));
+}
+
+/* Meanwhile somebody may detach and drop the buffer, whose memory goes then. */
+static void shrink_kept_holds_the_buffer(struct kunit *test)
+{
+	struct mock_attachment att = begin(test, NULL);
+	long before = file_count(att.exp->dmabuf->file);
+
+	mock_map_once(test, &att, DMA_TO_DEVICE);
+	att.exp->hook_data = &before;
+	att.exp->hook = expect_one_more_reference;
+	/* Not in reclaim: a failed expectation allocates. */
+	KUNIT_EXPECT_LE(test, 1, dma_buf_shrink_kept(MOCK_SHRINK_ALL));
+	MOCK_EXPECT_LOG(att.exp, MOCK_MAP, MOCK_KEEP, MOCK_END_DEVICE,
+			MOCK_UNMAP);
+	att.exp->hook = NULL;
+	KUNIT_EXPECT_EQ(test, before, file_count(att.exp->dmabuf->file));
+	mock_attachment_end(&att);
+}
+
 /* The shrinker runs while an importer takes a mapping up, or puts it down. */
 static void shrink_meanwhile(struct mock_exporter *exp, enum mock_op op)
 {
@@ -386,6 +413,7 @@ static struct kunit_case dma_buf_kept_policy_cases[] = {
 	KUNIT_CASE(kept_make_room_same_buffer),
 	KUNIT_CASE(map_memory_nothing_kept),
 	KUNIT_CASE(kept_take_up_while_ending),
+	KUNIT_CASE(shrink_kept_holds_the_buffer),
 	KUNIT_CASE(shrink_kept_leaves_changing),
 	KUNIT_CASE(kept_scan_heeds_gfp_mask),
 	KUNIT_CASE(kept_end_device_on_unbind),
