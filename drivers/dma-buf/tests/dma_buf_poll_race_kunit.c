@@ -199,10 +199,53 @@ static void poll_steps_over_fences_in_a_task(struct kunit *test)
 	mock_exporter_put_last(ctx->exp);
 }
 
+struct watcher {
+	wait_queue_entry_t entry;
+	struct dma_buf_poll_wait *wait;
+	int woken;
+	int woken_armed;
+};
+
+static int watch(wait_queue_entry_t *entry, unsigned int mode, int flags,
+		 void *key)
+{
+	struct watcher *w = container_of(entry, struct watcher, entry);
+
+	w->woken++;
+	w->woken_armed += atomic_read(&w->wait->armed);
+	return 0;
+}
+
+/*
+ * The window: a poller that wakes up finds the callback still armed, and sleeps
+ * again, with nobody left to wake it.
+ */
+static void poll_wakes_when_nothing_is_armed(struct kunit *test)
+{
+	struct ctx *ctx = test->priv;
+	struct dma_buf_object *object = to_dma_buf_object(ctx->exp->dmabuf);
+	struct watcher w = { .wait = &object->cb_in };
+	struct dma_fence *fence = add(test, DMA_RESV_USAGE_WRITE);
+
+	KUNIT_EXPECT_EQ(test, mock_poller_ask(&ctx->poller,
+					      ctx->exp->dmabuf->file, IN), 0);
+	init_waitqueue_func_entry(&w.entry, watch);
+	add_wait_queue(&object->poll, &w.entry);
+	dma_fence_signal(fence);
+	remove_wait_queue(&object->poll, &w.entry);
+	KUNIT_EXPECT_EQ(test, w.woken, 1);
+	KUNIT_EXPECT_EQ(test, w.woken_armed, 0);
+
+	mock_poller_end(&ctx->poller);
+	dma_fence_put(fence);
+	mock_exporter_put_last(ctx->exp);
+}
+
 static struct kunit_case dma_buf_poll_race_cases[] = {
 	KUNIT_CASE_SLOW(poll_races_signal),
 	KUNIT_CASE_SLOW(poll_closed_races_signal),
 	KUNIT_CASE(poll_steps_over_fences_in_a_task),
+	KUNIT_CASE(poll_wakes_when_nothing_is_armed),
 	{}
 };
 

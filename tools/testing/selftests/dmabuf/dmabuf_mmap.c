@@ -388,10 +388,13 @@ TEST_F(map, private_mapping_is_never_shared)
 	munmap(shared, self->size);
 }
 
-/* Else it would be entered page by page, wherever the memory is. */
+/*
+ * Else it would be entered page by page, wherever the memory is. The mm aligns only
+ * what ends at a boundary, too.
+ */
 TEST(large_mapping_is_aligned_for_huge_pages)
 {
-	const size_t size = 8 << 20, huge = 2 << 20;
+	const size_t size = (8 << 20) + page_size(), huge = 2 << 20;
 	int fd = alloc_from(FROM_SYSTEM, size);
 	void *map;
 
