@@ -523,7 +523,10 @@ static inline bool bounces(void)
 	if (read_file("/proc/cmdline", buf, sizeof(buf)) <= 0)
 		return false;
 	option = strstr(buf, "swiotlb=");
-	return option && strstr(strtok(option, " \n"), "force");
+	if (!option)
+		return false;
+	option[strcspn(option, "\n ")] = 0;
+	return strstr(option, "force");
 }
 
 #endif /* DMABUF_UTIL_H */

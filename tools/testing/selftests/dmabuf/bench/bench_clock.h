@@ -28,7 +28,7 @@ static inline __u64 bench_ticks(void)
 
 static inline __u64 bench_ticks_to_ns(__u64 ticks, __u64 scale)
 {
-	return (unsigned __int128)ticks * scale >> BENCH_CLOCK_SHIFT;
+	return (__uint128_t)ticks * scale >> BENCH_CLOCK_SHIFT;
 }
 
 /**
