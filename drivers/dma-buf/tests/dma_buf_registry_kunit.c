@@ -30,8 +30,11 @@ static int count_in_walk(struct dma_buf *wanted)
 	struct dma_buf *dmabuf = NULL;
 	int num = 0;
 
-	while ((dmabuf = dma_buf_registry_next(dmabuf)))
+	/* A walk that comes back to where it was would have no end. */
+	while (num < 2 && (dmabuf = dma_buf_registry_next(dmabuf)))
 		num += dmabuf == wanted;
+	if (dmabuf)
+		dma_buf_put(dmabuf);
 	return num;
 }
 
@@ -44,6 +47,38 @@ static void registry_next_sees_live(struct kunit *test)
 	/* The walk has dropped all its references. */
 	mock_exporter_put_last(exp);
 	KUNIT_EXPECT_EQ(test, count_in_walk(exp->dmabuf), 0);
+}
+
+/*
+ * A walk finds the buffer, then that is removed and its file freed: what the
+ * walk has a reference to may be another file with the same memory.
+ */
+static void registry_next_skips_removed(struct kunit *test)
+{
+	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
+	struct dma_buf_object *object = to_dma_buf_object(exp->dmabuf);
+	struct dma_buf_registry *registry = object->registry;
+
+	object->registry = NULL;
+	KUNIT_EXPECT_EQ(test, count_in_walk(exp->dmabuf), 0);
+	object->registry = registry;
+	KUNIT_EXPECT_EQ(test, file_count(exp->dmabuf->file), 1);
+	KUNIT_EXPECT_EQ(test, count_in_walk(exp->dmabuf), 1);
+	mock_exporter_put_last(exp);
+}
+
+/* That is how such a walk notices. */
+static void registry_del_clears_the_pointer(struct kunit *test)
+{
+	struct mock_exporter *exp = mock_exporter_export(test, PAGE_SIZE, 0);
+	struct dma_buf_object *object = to_dma_buf_object(exp->dmabuf);
+
+	dma_buf_registry_del(exp->dmabuf);
+	KUNIT_EXPECT_NULL(test, object->registry);
+	KUNIT_EXPECT_EQ(test, count_in_walk(exp->dmabuf), 0);
+	dma_buf_registry_add(exp->dmabuf);
+	KUNIT_EXPECT_EQ(test, count_in_walk(exp->dmabuf), 1);
+	mock_exporter_put_last(exp);
 }
 
 /* A walk during the release does not visit the buffer. */
@@ -449,6 +484,8 @@ static struct kunit_case dma_buf_registry_cases[] = {
 	KUNIT_CASE(registry_next_sees_live),
 	KUNIT_CASE(registry_next_skips_closed),
 	KUNIT_CASE(registry_next_skips_ending),
+	KUNIT_CASE(registry_next_skips_removed),
+	KUNIT_CASE(registry_del_clears_the_pointer),
 	KUNIT_CASE(registry_next_skips_failed),
 	KUNIT_CASE(registry_next_holds_reference),
 	KUNIT_CASE_SLOW(registry_next_races_churn),
