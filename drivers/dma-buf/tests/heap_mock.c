@@ -7,7 +7,9 @@
 #include <kunit/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/swiotlb.h>
 
 #include "../buffer/dma-buf-internal.h"
@@ -78,9 +80,15 @@ void heap_mock_export(struct heap_mock *mock)
 
 void heap_mock_put(struct heap_mock *mock)
 {
+	unsigned long end = jiffies + 10 * HZ;
+
 	KUNIT_EXPECT_EQ(mock->test, mock->freed, 0);
 	dma_buf_put(mock->dmabuf);
 	mock_flush_files();
+	/* A worker may have begun with the file before. */
+	while (READ_ONCE(mock->freed) != mock->added &&
+	       time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
 	KUNIT_EXPECT_EQ(mock->test, mock->freed, mock->added);
 	mock->buf = NULL;
 	mock->dmabuf = NULL;
