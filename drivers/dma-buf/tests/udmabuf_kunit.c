@@ -6,6 +6,7 @@
  * Copyright (C) 2026 the dma-buf project authors
  */
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
 #include <linux/falloc.h>
@@ -14,6 +15,8 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/iosys-map.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
 #include <uapi/linux/udmabuf.h>
@@ -105,6 +108,46 @@ static void create_pins_until_release(struct kunit *test)
 	put_udmabuf(dmabuf);
 	KUNIT_EXPECT_FALSE(test, memfd_is_pinned(test, &memfd, 2));
 	KUNIT_EXPECT_FALSE(test, memfd_is_pinned(test, &memfd, 5));
+	close_memfd(&memfd);
+}
+
+struct creation {
+	struct udmabuf_create_item item;
+	struct completion done;
+	long fd;
+};
+
+static int create_one(void *data)
+{
+	struct creation *c = data;
+
+	c->fd = udmabuf_create(&c->item, 1, UDMABUF_FLAGS_CLOEXEC);
+	complete(&c->done);
+	return 0;
+}
+
+/*
+ * Who punches a hole holds the inode lock. Pages that are pinned meanwhile might
+ * leave the memfd, and the buffer would show what the memfd does not.
+ */
+static void create_waits_for_hole_punching(struct kunit *test)
+{
+	struct memfd memfd = make_memfd(test, F_SEAL_SHRINK, 0);
+	struct creation c = { .item = memfd_item(&memfd, 2, 4) };
+	struct task_struct *task;
+
+	init_completion(&c.done);
+	inode_lock(file_inode(memfd.file));
+	task = kthread_run(create_one, &c, "creator");
+	if (!IS_ERR(task))
+		KUNIT_EXPECT_EQ(test, wait_for_completion_timeout(&c.done, HZ / 5), 0);
+	inode_unlock(file_inode(memfd.file));
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	wait_for_completion(&c.done);
+	KUNIT_ASSERT_GE(test, c.fd, 0);
+	KUNIT_EXPECT_TRUE(test, memfd_is_pinned(test, &memfd, 2));
+	KUNIT_EXPECT_EQ(test, close_fd(c.fd), 0);
+	mock_flush_files();
 	close_memfd(&memfd);
 }
 
@@ -389,6 +432,7 @@ static struct kunit_case udmabuf_cases[] = {
 	KUNIT_CASE(create_keeps_list_order),
 	KUNIT_CASE(create_fills_holes),
 	KUNIT_CASE(create_pins_until_release),
+	KUNIT_CASE(create_waits_for_hole_punching),
 	KUNIT_CASE(free_run_marks_memory_dirty),
 	KUNIT_CASE(free_run_after_memory_left_memfd),
 	KUNIT_CASE(create_failure_unpins),
