@@ -122,7 +122,7 @@ static int create_one(void *data)
 	struct creation *c = data;
 
 	c->fd = udmabuf_create(&c->item, 1, UDMABUF_FLAGS_CLOEXEC);
-	complete(&c->done);
+	complete_all(&c->done);
 	return 0;
 }
 
