@@ -44,7 +44,7 @@ FIXTURE_TEARDOWN(heap)
 	EXPECT_EQ(0, close(self->heap));
 }
 
-static struct dma_heap_allocation_data request(size_t len)
+static struct dma_heap_allocation_data request(__u64 len)
 {
 	return (struct dma_heap_allocation_data){ .len = len, .fd_flags = O_RDWR | O_CLOEXEC };
 }
@@ -90,8 +90,8 @@ TEST_F(heap, length_zero_is_einval)
 {
 	EXPECT_ERRNO(EINVAL, alloc_ioctl(self->heap, request(0)));
 	/* These wrap to zero when rounded up to pages. */
-	EXPECT_ERRNO(EINVAL, alloc_ioctl(self->heap, request(~0ul)));
-	EXPECT_ERRNO(EINVAL, alloc_ioctl(self->heap, request(~0ul - page_size() + 2)));
+	EXPECT_ERRNO(EINVAL, alloc_ioctl(self->heap, request(~0ull)));
+	EXPECT_ERRNO(EINVAL, alloc_ioctl(self->heap, request(~0ull - page_size() + 2)));
 }
 
 TEST_F(heap, length_beyond_all_memory_is_enomem)
@@ -103,8 +103,8 @@ TEST_F(heap, length_beyond_all_memory_is_enomem)
 	 */
 	ASSERT_EQ(0, write_file("/proc/self/oom_score_adj", "1000"));
 	for (shift = 44; shift < 64; shift += 4)
-		EXPECT_ERRNO(ENOMEM, alloc_ioctl(self->heap, request(1ul << shift)));
-	EXPECT_ERRNO(ENOMEM, alloc_ioctl(self->heap, request(~0ul - page_size())));
+		EXPECT_ERRNO(ENOMEM, alloc_ioctl(self->heap, request(1ull << shift)));
+	EXPECT_ERRNO(ENOMEM, alloc_ioctl(self->heap, request(~0ull - page_size())));
 }
 
 TEST_F(heap, no_free_fd_is_emfile)

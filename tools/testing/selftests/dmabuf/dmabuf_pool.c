@@ -81,12 +81,13 @@ TEST_F(pool, limit_of_zero_leaves_nothing)
 /* A limit that the pool cannot count must not pass for a negative one. */
 TEST_F(pool, limit_beyond_a_long_is_refused)
 {
-	unsigned long max = LONG_MAX / (MIB / page_size());
+	/* The kernel has 64 bits, whatever the program has. */
+	unsigned long long max = LLONG_MAX / (MIB / page_size());
 	char before[32], limit[32];
 
 	alloc_and_free(_metadata, self->heap, 8 * MIB);
 	ASSERT_LT(0, read_file(POOL_MB, before, sizeof(before)));
-	snprintf(limit, sizeof(limit), "%lu", max + 1);
+	snprintf(limit, sizeof(limit), "%llu", max + 1);
 	EXPECT_EQ(-EINVAL, write_file(POOL_MB, limit));
 	EXPECT_EQ(-EINVAL, write_file(POOL_MB, "-1"));
 	ASSERT_LT(0, read_file(POOL_MB, limit, sizeof(limit)));
