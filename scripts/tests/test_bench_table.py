@@ -22,19 +22,25 @@ bench = importlib.util.module_from_spec(importlib.util.spec_from_loader('bench_t
 loader.exec_module(bench)
 
 
+def inputs(tmp, *options):
+    """Write the texts of each option to files below tmp, and return the arguments."""
+    argv = []
+    for option, texts in options:
+        if texts is not None:
+            argv.append(option)
+        for i, text in enumerate(texts or ()):
+            argv.append(f'{tmp}/{option}{i}')
+            with open(argv[-1], 'w', encoding='utf-8') as f:
+                f.write(text)
+    return argv
+
+
 class BenchTable(unittest.TestCase):
     def run_table(self, mainline, ours, known=None):
         """Return (exit status, output) for the contents of the input files."""
         with tempfile.TemporaryDirectory() as tmp:
             argv = ['--csv', f'{tmp}/csv', '--plot', f'{tmp}/plot']
-            for option, texts in (('--mainline', mainline), ('--ours', ours), ('--known', known)):
-                if texts is None:
-                    continue
-                argv.append(option)
-                for i, text in enumerate(texts):
-                    argv.append(f'{tmp}/{option}{i}')
-                    with open(argv[-1], 'w', encoding='utf-8') as f:
-                        f.write(text)
+            argv += inputs(tmp, ('--mainline', mainline), ('--ours', ours), ('--known', known))
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
                 status = bench.main(argv)
@@ -122,15 +128,8 @@ class Pairs(unittest.TestCase):
     def run_pairs(self, mainline, ours, counted=''):
         """Return (exit status, output) for the contents of the input files."""
         with tempfile.TemporaryDirectory() as tmp:
-            argv = ['--pairs', '--counted', f'{tmp}/counted', '--csv', f'{tmp}/csv']
-            with open(argv[2], 'w', encoding='utf-8') as f:
-                f.write(counted)
-            for option, texts in (('--mainline', mainline), ('--ours', ours)):
-                argv.append(option)
-                for i, text in enumerate(texts):
-                    argv.append(f'{tmp}/{option}{i}')
-                    with open(argv[-1], 'w', encoding='utf-8') as f:
-                        f.write(text)
+            argv = ['--pairs', '--csv', f'{tmp}/csv']
+            argv += inputs(tmp, ('--mainline', mainline), ('--ours', ours), ('--counted', [counted]))
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
                 status = bench.main(argv)
